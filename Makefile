@@ -1,0 +1,74 @@
+# goim_edu: every command of the project. `make` alone lists them.
+SHELL      := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+PYTHON     ?= python3
+ARGS       ?=
+VENV       := .venv
+BIN        := $(VENV)/bin
+PIP        := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+# What the tests import is compiled in memory only: a checkout stays as it was cloned.
+export PYTHONDONTWRITEBYTECODE ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test serve lint notebooks gallery lock conformance bench-protocol bench-server bench-store clean
+
+help: ## list these commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
+	    while IFS=$$'\t' read -r name what; do printf '  make %-16s %s\n' "$$name" "$$what"; done
+
+# Two locks: what a learner needs, and on top of it what a test needs. A stamp says which is in.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "goim_edu needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Name another: make PYTHON=python3.12"; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { echo "no venv module: on Debian, apt install python3-venv"; rm -rf $(VENV); exit 2; }
+
+$(VENV)/.lab: $(VENV)/bin/python locks/lab.txt pyproject.toml
+	@echo "installing goim_edu into $(VENV) (once; a minute or two)"
+	@$(PIP) --require-hashes --only-binary :all: -r locks/lab.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.lab locks/test.txt
+	@echo "installing the tools that tests need"
+	@$(PIP) --require-hashes --only-binary :all: -r locks/test.txt
+	@touch $@
+
+lab: $(VENV)/.lab ## open the course in JupyterLab (ARGS="--no-browser --port 8899")
+	@$(BIN)/python -m goim_edu lab $(ARGS)
+
+serve: $(VENV)/.lab ## run the chat server (ARGS="--port 9000 --mongo memory")
+	@$(BIN)/python -m goim_edu serve $(ARGS)
+
+test: $(VENV)/.test ## run every test: unit, peers, notebooks, browser
+	$(BIN)/python -m pytest -q tests goim_edu --ignore tests/browser $(ARGS)
+	$(BIN)/python -m pytest -q --nbval notebooks/
+	$(BIN)/python -m pytest -q tests/browser
+
+lint: $(VENV)/.test ## ruff and mypy, both strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+notebooks: $(VENV)/.test ## execute all notebooks anew and normalise them
+	$(BIN)/python tools/notebooks.py $(ARGS)
+
+gallery: $(VENV)/.test ## draw every picture and widget into docs/gallery/
+	$(BIN)/python tools/gallery.py $(ARGS)
+
+conformance: $(VENV)/.test ## the Autobahn TestSuite against server and client (needs CPython 2.7)
+	$(BIN)/python conformance/run.py $(ARGS)
+
+bench-protocol: $(VENV)/.test ## parse, build, mask, handshake, deflate against other libraries
+	$(BIN)/python benchmarks/protocol.py $(ARGS)
+
+bench-server: $(VENV)/.test ## echo, fan-out, handshakes, memory against other servers
+	$(BIN)/python benchmarks/server.py $(ARGS)
+
+bench-store: $(VENV)/.test ## group commit, history and indexes on a real mongod
+	$(BIN)/python benchmarks/store.py $(ARGS)
+
+lock: $(VENV)/.test ## pin the newest versions anew
+	$(BIN)/python tools/lock.py
+
+clean: ## remove the virtual environment and all caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .conformance build dist

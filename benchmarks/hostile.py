@@ -1,0 +1,99 @@
+"""What hostile clients cost honest ones: round trips of an echo, quiet and under every attack.
+
+    python -m benchmarks.hostile [--seconds 10] [--drips 500]
+
+Server, attackers (``tests/attackers.py``) and honest clients each have a process of their own. The
+attackers need processor time too, so on a machine with two cores part of what is seen is theirs;
+``--alone`` shows how much: then they attack another server, and nobody attacks ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+
+from benchmarks.load import KEY, handshake
+from goim_edu.frames import build_frame
+from tests.attackers import ATTACKS
+
+ROOT = Path(__file__).resolve().parent.parent
+ASK, ANSWER = build_frame("how are you?", mask_key=KEY), build_frame("how are you?")
+
+
+def start_server(stack: ExitStack) -> tuple[psutil.Process, int]:
+    """A server with the settings that it has by default, but for shorter time-outs."""
+    command = [sys.executable, "-m", "goim_edu", "serve", "--port", "0", "--mongo", "memory"]
+    options = ["--open-timeout", "2", "--close-timeout", "1", "--log-level", "error"]
+    process = stack.enter_context(
+        subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    )
+    stack.callback(process.terminate)
+    if process.stdout is None:
+        raise RuntimeError("no pipe")
+    return psutil.Process(process.pid), int(process.stdout.readline().rpartition(":")[2])
+
+
+def start_attack(stack: ExitStack, port: int, seconds: float, drips: int, only: str) -> None:
+    command = [sys.executable, "-m", "tests.attackers", str(port), str(seconds), str(drips), only]
+    process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT))
+    stack.callback(process.terminate)
+    if process.stdout is not None:
+        process.stdout.readline()
+
+
+def measure(links: list[socket.socket], seconds: float) -> list[float]:
+    """Round trips in milliseconds, of one link after the other."""
+    trips = []
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        for link in links:
+            begin = time.perf_counter()
+            link.sendall(ASK)
+            data = link.recv(100)
+            while len(data) < len(ANSWER):
+                data += link.recv(100)
+            trips.append(1000 * (time.perf_counter() - begin))
+            time.sleep(0.002)
+    return trips
+
+
+def tell(what: str, trips: list[float], memory: float) -> float:
+    quantiles = statistics.quantiles(trips, n=100)
+    print(
+        f"{what:12} {len(trips):7} round trips, ms: median {quantiles[49]:.2f}, "
+        f"p99 {quantiles[98]:.2f}, worst {max(trips):.1f}; server {memory:.0f} MiB",
+        flush=True,
+    )
+    return quantiles[98]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What hostile clients cost honest ones.")
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--drips", type=int, default=500)
+    parser.add_argument("--only", default="", choices=["", *ATTACKS, "drips"])
+    parser.add_argument("--alone", action="store_true")
+    args = parser.parse_args()
+    with ExitStack() as stack:
+        process, port = start_server(stack)
+        target = start_server(stack)[1] if args.alone else port
+        links = [handshake(port, "/echo") for _ in range(5)]
+        measure(links, 0.5)
+        quiet = tell("quiet", measure(links, args.seconds), process.memory_info().rss / 2**20)
+        start_attack(stack, target, args.seconds + 2, args.drips, args.only)
+        time.sleep(1)
+        trips = measure(links, args.seconds)
+        loud = tell("under attack", trips, process.memory_info().rss / 2**20)
+        print(f"p99 under attack is {loud / quiet:.1f} times the quiet one")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,329 @@
+"""The store in figures: group commit against single inserts, history with and without its index.
+
+All on a real single-node replica set with majority and journal, started here; the ways are run in
+turn, round after round, so that whatever else the machine does hits all alike. The figures are
+medians of the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pymongo
+from pymongo import AsyncMongoClient, MongoClient
+from pymongo.write_concern import WriteConcern
+
+from goim_edu.lab.mongo import LocalMongod
+from goim_edu.store import MemoryHome, MessageStore, MongoHome, connect_mongodb, create_indexes
+from goim_edu.store.documents import StoredMessage, message_key, to_document
+from goim_edu.store.mongodb import DURABLE
+
+TEXT = "The quick brown fox jumps over the lazy dog. " * 2  # 90 characters, a usual chat message
+NUMBERS = count(1)
+
+
+@dataclass
+class Result:
+    """Messages per second, and how long each sender waited for its answer, in seconds."""
+
+    rate: float
+    waits: list[float]
+
+    def quantile(self, share: float) -> float:
+        return sorted(self.waits)[min(len(self.waits) - 1, int(share * len(self.waits)))]
+
+
+Way = Callable[[float], Result]
+
+
+def document(room: str) -> dict[str, Any]:
+    """What a program without a store would insert."""
+    number = next(NUMBERS)
+    message = StoredMessage(room, number, f"user{number % 997}", f"m{number}", TEXT, now())
+    return to_document(message_key(message.user_id, message.client_msg_id), message)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def closed_loop(
+    senders: int, seconds: float, send: Callable[[int], Awaitable[Any]]
+) -> Result:
+    """So many senders, each of which sends its next message when the last one is acknowledged."""
+    waits: list[float] = []
+    end = time.perf_counter() + seconds
+
+    async def sender(number: int) -> None:
+        clock = time.perf_counter
+        begin = clock()
+        while begin < end:
+            await send(number)
+            done = clock()
+            waits.append(done - begin)
+            begin = done
+
+    begin = time.perf_counter()
+    await asyncio.gather(*(sender(number) for number in range(senders)))
+    return Result(len(waits) / (time.perf_counter() - begin), waits)
+
+
+async def callbacks(
+    senders: int, seconds: float, submit: Callable[[int], asyncio.Future[Any]]
+) -> Result:
+    """The same as callbacks without tasks: so the sessions of the chat server use the store."""
+    waits: list[float] = []
+    clock = time.perf_counter
+    start = clock()
+    end = start + seconds
+    left = senders
+    finished = asyncio.get_running_loop().create_future()
+
+    def send(number: int) -> None:
+        begin = clock()
+
+        def saved(future: asyncio.Future[Any]) -> None:
+            nonlocal left
+            future.result()
+            now = clock()
+            waits.append(now - begin)
+            if now < end:
+                send(number)
+            else:
+                left -= 1
+                if not left:
+                    finished.set_result(None)
+
+        submit(number).add_done_callback(saved)
+
+    for number in range(senders):
+        send(number)
+    await finished
+    return Result(len(waits) / (clock() - start), waits)
+
+
+def group_commit(store: MessageStore, senders: int, rooms: int = 1) -> Way:
+    """Through the store, from coroutines, as the chat server does."""
+
+    def run(seconds: float) -> Result:
+        def submit(number: int) -> asyncio.Future[Any]:
+            room = f"group {number % rooms}"
+            return store.submit_async(room, f"user{number}", f"g{next(NUMBERS)}", TEXT)
+
+        return asyncio.run(callbacks(senders, seconds, submit))
+
+    return run
+
+
+def one_by_one_sync(uri: str) -> Way:
+    """insert_one in a loop."""
+    messages = MongoClient[dict[str, Any]](uri)["bench"].get_collection(
+        "messages", write_concern=DURABLE
+    )
+
+    def run(seconds: float) -> Result:
+        waits: list[float] = []
+        begin = time.perf_counter()
+        while (start := time.perf_counter()) < begin + seconds:
+            messages.insert_one(document("single sync"))
+            waits.append(time.perf_counter() - start)
+        return Result(len(waits) / (time.perf_counter() - begin), waits)
+
+    return run
+
+
+def ceiling(uri: str) -> Way:
+    """What mongod takes at best: a thousand at once, one call after the other, nobody waits."""
+    messages = MongoClient[dict[str, Any]](uri)["bench"].get_collection(
+        "messages", write_concern=DURABLE
+    )
+
+    def run(seconds: float) -> Result:
+        waits: list[float] = []
+        while sum(waits) < seconds:
+            batch = [document("ceiling") for _ in range(1000)]
+            begin = time.perf_counter()
+            messages.insert_many(batch, ordered=False)
+            waits.append(time.perf_counter() - begin)
+        return Result(1000 * len(waits) / sum(waits), waits)
+
+    return run
+
+
+def one_by_one_async(uri: str, tasks: int) -> Way:
+    """insert_one in so many tasks of one AsyncMongoClient."""
+
+    def run(seconds: float) -> Result:
+        async def main() -> Result:
+            async with AsyncMongoClient[dict[str, Any]](uri) as client:
+                messages = client["bench"].get_collection("messages", write_concern=DURABLE)
+                await asyncio.gather(  # open the pool before the clock runs
+                    *(messages.insert_one(document("warm up")) for _ in range(tasks))
+                )
+                return await closed_loop(
+                    tasks, seconds, lambda number: messages.insert_one(document("single async"))
+                )
+
+        return asyncio.run(main())
+
+    return run
+
+
+def writing(server: LocalMongod, rounds: int, seconds: float) -> None:
+    """Durable messages per second, all ways in turn."""
+    client = connect_mongodb(server.uri)
+    with MessageStore(MongoHome(client, database="bench")) as store:
+        ways: dict[str, Way] = {
+            "one by one, sync": one_by_one_sync(server.uri),
+            "one by one, 1 task": one_by_one_async(server.uri, 1),
+            "one by one, 50 tasks": one_by_one_async(server.uri, 50),
+            "one by one, 500 tasks": one_by_one_async(server.uri, 500),
+            "group commit, 1 sender": group_commit(store, 1),
+            "group commit, 50 senders": group_commit(store, 50),
+            "group commit, 500 senders": group_commit(store, 500),
+            "group commit, 500 senders, 50 rooms": group_commit(store, 500, 50),
+            "group commit, 2000 senders": group_commit(store, 2000),
+            "insert_many of 1000, in turn": ceiling(server.uri),
+        }
+        results: dict[str, list[Result]] = defaultdict(list)
+        for way in ways.values():
+            way(min(seconds, 0.5))
+        for _ in range(rounds):
+            for name, way in ways.items():
+                results[name].append(way(seconds))
+        rates = {n: statistics.median(r.rate for r in rs) for n, rs in results.items()}
+        print(f"{'durable (majority, journal)':38}{'messages/s':>12}{'p50 ms':>9}{'p99 ms':>9}")
+        p99 = {}
+        for name, found in results.items():
+            middle = statistics.median(result.quantile(0.5) for result in found) * 1000
+            p99[name] = statistics.median(result.quantile(0.99) for result in found) * 1000
+            print(f"{name:38}{rates[name]:12,.0f}{middle:9.2f}{p99[name]:9.2f}")
+        best = max(rate for name, rate in rates.items() if name.startswith("group"))
+        alone = rates["one by one, 50 tasks"]
+        print(
+            f"best group commit {best:,.0f}/s (aim 40,000), {best / alone:.1f} times one by one "
+            f"with 50 tasks (aim 10)"
+        )
+        print(
+            f"p99 to the ack at 50 senders: {p99['group commit, 50 senders']:.2f} ms, "
+            f"{p99['group commit, 50 senders'] / p99['one by one, sync']:.2f} times that of a "
+            "single insert (aim < 3)"
+        )
+
+
+def fill(server: LocalMongod, number: int) -> None:
+    """A room of that many messages, without waiting for the disk."""
+    client = MongoClient[dict[str, Any]](server.uri)
+    create_indexes(client["history"])
+    messages = client["history"].get_collection("messages", write_concern=WriteConcern(1, j=False))
+    when = now()
+    for begin in range(0, number, 10_000):
+        batch = [
+            to_document(
+                f"k{seq}", StoredMessage("big", seq, f"u{seq % 997}", f"m{seq}", TEXT, when)
+            )
+            for seq in range(begin + 1, min(begin + 10_000, number) + 1)
+        ]
+        messages.insert_many(batch, ordered=False)
+    client.close()
+
+
+def reading(server: LocalMongod, number: int) -> None:
+    """The last fifty of a large room, with the index and without."""
+    fill(server, number)
+    with MessageStore(MongoHome(connect_mongodb(server.uri), database="history")) as store:
+        plan = store.explain_history("big")
+        with_index = repeat(lambda: store.history("big", limit=50), 400)
+        middle = repeat(lambda: store.history("big", before_seq=number // 2, limit=50), 400)
+        raw: Any = store.database["messages"]
+        without = repeat(
+            lambda: list(
+                raw.find({"room_id": "big"}).hint([("$natural", 1)]).sort("seq", -1).limit(50)
+            ),
+            3,
+        )
+        skipping = repeat(
+            lambda: list(raw.find({"room_id": "big"}).sort("seq", -1).skip(number // 2).limit(50)),
+            3,
+        )
+        natural = store.database.command(
+            "explain",
+            {
+                "find": "messages",
+                "filter": {"room_id": "big"},
+                "sort": {"seq": -1},
+                "limit": 50,
+                "hint": {"$natural": 1},
+            },
+            verbosity="executionStats",
+        )["executionStats"]
+    print(f"\nlast 50 of a room of {number:,}       median ms   documents examined")
+    print(
+        f"index room_seq{with_index * 1000:29.3f}{plan.documents_examined:21,}   (aim < 1 ms, 50)"
+    )
+    print(f"the 50 in the middle, by seq{middle * 1000:15.3f}{50:21,}")
+    print(f"the 50 in the middle, by skip{skipping * 1000:14.0f}")
+    print(f"no index{without * 1000:35.0f}{natural['totalDocsExamined']:21,}")
+
+
+def repeat(function: Callable[[], object], times: int) -> float:
+    """The median time of a call, in seconds."""
+    function()
+    found = []
+    for _ in range(times):
+        begin = time.perf_counter()
+        function()
+        found.append(time.perf_counter() - begin)
+    return statistics.median(found)
+
+
+def embedded(stored: int, seconds: float) -> None:
+    """mongomock, when it holds that many documents already."""
+    with MessageStore(MemoryHome(), max_waiting=stored + 1) as store:
+        for number in range(stored):
+            store.submit("group 0", "u", f"fill{number}", TEXT)
+        store.flush()
+        result = group_commit(store, 50)(seconds)
+        page = repeat(lambda: store.history("group 0", before_seq=stored // 2), 200)
+        raw = repeat(lambda: list(store.database["messages"].find({"room_id": "x"}).limit(50)), 3)
+    print(f"\nmongomock holding {stored:,}: {result.rate:,.0f} messages/s (aim 1,000)")
+    print(f"a page of 50: {page * 1000:.3f} ms; mongomock's own find: {raw * 1000:.0f} ms")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of all ways (default 3)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="seconds per way and round")
+    parser.add_argument("--room", type=int, default=1_000_000, help="messages in the large room")
+    parser.add_argument("--only", choices=["writing", "reading", "mongomock"])
+    options = parser.parse_args()
+    print(
+        f"Python {platform.python_version()}, pymongo {pymongo.version}, "
+        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    )
+    with tempfile.TemporaryDirectory(prefix="goim-bench-") as folder:
+        if options.only != "mongomock":
+            with LocalMongod(Path(folder), replica_set="goim", cache_mb=2048) as server:
+                if options.only != "reading":
+                    writing(server, options.rounds, options.seconds)
+                if options.only != "writing":
+                    reading(server, options.room)
+        if options.only in (None, "mongomock"):
+            embedded(50_000, options.seconds)
+
+
+if __name__ == "__main__":
+    main()

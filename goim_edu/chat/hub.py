@@ -1,0 +1,290 @@
+"""The hub: all sessions and rooms of a server, their limits, and the way to the store."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from goim_edu.chat.admission import Authenticate, anybody
+from goim_edu.chat.room import Room
+from goim_edu.chat.session import Session
+from goim_edu.errors import StoreError, StoreUnavailable
+from goim_edu.transport import Connection, Engine
+
+__all__ = ["ChatLimits", "ChatStats", "Hub", "SavedMessage", "Store", "Stored"]
+
+log = logging.getLogger("goim_edu.chat")
+
+
+class Stored(Protocol):
+    """A message as the store gives it back."""
+
+    @property
+    def room_id(self) -> str:
+        """The room."""
+        ...
+
+    @property
+    def seq(self) -> int:
+        """Its number in the room."""
+        ...
+
+    @property
+    def user_id(self) -> str:
+        """Who said it."""
+        ...
+
+    @property
+    def client_msg_id(self) -> str:
+        """The sender's name for it."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """What was said."""
+        ...
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was stored, UTC."""
+        ...
+
+
+Past = tuple[int, Sequence[Stored], bool]
+"""The last number that is known, what was missed, and whether that is not all of it."""
+
+
+class SavedMessage(Protocol):
+    """The store's answer to a message."""
+
+    @property
+    def message(self) -> Stored:
+        """As it is stored."""
+        ...
+
+    @property
+    def duplicate(self) -> bool:
+        """Whether it had been stored before."""
+        ...
+
+
+class Store(Protocol):
+    """All that the chat knows of where messages are kept.
+
+    ``submit_async`` answers futures of one room in the order of their numbers; the others block,
+    and are called by ``run`` in a thread.
+    """
+
+    def submit_async(
+        self, room_id: str, user_id: str, client_msg_id: str, text: str
+    ) -> asyncio.Future[Any]:
+        """Have it stored; the future gives a SavedMessage or raises StoreError."""
+        ...
+
+    def history(
+        self,
+        room_id: str,
+        before_seq: int | None = None,
+        after_seq: int | None = None,
+        limit: int = 50,
+    ) -> Sequence[Stored]:
+        """A page, ascending: the last below, or the first above a number."""
+        ...
+
+    def last_seq(self, room_id: str) -> int:
+        """The highest number of the room, 0 if there is none."""
+        ...
+
+    def mark_read(self, room_id: str, user_id: str, seq: int) -> None:
+        """Keep how far somebody has read."""
+        ...
+
+    def run(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
+        """Call it in a thread."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ChatLimits:
+    """What one client may ask for.
+
+    Args:
+        text: characters of a message.
+        rooms: rooms of a session.
+        members: sessions in a room.
+        rate: requests a second, in the long run.
+        burst: requests at once.
+        missed: messages that ``join`` with ``since`` brings at most.
+        hello_timeout: seconds until the hello.
+    """
+
+    text: int = 4096
+    rooms: int = 50
+    members: int = 5000
+    rate: float = 100.0
+    burst: int = 500
+    missed: int = 1000
+    hello_timeout: float = 10.0
+
+
+@dataclass(slots=True)
+class ChatStats:
+    """What has happened so far."""
+
+    acknowledged: int = 0
+    unavailable: int = 0
+    rate_limited: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+
+
+class Hub:
+    """Where everything of the chat meets.
+
+    Args:
+        store: where messages are kept.
+        engine: of the loop that all connections live in.
+        limits: what one client may ask for.
+        authenticate: who somebody is.
+
+    Attributes:
+        sessions: all that are connected.
+        rooms: those in which somebody is, by name.
+        draining: whether the server is about to close, and takes no messages any more.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        engine: Engine,
+        limits: ChatLimits | None = None,
+        authenticate: Authenticate = anybody,
+    ) -> None:
+        self.store = store
+        self.engine = engine
+        self.limits = limits or ChatLimits()
+        self.authenticate = authenticate
+        self.sessions: set[Session] = set()
+        self.rooms: dict[str, Room] = {}
+        self.draining = False
+        self.stats = ChatStats()
+        self._marks: dict[tuple[str, str], int] = {}  # waiting to be stored
+        self._marking = False
+
+    def session(self, connection: Connection, subprotocol: str) -> Session:
+        """A new session for a connection that is about to open."""
+        return Session(self, connection, subprotocol)
+
+    @staticmethod
+    def now() -> datetime:
+        """The time of the server."""
+        return datetime.now(UTC)
+
+    # ------------------------------------------------------------------ rooms
+
+    def room(self, room_id: str) -> Room:
+        """The room of this name."""
+        room = self.rooms.get(room_id)
+        if room is None:
+            room = self.rooms[room_id] = Room(room_id, self.engine.at_end_of_turn)
+        return room
+
+    def release(self, room: Room) -> None:
+        """Forget a room in which nobody is; the store remembers it."""
+        if room.empty and self.rooms.get(room.room_id) is room:
+            del self.rooms[room.room_id]
+
+    def look_up_past(self, room_id: str, since: int | None) -> Past:
+        """What a newcomer has missed; blocks.
+
+        Returns:
+            The last number that it knows with that, the missed messages, and whether they are not
+            all. If they are too many, it is the newest: they join on to what is said from now on,
+            and ``history`` brings those before.
+        """
+        if since is None:
+            return self.store.last_seq(room_id), (), False
+        most = self.limits.missed
+        missed = self.store.history(room_id, None, since, most + 1)
+        truncated = len(missed) > most
+        if truncated:
+            missed = self.store.history(room_id, None, None, most)
+        if missed:
+            return missed[-1].seq, missed, truncated
+        # What was stored since the question above is not told: it comes as it is said.
+        return min(since, self.store.last_seq(room_id)), (), False
+
+    # ------------------------------------------------------------------ the store
+
+    def ask(self, question: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        """Ask the store something that blocks; ``then`` gets the answer, or the StoreError."""
+        loop = self.engine.loop
+        try:
+            future = self.store.run(question)
+        except StoreError as error:
+            loop.call_soon(then, error)
+            return
+        future.add_done_callback(lambda done: loop.call_soon_threadsafe(_answer, done, then))
+
+    def mark_read(self, room_id: str, user_id: str, seq: int) -> None:
+        """Keep how far somebody has read.
+
+        Marks are stored one after the other; of those that wait for one reader, only the last.
+        """
+        self._marks[room_id, user_id] = seq
+        if not self._marking:
+            self._store_marks()
+
+    def _store_marks(self) -> None:
+        marks, self._marks = self._marks, {}
+        self._marking = bool(marks)
+        if marks:
+            self.ask(lambda: self._mark_all(marks), self._marks_stored)
+
+    def _mark_all(self, marks: dict[tuple[str, str], int]) -> None:
+        for (room_id, user_id), seq in marks.items():
+            self.store.mark_read(room_id, user_id, seq)
+
+    def _marks_stored(self, answer: Any) -> None:
+        if isinstance(answer, StoreError):
+            log.warning("read marks were not stored why=%r", str(answer))
+        self._store_marks()
+
+    # ------------------------------------------------------------------ life
+
+    def drain(self, reconnect_after_ms: int) -> None:
+        """Take no more messages, and tell everybody."""
+        self.draining = True
+        for session in tuple(self.sessions):
+            session.drain(reconnect_after_ms)
+
+    def log_hello(self, session: Session) -> None:
+        """Somebody has come in."""
+        if log.isEnabledFor(logging.INFO):
+            log.info(
+                "hello connection=%d session=%s user=%r",
+                session.connection.id,
+                session.session_id,
+                session.user_id,
+            )
+
+    def log_end(self, session: Session) -> None:
+        """Somebody has gone."""
+        if log.isEnabledFor(logging.INFO):
+            log.info("gone connection=%d user=%r", session.connection.id, session.user_id)
+
+
+def _answer(done: Future[Any], then: Callable[[Any], None]) -> None:
+    try:
+        answer = done.result()
+    except StoreError as error:
+        answer = error
+    except Exception as error:
+        log.exception("the store failed")
+        answer = StoreUnavailable(f"the store failed: {type(error).__name__}")
+    then(answer)

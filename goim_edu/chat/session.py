@@ -1,0 +1,377 @@
+"""One connected client: hello, requests, rate limit, and its end.
+
+A request that is wrong in any way is answered with ``error``, changes nothing, and the session
+lives. Three things end it: no valid ``hello`` in time (4401, 4408), and who keeps on flooding
+after being told (4429).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+from time import monotonic, time
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from msgspec import Struct
+
+from goim_edu.chat.admission import Identity, Unauthenticated
+from goim_edu.chat.parcel import frame_reply, way_of
+from goim_edu.chat.room import Room, Ticket, chat_message
+from goim_edu.chat.vocabulary import (
+    Ack,
+    Draining,
+    Error,
+    ErrorCode,
+    HeartbeatTimes,
+    Hello,
+    History,
+    HistoryPage,
+    Join,
+    Joined,
+    Leave,
+    Left,
+    Read,
+    Request,
+    Send,
+    Typing,
+    VocabularyError,
+    Welcome,
+    WelcomeLimits,
+)
+from goim_edu.errors import DuplicateMessage, StoreError, StoreUnavailable
+from goim_edu.events import BinaryMessage, Event, TextMessage
+from goim_edu.transport import Connection, Handler
+
+if TYPE_CHECKING:
+    from goim_edu.chat.hub import Hub, Past, SavedMessage
+
+__all__ = ["HELLO_TOO_LATE", "KEPT_FLOODING", "NO_HELLO", "Session"]
+
+log = logging.getLogger("goim_edu.chat")
+
+NO_HELLO = 4401
+HELLO_TOO_LATE = 4408
+KEPT_FLOODING = 4429
+
+
+class Refused(Exception):
+    """A request cannot be granted; the session answers with ``error``."""
+
+    def __init__(self, code: ErrorCode, reason: str) -> None:
+        super().__init__(reason)
+        self.code: ErrorCode = code
+        self.reason = reason
+
+
+class Session(Handler):
+    """What one client says and is told.
+
+    Args:
+        hub: where sessions, rooms and the store are.
+        subprotocol: how the client wants to be spoken to.
+
+    Attributes:
+        session_id: an unguessable name, told in ``welcome``.
+        user_id: who it is; empty before ``hello``.
+        rooms: where it is, by name.
+    """
+
+    __slots__ = (
+        "_expires",
+        "_hub",
+        "_last_refill",
+        "_may_enter",
+        "_tokens",
+        "connection",
+        "rooms",
+        "session_id",
+        "user_id",
+        "way",
+    )
+
+    connection: Connection
+
+    def __init__(self, hub: Hub, connection: Connection, subprotocol: str) -> None:
+        self.session_id = ""
+        self.user_id = ""
+        self.connection = connection
+        self.rooms: dict[str, Room] = {}
+        self.way = way_of(subprotocol, None)
+        self._hub = hub
+        self._may_enter: frozenset[str] | None = None
+        self._expires = False
+        self._tokens = float(hub.limits.burst)
+        self._last_refill = monotonic()
+
+    # ------------------------------------------------------------------ called by the connection
+
+    def on_open(self, connection: Connection) -> None:
+        """Wait for the hello, but not for ever."""
+        self.way = way_of(self.way.codec.name, connection.endpoint.deflate)
+        self._hub.sessions.add(self)
+        connection.set_deadline(monotonic() + self._hub.limits.hello_timeout)
+
+    def on_events(self, connection: Connection, events: list[Event]) -> None:
+        """Requests came."""
+        self._refill()
+        for event in events:
+            kind = type(event)
+            if kind is TextMessage:
+                self._take(event.data, False)  # type: ignore[union-attr]
+            elif kind is BinaryMessage:
+                self._take(event.data, True)  # type: ignore[union-attr]
+
+    def on_deadline(self, connection: Connection) -> None:
+        """No hello came, or the token has expired."""
+        if self._expires:
+            self._give_up(NO_HELLO, "unauthenticated", "your token has expired")
+        elif not self.user_id:
+            self._give_up(HELLO_TOO_LATE, "unauthenticated", "hello came too late")
+
+    def on_end(self, connection: Connection) -> None:
+        """Leave every room."""
+        self._hub.sessions.discard(self)
+        rooms, self.rooms = self.rooms, {}
+        for room in rooms.values():
+            room.exit(self)
+            self._hub.release(room)
+        if self.user_id:
+            self._hub.log_end(self)
+
+    # ------------------------------------------------------------------ requests
+
+    def _refill(self) -> None:
+        limits = self._hub.limits
+        now = monotonic()
+        tokens = self._tokens + (now - self._last_refill) * limits.rate
+        self._tokens = tokens if tokens < limits.burst else float(limits.burst)
+        self._last_refill = now
+
+    def _take(self, data: str | bytes, binary: bool) -> None:
+        """One message of the client: pay for it, read it, do what it asks."""
+        if self.connection.ended:
+            return
+        self._tokens -= 1.0
+        if self._tokens < 0.0:
+            self._flooded()
+            return
+        ref = None
+        try:
+            if binary is not self.way.codec.binary:
+                kind = "binary" if self.way.codec.binary else "text"
+                raise Refused("bad_message", f"{self.way.codec.name} uses {kind} messages")
+            request = self.way.codec.decode(data)
+            ref = request.ref
+            if not self.user_id and type(request) is not Hello:
+                raise Refused("unauthenticated", "say hello first")
+            self._ACTIONS[type(request)](self, request)
+            return
+        except VocabularyError as error:
+            self._refuse("bad_message", str(error), error.ref)
+        except Refused as refused:
+            self._refuse(refused.code, refused.reason, ref)
+        if not self.user_id:
+            self.connection.close(NO_HELLO, "no valid hello")
+
+    def _flooded(self) -> None:
+        """Too many requests: say so, and hang up on who keeps on."""
+        limits = self._hub.limits
+        self._hub.stats.rate_limited += 1
+        if self._tokens < -limits.burst:
+            self._give_up(KEPT_FLOODING, "rate_limited", "you kept flooding")
+        else:
+            self._refuse("rate_limited", f"more than {limits.rate:g} requests a second", None)
+
+    def _hello(self, request: Hello) -> None:
+        if self.user_id:
+            raise Refused("bad_message", "you have said hello already")
+        hub, connection = self._hub, self.connection
+        try:
+            identity = hub.authenticate(request.user_id, request.token)
+        except Unauthenticated as error:
+            raise Refused("unauthenticated", str(error)) from None
+        self._admit(identity)
+        heartbeat = connection.heartbeat
+        times = HeartbeatTimes(0, 0)
+        if heartbeat is not None:
+            times = HeartbeatTimes(heartbeat.interval, heartbeat.timeout)
+        limits = WelcomeLimits(hub.limits.text, hub.limits.rooms, hub.limits.rate)
+        now = self.way.codec.time(hub.now())
+        self.reply(Welcome(self.session_id, self.user_id, now, times, limits, request.ref))
+
+    def _admit(self, identity: Identity) -> None:
+        self.session_id = secrets.token_hex(8)
+        self.user_id = identity.user_id
+        self._may_enter = identity.rooms
+        self._expires = identity.expires is not None
+        self.connection.set_deadline(
+            float("inf") if identity.expires is None else monotonic() + identity.expires - time()
+        )
+        self._hub.log_hello(self)
+
+    def _join(self, request: Join) -> None:
+        room_id = request.room_id
+        if self._may_enter is not None and room_id not in self._may_enter:
+            raise Refused("forbidden", "your token does not let you into this room")
+        room = self.rooms.get(room_id)
+        if room is None:
+            room = self._enter(room_id)
+            ticket = room.enter(self)
+        elif room.is_arriving(self):
+            raise Refused("bad_message", "you are on your way into this room already")
+        else:
+            ticket = room.hold(self)
+        self._look_up_past(room, ticket, request)
+
+    def _enter(self, room_id: str) -> Room:
+        """The room, if there is a place for it and in it."""
+        hub = self._hub
+        if len(self.rooms) >= hub.limits.rooms:
+            raise Refused("forbidden", f"you are in {len(self.rooms)} rooms, the most allowed")
+        room = hub.room(room_id)
+        if len(room) >= hub.limits.members:
+            raise Refused("room_full", f"{len(room)} are in this room, the most allowed")
+        self.rooms[room_id] = room
+        return room
+
+    def _look_up_past(self, room: Room, ticket: Ticket, request: Join) -> None:
+        """Find out what it missed; a room that is busy knows its last number by itself."""
+        hub, room_id, since, ref = self._hub, room.room_id, request.since, request.ref
+        if since is None and room.last_seq is not None:
+            self._joined(room, ticket, (room.last_seq, (), False), ref)
+            return
+
+        def found(answer: Any) -> None:
+            if not room.is_arriving(self, ticket):
+                return  # it has left meanwhile
+            if isinstance(answer, StoreError):
+                self._leave_room(room)
+                self._refuse("unavailable", str(answer), ref)
+                return
+            room.last_seq = max(room.last_seq or 0, answer[0])
+            self._joined(room, ticket, answer, ref)
+
+        hub.ask(lambda: hub.look_up_past(room_id, since), found)
+
+    def _joined(self, room: Room, ticket: Ticket, past: Past, ref: str | None) -> None:
+        told, missed, truncated = past
+        self.reply(Joined(room.room_id, told, room.users, truncated, ref))
+        for stored in missed:
+            self.reply(chat_message(stored, self.way.codec))
+        room.settle(self, ticket, told)
+
+    def _send(self, request: Send) -> None:
+        hub = self._hub
+        room = self._in_room(request.room_id)
+        if len(request.text) > hub.limits.text:
+            raise Refused(
+                "too_long",
+                f"the text has {len(request.text)} characters, {hub.limits.text} are allowed",
+            )
+        if hub.draining:
+            raise Refused("unavailable", "the server is closing, send it again to the next one")
+        try:
+            future = hub.store.submit_async(
+                request.room_id, self.user_id, request.client_msg_id, request.text
+            )
+        except StoreUnavailable as error:
+            raise Refused("unavailable", str(error)) from None
+        except (TypeError, ValueError) as error:
+            raise Refused("bad_message", str(error)) from None
+        room.pending += 1
+        ref = request.ref
+        future.add_done_callback(lambda done: self._stored(room, done, ref))
+
+    def _stored(self, room: Room, future: asyncio.Future[Any], ref: str | None) -> None:
+        """The store has answered: acknowledge, then hand on; the sender may be gone by now."""
+        hub = self._hub
+        room.pending -= 1
+        try:
+            saved: SavedMessage = future.result()
+        except DuplicateMessage as error:
+            self._refuse("bad_message", f"{error}, in another room", ref)
+        except StoreError as error:
+            hub.stats.unavailable += 1
+            self._refuse("unavailable", str(error), ref)
+        else:
+            stored = saved.message
+            created = self.way.codec.time(stored.created_at)
+            self.reply(
+                Ack(room.room_id, stored.client_msg_id, stored.seq, created, saved.duplicate, ref)
+            )
+            hub.stats.acknowledged += 1
+            if not saved.duplicate:
+                room.publish(stored)
+        if room.empty:
+            hub.release(room)
+
+    def _history(self, request: History) -> None:
+        room = self._in_room(request.room_id)
+        hub, limit = self._hub, request.limit
+        room_id, before, ref = room.room_id, request.before_seq, request.ref
+
+        def answer(found: Any) -> None:
+            if isinstance(found, StoreError):
+                self._refuse("unavailable", str(found), ref)
+                return
+            page = [chat_message(stored, self.way.codec) for stored in found[-limit:]]
+            self.reply(HistoryPage(room_id, page, len(found) > limit, ref))
+
+        hub.ask(lambda: hub.store.history(room_id, before, None, limit + 1), answer)
+
+    def _leave(self, request: Leave) -> None:
+        room = self._in_room(request.room_id)
+        self._leave_room(room)
+        self.reply(Left(request.room_id, request.ref))
+
+    def _leave_room(self, room: Room) -> None:
+        del self.rooms[room.room_id]
+        room.exit(self)
+        self._hub.release(room)
+
+    def _typing(self, request: Typing) -> None:
+        self._in_room(request.room_id).tell_typing(self)
+
+    def _read(self, request: Read) -> None:
+        room = self._in_room(request.room_id)
+        if room.last_seq is not None and request.seq > room.last_seq:
+            raise Refused("bad_message", f"seq {request.seq} is beyond the last, {room.last_seq}")
+        if room.mark_read(self, request.seq):
+            self._hub.mark_read(room.room_id, self.user_id, request.seq)
+
+    def _in_room(self, room_id: str) -> Room:
+        room = self.rooms.get(room_id)
+        if room is None:
+            raise Refused("not_joined", "join this room first")
+        return room
+
+    _ACTIONS: ClassVar[dict[type[Request], Callable[[Session, Any], None]]] = {
+        Hello: _hello,
+        Join: _join,
+        Send: _send,
+        History: _history,
+        Leave: _leave,
+        Typing: _typing,
+        Read: _read,
+    }
+
+    # ------------------------------------------------------------------ what it is told
+
+    def reply(self, message: Struct) -> None:
+        """Tell the client something that concerns it alone."""
+        self.connection.write(frame_reply(message, self.way))
+
+    def _refuse(self, code: ErrorCode, reason: str, ref: str | None) -> None:
+        self._hub.stats.errors[code] += 1
+        self.reply(Error(code, reason, ref))
+
+    def _give_up(self, close_code: int, code: ErrorCode, reason: str) -> None:
+        self._refuse(code, reason, None)
+        self.connection.close(close_code, reason)
+
+    def drain(self, reconnect_after_ms: int) -> None:
+        """Tell the client that the server is about to close."""
+        if self.user_id:
+            self.reply(Draining(reconnect_after_ms))

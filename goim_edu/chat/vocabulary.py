@@ -1,0 +1,423 @@
+"""The words of the chat: one schema for both subprotocols, strict, with reasons that help.
+
+Each message is a struct with a ``type``. ``goim.v1.json`` writes it as one JSON object in a text
+message, ``goim.v1.bson`` as one BSON document in a binary message. Times are RFC 3339 with
+milliseconds in JSON, and dates in BSON.
+
+What a client sends is checked field by field: a missing, unknown, empty or too long field is
+refused with a reason that names it.
+
+>>> JSON.decode('{"type": "join", "room_id": "lobby"}')
+Join(room_id='lobby', since=None, ref=None)
+>>> JSON.decode('{"type": "join", "room": "lobby"}')
+Traceback (most recent call last):
+...
+goim_edu.chat.vocabulary.VocabularyError: join: Object contains unknown field `room`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal, cast
+
+import bson
+import msgspec
+from bson.codec_options import CodecOptions
+from bson.errors import BSONError
+from msgspec import Meta, Struct
+
+from goim_edu.errors import ProtocolError
+
+__all__ = [
+    "BSON",
+    "ERROR_CODES",
+    "JSON",
+    "MAX_HISTORY",
+    "SUBPROTOCOLS",
+    "Ack",
+    "ChatMessage",
+    "Codec",
+    "Draining",
+    "Error",
+    "ErrorCode",
+    "Hello",
+    "History",
+    "HistoryPage",
+    "Join",
+    "Joined",
+    "Leave",
+    "Left",
+    "Presence",
+    "Read",
+    "ReadBy",
+    "Reply",
+    "Request",
+    "Send",
+    "Typing",
+    "TypingBy",
+    "VocabularyError",
+    "Welcome",
+]
+
+MAX_HISTORY: Final = 200
+"""The most messages of one ``history`` page."""
+
+ErrorCode = Literal[
+    "bad_message",
+    "unauthenticated",
+    "forbidden",
+    "not_joined",
+    "too_long",
+    "rate_limited",
+    "unavailable",
+    "room_full",
+]
+ERROR_CODES: Final[tuple[ErrorCode, ...]] = ErrorCode.__args__  # type: ignore[attr-defined]
+
+Name = Annotated[str, Meta(min_length=1, max_length=256)]
+Ref = Annotated[str, Meta(max_length=64)]
+Seq = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+class VocabularyError(ProtocolError):
+    """What came is no message of this vocabulary; the text says why, in words for the sender.
+
+    Attributes:
+        ref: the ``ref`` of the message, where one could be made out.
+        kind: its ``type``, where one could be made out.
+    """
+
+    def __init__(self, reason: str, ref: str | None = None, kind: str | None = None) -> None:
+        super().__init__(f"{kind}: {reason}" if kind else reason)
+        self.ref = ref
+        self.kind = kind
+
+
+# ---------------------------------------------------------------------- what a client says
+
+
+class Hello(Struct, tag="hello", forbid_unknown_fields=True):
+    """The first message: who I am, with a token where the server wants one."""
+
+    user_id: Name
+    token: Annotated[str, Meta(max_length=8192)] | None = None
+    ref: Ref | None = None
+
+
+class Join(Struct, tag="join", forbid_unknown_fields=True):
+    """Let me in; with ``since`` also what I missed after that number."""
+
+    room_id: Name
+    since: Seq | None = None
+    ref: Ref | None = None
+
+
+class Send(Struct, tag="send", forbid_unknown_fields=True):
+    """Say this in the room; the same ``client_msg_id`` again means the same message."""
+
+    room_id: Name
+    client_msg_id: Name
+    text: str
+    ref: Ref | None = None
+
+
+class History(Struct, tag="history", forbid_unknown_fields=True):
+    """Show me the last messages, or those before a number."""
+
+    room_id: Name
+    before_seq: Seq | None = None
+    limit: Annotated[int, Meta(ge=1, le=MAX_HISTORY)] = 50
+    ref: Ref | None = None
+
+
+class Leave(Struct, tag="leave", forbid_unknown_fields=True):
+    """Let me out."""
+
+    room_id: Name
+    ref: Ref | None = None
+
+
+class Typing(Struct, tag="typing", forbid_unknown_fields=True):
+    """I am writing something."""
+
+    room_id: Name
+    ref: Ref | None = None
+
+
+class Read(Struct, tag="read", forbid_unknown_fields=True):
+    """I have read up to this number."""
+
+    room_id: Name
+    seq: Annotated[int, Meta(ge=1, le=2**63 - 1)]
+    ref: Ref | None = None
+
+
+Request = Hello | Join | Send | History | Leave | Typing | Read
+
+# ---------------------------------------------------------------------- what the server says
+
+
+class HeartbeatTimes(Struct):
+    """Seconds between pings, and until a silent peer is given up."""
+
+    interval: float
+    timeout: float
+
+
+class WelcomeLimits(Struct):
+    """Characters of a text, rooms of a session, requests a second."""
+
+    text: int
+    rooms: int
+    rate: float
+
+
+class Welcome(Struct, tag="welcome", omit_defaults=True):
+    """The answer to ``hello``."""
+
+    session_id: str
+    user_id: str
+    server_time: datetime
+    heartbeat: HeartbeatTimes
+    limits: WelcomeLimits
+    ref: str | None = None
+
+
+class Joined(Struct, tag="joined", omit_defaults=True):
+    """The answer to ``join``; missed messages follow it."""
+
+    room_id: str
+    last_seq: int
+    members: list[str]
+    truncated: bool
+    ref: str | None = None
+
+
+class Ack(Struct, tag="ack", omit_defaults=True):
+    """The answer to ``send``: the store has it."""
+
+    room_id: str
+    client_msg_id: str
+    seq: int
+    created_at: datetime
+    duplicate: bool
+    ref: str | None = None
+
+
+class ChatMessage(Struct, tag="message"):
+    """What somebody said, to every member; the fields are those of the stored document."""
+
+    room_id: str
+    seq: int
+    user_id: str
+    client_msg_id: str
+    text: str
+    created_at: datetime
+
+
+class HistoryPage(Struct, tag="history", omit_defaults=True):
+    """The answer to ``history``, ascending by seq."""
+
+    room_id: str
+    messages: list[ChatMessage]
+    has_more: bool
+    ref: str | None = None
+
+
+class Left(Struct, tag="left", omit_defaults=True):
+    """The answer to ``leave``."""
+
+    room_id: str
+    ref: str | None = None
+
+
+class Presence(Struct, tag="presence"):
+    """Somebody came or went."""
+
+    room_id: str
+    user_id: str
+    state: Literal["joined", "left"]
+
+
+class TypingBy(Struct, tag="typing"):
+    """Somebody is writing."""
+
+    room_id: str
+    user_id: str
+
+
+class ReadBy(Struct, tag="read"):
+    """Somebody has read up to this number."""
+
+    room_id: str
+    user_id: str
+    seq: int
+
+
+class Draining(Struct, tag="draining"):
+    """The server is about to close; come back after this many milliseconds."""
+
+    reconnect_after_ms: int
+
+
+class Error(Struct, tag="error", omit_defaults=True):
+    """A request was refused, and nothing has changed."""
+
+    code: ErrorCode
+    reason: str
+    ref: str | None = None
+
+
+Reply = (
+    Welcome
+    | Joined
+    | Ack
+    | ChatMessage
+    | HistoryPage
+    | Left
+    | Presence
+    | TypingBy
+    | ReadBy
+    | Draining
+    | Error
+)
+
+# ---------------------------------------------------------------------- the two ways to write it
+
+
+def rfc3339(moment: datetime) -> str:
+    """A time as text: UTC with milliseconds (RFC 3339 §5.6).
+
+    >>> rfc3339(datetime(2026, 11, 23, 13, 56, 0, 249000, tzinfo=UTC))
+    '2026-11-23T13:56:00.249Z'
+    """
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+class Codec:
+    """How messages are written in one of the two subprotocols.
+
+    Attributes:
+        name: the subprotocol as it is negotiated.
+        binary: whether it uses binary messages.
+    """
+
+    name: str
+    binary: bool
+
+    def time(self, moment: datetime) -> datetime:
+        """What to put into a reply in place of ``moment``, so that ``encode`` writes it right."""
+        raise NotImplementedError
+
+    def encode(self, message: Struct) -> bytes:
+        """The payload of a message, a request or a reply."""
+        raise NotImplementedError
+
+    def decode(self, data: str | bytes) -> Request:
+        """What a client sent.
+
+        Raises:
+            VocabularyError: it is no request of this vocabulary.
+        """
+        raise NotImplementedError
+
+    def decode_reply(self, data: str | bytes) -> Reply:
+        """What a server sent, for clients; unknown fields are passed over.
+
+        Raises:
+            VocabularyError: it is no reply of this vocabulary.
+        """
+        raise NotImplementedError
+
+
+def _explain(error: Exception, loose: object) -> VocabularyError:
+    """Put the library's words and what we can make out of the message together."""
+    ref = kind = None
+    if isinstance(loose, Mapping):
+        ref, kind = loose.get("ref"), loose.get("type")
+    ref = ref if isinstance(ref, str) and len(ref) <= 64 else None
+    reason = str(error)[:300]  # it may quote a field name as long as the message
+    if "`$.type`" in reason or not isinstance(kind, str):
+        if isinstance(kind, str):
+            reason = f"there is no type {kind[:40]!r}"
+        return VocabularyError(reason, ref)
+    return VocabularyError(reason, ref, kind[:40])
+
+
+class _Json(Codec):
+    name = "goim.v1.json"
+    binary = False
+
+    def __init__(self) -> None:
+        self._requests = msgspec.json.Decoder(Request)
+        self._replies = msgspec.json.Decoder(Reply)
+        self._encode = msgspec.json.Encoder().encode
+
+    def time(self, moment: datetime) -> datetime:
+        # msgspec would write six digits of a second; a text in the field is written as it is.
+        return cast("datetime", rfc3339(moment))
+
+    def encode(self, message: Struct) -> bytes:
+        return self._encode(message)
+
+    def decode(self, data: str | bytes) -> Request:
+        try:
+            request: Request = self._requests.decode(data)
+        except msgspec.MsgspecError as error:
+            raise self._blame(error, data) from None
+        return request
+
+    def decode_reply(self, data: str | bytes) -> Reply:
+        try:
+            reply: Reply = self._replies.decode(data)
+        except msgspec.MsgspecError as error:
+            raise self._blame(error, data) from None
+        return reply
+
+    def _blame(self, error: Exception, data: str | bytes) -> VocabularyError:
+        try:
+            loose = msgspec.json.decode(data)
+        except (msgspec.MsgspecError, RecursionError):
+            loose = None
+        return _explain(error, loose)
+
+
+_AWARE: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True, tzinfo=UTC)
+
+
+class _Bson(Codec):
+    name = "goim.v1.bson"
+    binary = True
+
+    def time(self, moment: datetime) -> datetime:
+        return moment
+
+    def encode(self, message: Struct) -> bytes:
+        return bson.encode(msgspec.to_builtins(message, builtin_types=(datetime,)))
+
+    def decode(self, data: str | bytes) -> Request:
+        found: Request = self._convert(data, Request)
+        return found
+
+    def decode_reply(self, data: str | bytes) -> Reply:
+        found: Reply = self._convert(data, Reply)
+        return found
+
+    def _convert(self, data: str | bytes, into: Any) -> Any:
+        try:
+            loose = bson.decode(data, _AWARE)  # type: ignore[arg-type]
+        except (BSONError, TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise VocabularyError(f"BSON is malformed: {error}") from None
+        try:
+            return msgspec.convert(loose, into)
+        except msgspec.MsgspecError as error:
+            raise _explain(error, loose) from None
+
+
+JSON: Final[Codec] = _Json()
+"""``goim.v1.json``: one JSON object per text message."""
+BSON: Final[Codec] = _Bson()
+"""``goim.v1.bson``: one BSON document per binary message."""
+SUBPROTOCOLS: Final = {codec.name: codec for codec in (JSON, BSON)}
+"""The subprotocols by name, the one that a server likes best first."""

@@ -1,0 +1,112 @@
+"""The errors of goim_edu: whose fault it was, where the rule stands, and what to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = [
+    "DuplicateMessage",
+    "HandshakeError",
+    "IncompleteFrame",
+    "LocalProtocolError",
+    "ProtocolError",
+    "RemoteProtocolError",
+    "StoreError",
+    "StoreUnavailable",
+]
+
+
+class ProtocolError(Exception):
+    """A rule of the WebSocket protocol was broken; the subclass says by whom."""
+
+
+class LocalProtocolError(ProtocolError):
+    """Our own side asked for something that the protocol forbids; nothing was sent.
+
+    >>> raise LocalProtocolError("cannot send after close")
+    Traceback (most recent call last):
+    ...
+    goim_edu.errors.LocalProtocolError: cannot send after close
+    """
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer broke a rule.
+
+    Args:
+        message: what was wrong, in a sentence without the section.
+        close_code: the status code to answer with (RFC 6455 §7.4.1), usually 1002.
+        section: where the rule stands, for example ``"RFC 6455 §5.2"``.
+
+    >>> error = RemoteProtocolError("opcode 3 is reserved", section="RFC 6455 §5.2")
+    >>> str(error), error.close_code
+    ('opcode 3 is reserved (RFC 6455 §5.2)', 1002)
+    """
+
+    def __init__(
+        self, message: str, *, close_code: int = 1002, section: str = "RFC 6455 §5.2"
+    ) -> None:
+        super().__init__(f"{message} ({section})")
+        self.message = message
+        self.close_code = close_code
+        self.section = section
+
+
+class IncompleteFrame(RemoteProtocolError):
+    """The bytes end inside a frame; at least ``missing`` more are needed to read on.
+
+    >>> IncompleteFrame("the header is cut", missing=1).missing
+    1
+    """
+
+    def __init__(self, message: str, *, missing: int, section: str = "RFC 6455 §5.2") -> None:
+        super().__init__(message, section=section)
+        self.missing = missing
+
+
+class HandshakeError(RemoteProtocolError):
+    """The opening handshake failed.
+
+    Args:
+        message: what was wrong.
+        status: the HTTP status that a server answers with, 400 to 599.
+        section: where the rule stands.
+        headers: header fields that the answer must carry, such as ``Sec-WebSocket-Version``.
+
+    >>> HandshakeError("only GET may upgrade", status=405, headers=[("Allow", "GET")]).status
+    405
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        section: str = "RFC 6455 §4.2.1",
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        super().__init__(message, close_code=1002, section=section)
+        self.status = status
+        self.headers = tuple(headers)
+
+
+class StoreError(Exception):
+    """The message store could not do what was asked."""
+
+
+class StoreUnavailable(StoreError):
+    """The store did not take it: nothing was saved, it may be sent again."""
+
+
+class DuplicateMessage(StoreError):
+    """This ``(user_id, client_msg_id)`` is stored already, under ``seq``.
+
+    >>> DuplicateMessage("lisa", "m1", seq=7).seq
+    7
+    """
+
+    def __init__(self, user_id: str, client_msg_id: str, *, seq: int) -> None:
+        super().__init__(f"{user_id!r} has sent {client_msg_id!r} already, as seq {seq}")
+        self.user_id = user_id
+        self.client_msg_id = client_msg_id
+        self.seq = seq

@@ -1,0 +1,182 @@
+"""Exercises: ask for one, answer it, be told at once, take a hint, see the solution, see how far.
+
+    from goim_edu.exercises import check, hint, predict, progress, solution, starter, statement
+
+    predict("03.1")                 # the question; predict("03.1", "b") answers it
+    starter("03.2")                 # what to begin with
+    check("03.2", read_start)       # tries your function at once
+    hint("03.2")                    # one step; again for the next
+    solution("03.2")
+    progress()                      # what is done, and where to go on
+
+What is done is kept in ``.progress.txt`` beside the notebooks, in plain text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from goim_edu.exercises import record
+from goim_edu.exercises.card import Card
+from goim_edu.exercises.catalogue import CHAPTERS, all_exercises, chapter, find
+from goim_edu.exercises.guard import call
+from goim_edu.exercises.judge import judge_function
+from goim_edu.exercises.model import Function, Measure, Predict, source_of
+from goim_edu.exercises.questions import ask, judge_prediction
+
+__all__ = [
+    "Card",
+    "check",
+    "hint",
+    "predict",
+    "progress",
+    "solution",
+    "starter",
+    "statement",
+]
+
+_shown_hints: dict[str, int] = {}
+
+
+def check(name: str, answer: Any = ...) -> Card:
+    """Try an answer and say at once what came of it.
+
+    Args:
+        name: the number of the exercise, such as ``"03.2"``.
+        answer: your function, without parentheses; your prediction; your measurement.
+
+    Returns:
+        A card that shows itself in a notebook and prints as text; it is true if all is right.
+
+    >>> bool(check("03.2", lambda data: None))
+    False
+    """
+    found = find(name)
+    if isinstance(found, str):
+        return Card(found)
+    if answer is ...:
+        return statement(name)
+    if isinstance(found, Predict):
+        card = judge_prediction(found, answer)
+    elif isinstance(found, Measure):
+        card = _judge_measurement(found, answer)
+    elif callable(answer):
+        card = judge_function(found, answer)
+    else:
+        return _not_callable(found, answer)
+    if card.passed:
+        card.say(record.mark_done(found.id))
+    return card
+
+
+def predict(name: str, answer: Any = ...) -> Card:
+    """Say what a cell will show, before it runs; without an answer, see the question.
+
+    Args:
+        name: the number of the exercise.
+        answer: the letter of your choice, or the output itself.
+
+    >>> predict("03.1", "z").passed
+    False
+    """
+    return check(name, answer)
+
+
+def statement(name: str) -> Card:
+    """What is to be done."""
+    found = find(name)
+    if isinstance(found, str):
+        return Card(found)
+    card = Card(found.heading).say(found.statement)
+    if isinstance(found, Predict):
+        return ask(found, card)
+    return card.say(f'Begin with `starter("{found.id}")`.')
+
+
+def starter(name: str) -> Card:
+    """What to begin with: copy it into a cell of your own."""
+    found = find(name)
+    if isinstance(found, str):
+        return Card(found)
+    if isinstance(found, Predict):
+        return statement(name)
+    begin = found.start if isinstance(found, Function) else found.starter
+    use = found.name if isinstance(found, Function) else "answer"
+    return Card(found.heading).code(begin).say(f'Then: `check("{found.id}", {use})`')
+
+
+def hint(name: str) -> Card:
+    """One step towards the answer; the next call gives the next step.
+
+    >>> print(hint("03.2").title)
+    03.2 Read the first two bytes: hint 1 of 3
+    """
+    found = find(name)
+    if isinstance(found, str):
+        return Card(found)
+    last = len(found.hints)
+    number = min(_shown_hints.get(found.id, 0) + 1, last)
+    _shown_hints[found.id] = number
+    card = Card(f"{found.heading}: hint {number} of {last}").say(found.hints[number - 1])
+    if number == last:
+        card.say(f'That was the last one; `solution("{found.id}")` shows the answer.')
+    return card
+
+
+def solution(name: str) -> Card:
+    """The answer; where the package itself does this, it is the package's own code."""
+    found = find(name)
+    if isinstance(found, str):
+        return Card(found)
+    card = Card(f"{found.heading}: solution")
+    if isinstance(found, Predict):
+        right = next((option for option in found.options if option.right), None)
+        card.say(right.text if right else f"`{found.answer}`").say(right.says if right else "")
+        return card.code(found.experiment).say(found.source)
+    if isinstance(found, Measure):
+        return card.code(found.solution).say(found.after)
+    card.code(found.solution)
+    if found.package is not None:
+        module = found.package.__module__
+        card.say(f"In the package this is `{module}.{found.package.__name__}`:")
+        card.code(source_of(found.package))
+    return card
+
+
+def progress() -> Card:
+    """What is done, and where to go on."""
+    done = record.read_done()
+    everything = all_exercises()
+    finished = sum(exercise.id in done for exercise in everything)
+    card = Card(f"{finished} of {len(everything)} exercises done")
+    rows = []
+    for number, title in CHAPTERS.items():
+        signs = [f"{'✓' if e.id in done else '·'} {e.id}" for e in chapter(number)]
+        rows.append((f"{number} {title}", "  ".join(signs)))
+    card.table(rows, head=("chapter", "done (✓) and open (·)"))
+    following = next((exercise for exercise in everything if exercise.id not in done), None)
+    if following is None:
+        return card.say("That is the whole course. Well done!")
+    return card.say(f'Go on with {following.heading}: `statement("{following.id}")`.')
+
+
+def _not_callable(exercise: Function, answer: object) -> Card:
+    card = Card(f"{exercise.heading}: not yet", passed=False)
+    want = f'`check("{exercise.id}", {exercise.name})`'
+    if answer is None:
+        return card.say(f"Give the function itself, without calling it: {want}.")
+    return card.say(f"This is a `{type(answer).__name__}`, a function is wanted: {want}.")
+
+
+def _judge_measurement(exercise: Measure, answer: object) -> Card:
+    outcome = call(exercise.judge, (answer,), seconds=20.0)
+    if outcome.error is None and outcome.value is None and not outcome.stopped:
+        return Card(f"{exercise.heading}: done", passed=True).say(exercise.after)
+    card = Card(f"{exercise.heading}: not yet", passed=False)
+    if outcome.stopped:
+        card.say("To compare with your answer took too long, so it was stopped.")
+    elif outcome.error is not None:
+        card.say(f"Your answer could not be read: `{outcome.error_line}`.")
+    else:
+        card.say(str(outcome.value))
+    return card.say(f'One step at a time: `hint("{exercise.id}")`')

@@ -1,0 +1,256 @@
+"""Try an answer on its cases and on made-up inputs; say what is wrong with the first bad one."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from goim_edu.draw.picture import Picture
+from goim_edu.exercises import bits
+from goim_edu.exercises.card import Card
+from goim_edu.exercises.choices import made_up, smallest
+from goim_edu.exercises.guard import Outcome, call, equal
+from goim_edu.exercises.model import Case, Function
+from goim_edu.exercises.words import difference, show
+from goim_edu.explain import explain
+
+__all__ = ["judge_function"]
+
+MADE_UP: Final = 200
+"""How many made-up inputs a function is tried on."""
+_LONGEST: Final = 30.0  # seconds for all of them; they usually take a tenth of one
+
+
+@dataclass(frozen=True)
+class _Trouble:
+    """The first input on which an answer fails."""
+
+    args: tuple[Any, ...]
+    want: Outcome
+    got: Outcome
+    case: Case | None  # None: it was made up
+    number: int  # of the case, from 1
+
+
+def judge_function(exercise: Function, answer: Callable[..., Any], *, tips: bool = True) -> Card:
+    """Try a learner's function and say what came of it.
+
+    Args:
+        exercise: the exercise.
+        answer: the learner's function.
+        tips: whether to compare it with the known wrong answers.
+    """
+    trouble = _first_trouble(exercise, answer)
+    if trouble is None:
+        count = len(exercise.cases)
+        tried = f"{count} case{'s' if count > 1 else ''}"
+        if exercise.make is not None:
+            tried += f" and {MADE_UP} made-up inputs"
+        card = Card(f"{exercise.heading}: done", passed=True)
+        return card.say(f"Your `{exercise.name}` is right on {tried}.").say(exercise.after)
+    return _report(exercise, trouble, _tip(exercise, answer, trouble) if tips else "")
+
+
+def _right(exercise: Function, args: tuple[Any, ...]) -> Outcome:
+    """What the reference does; it needs no watching."""
+    args = copy.deepcopy(args)
+    try:
+        if exercise.drive is None:
+            return Outcome(value=exercise.reference(*args))
+        return Outcome(value=exercise.drive(exercise.reference, *args))
+    except exercise.errors as error:
+        return Outcome(error=error)
+
+
+def _run(exercise: Function, function: Callable[..., Any], args: tuple[Any, ...]) -> Outcome:
+    args = copy.deepcopy(args)  # a function that changes its arguments must not spoil ours
+    if exercise.drive is None:
+        return call(function, args)
+    return call(exercise.drive, (function, *args), blame=function)
+
+
+def _first_trouble(exercise: Function, answer: Callable[..., Any]) -> _Trouble | None:
+    for number, case in enumerate(exercise.cases, 1):
+        trouble = _try(exercise, answer, case.args, case, number)
+        if trouble is not None:
+            return trouble
+    if exercise.make is None:
+        return None
+    end = time.monotonic() + _LONGEST
+    for made, args in made_up(exercise.make, exercise.id, MADE_UP):
+        trouble = _try(exercise, answer, args, None, 0)
+        if time.monotonic() > end:
+            return _Trouble(args, _right(exercise, args), Outcome(stopped=True), None, 0)
+        if trouble is None:
+            continue
+        if trouble.got.stopped:  # each try would take a second again
+            return trouble
+        small = smallest(
+            exercise.make, made, lambda a: _try(exercise, answer, a, None, 0) is not None
+        )
+        return _try(exercise, answer, small, None, 0) or trouble
+    return None
+
+
+def _try(
+    exercise: Function,
+    answer: Callable[..., Any],
+    args: tuple[Any, ...],
+    case: Case | None,
+    number: int,
+) -> _Trouble | None:
+    want = _right(exercise, args)
+    got = _run(exercise, answer, args)
+    if _agree(exercise, want, got, args):
+        return None
+    return _Trouble(args, want, got, case, number)
+
+
+def _agree(exercise: Function, want: Outcome, got: Outcome, args: tuple[Any, ...]) -> bool:
+    if got.stopped:
+        return False
+    if want.error is not None or got.error is not None:
+        if want.error is None or got.error is None:
+            return False
+        return _kind(exercise, got.error) is _kind(exercise, want.error) is not None
+    if exercise.compare is not None:
+        return _compared(exercise, want, got, args) == ""
+    if not _like(want.value, got.value):
+        return False
+    return equal(want.value, got.value)
+
+
+def _compared(exercise: Function, want: Outcome, got: Outcome, args: tuple[Any, ...]) -> str:
+    """What an exercise with a comparison of its own says to a result."""
+    if exercise.compare is None:
+        return _difference(want.value, got.value, exercise.parts)
+    outcome = call(exercise.compare, (want.value, got.value, args))
+    if outcome.error is not None:  # then it is no value of the kind that was asked for
+        return _difference(want.value, got.value) or "This is no such value."
+    return str(outcome.value)
+
+
+def _difference(want: object, got: object, parts: Sequence[str] = ()) -> str:
+    """The difference in words; "" for values that cannot even be compared."""
+    outcome = call(difference, (want, got, parts))
+    return str(outcome.value or "")
+
+
+def _like(want: object, got: object) -> bool:
+    """Whether the types fit: bytes must be bytes, but 1 may stand for True."""
+    if isinstance(want, bytes):
+        return isinstance(got, bytes)
+    return True
+
+
+def _kind(exercise: Function, error: BaseException) -> type[Exception] | None:
+    """Which of the exercise's errors this is; None for an accident."""
+    return next((kind for kind in exercise.errors if isinstance(error, kind)), None)
+
+
+def _report(exercise: Function, trouble: _Trouble, tip: str) -> Card:
+    where = f"case {trouble.number} of {len(exercise.cases)}" if trouble.case else "a made-up input"
+    card = Card(f"{exercise.heading}: not yet ({where})", passed=False)
+    if trouble.case:
+        card.say(f"Tried: {trouble.case.name}.")
+    else:
+        card.say("All cases are right. This is the smallest made-up input that still fails:")
+    card.code(exercise.show_use(trouble.args))
+    card.say(_fault(exercise, trouble))
+    if trouble.want.error is None and trouble.got.error is None and not trouble.got.stopped:
+        could = "could give" if exercise.compare else "should give"
+        rows = [(could, f"`{show(trouble.want.value)}`")]
+        rows.append(("yours gives", f"`{show(trouble.got.value)}`"))
+        card.table(rows)
+    card.draw(_picture(exercise, trouble))
+    if trouble.case:
+        card.say(f"Why: {trouble.case.why}")
+    if tip:
+        card.say(f"It looks like this: {tip}")
+    if trouble.got.printed:
+        card.say("While it ran on this input, your function printed:")
+        card.code(trouble.got.printed, "text")
+    return card.say(f"One step at a time: `hint({exercise.id!r})`".replace("'", '"'))
+
+
+def _fault(exercise: Function, trouble: _Trouble) -> str:
+    """What is wrong, in a sentence."""
+    want, got = trouble.want, trouble.got
+    if got.stopped:
+        return (
+            "Your function was still busy after a second of work, so it was stopped, and nothing "
+            "is broken. Is there a loop whose end is never reached, or a very long way round?"
+        )
+    if got.error is None and want.error is None:
+        return _compared(exercise, want, got, trouble.args)
+    if got.error is None:
+        wanted = _kind(exercise, want.error) if want.error else None
+        name = wanted.__name__ if wanted else "an error"
+        return f"Your function gave back `{show(got.value)}`; here it should raise `{name}`."
+    place = f", in {got.place}" if got.place else ""
+    raised = f"Your function raised `{got.error_line}`{place}."
+    if want.error is None:
+        return f"{raised} It should give back `{show(want.value)}`."
+    wanted = _kind(exercise, want.error)
+    name = wanted.__name__ if wanted else "another error"
+    return f"{raised} Here `{name}` should be raised, on purpose."
+
+
+def _picture(exercise: Function, trouble: _Trouble) -> Picture | None:
+    want, got = trouble.want.value, trouble.got.value
+    if trouble.want.error is not None and exercise.shows_fault:
+        return _drawn_fault(trouble.args[0])
+    if isinstance(want, bytes) and isinstance(got, bytes) and exercise.compare is None:
+        return bits.compare(want, got, exercise.fields(want) if exercise.fields else ())
+    if not (exercise.reads and isinstance(want, tuple) and isinstance(got, tuple)):
+        return None
+    names = exercise.parts or getattr(want, "_fields", ())
+    for name, right, yours in zip(names, want, got, strict=False):
+        if not equal(right, yours) and name in exercise.reads:
+            fields = bits.frame_fields(trouble.args[0])
+            found = next((f for f in fields if f.name == exercise.reads[name]), None)
+            return bits.pointed(trouble.args[0], found, fields) if found else None
+    return None
+
+
+def _drawn_fault(data: bytes) -> Picture | None:
+    """Point at the field of a frame that breaks a rule, or that is cut."""
+    explained = explain(data, kind="frame")
+    if explained.ok or not explained.fields:
+        return None
+    fields = bits.frame_fields(data)
+    name = explained.culprit or fields[-1].name
+    found = next((field for field in fields if field.name == name), None)
+    return bits.pointed(data, found, fields) if found else None
+
+
+def _tip(exercise: Function, answer: Callable[..., Any], trouble: _Trouble) -> str:
+    """The tip for the known wrong answer that does the same as this one, or ""."""
+    if trouble.got.stopped:
+        return ""
+    inputs = [case.args for case in exercise.cases] + [trouble.args]
+    theirs = [_run(exercise, answer, args) for args in inputs]
+    if any(outcome.stopped for outcome in theirs):
+        return ""
+    for wrong in exercise.wrong:
+        if not wrong.tip:
+            continue
+        slip = exercise.load(wrong.source(exercise.solution))
+        if all(
+            _does_the_same(exercise, _run(exercise, slip, args), outcome, args)
+            for args, outcome in zip(inputs, theirs, strict=True)
+        ):
+            return wrong.tip
+    return ""
+
+
+def _does_the_same(exercise: Function, one: Outcome, other: Outcome, args: tuple[Any, ...]) -> bool:
+    """Whether two functions did the same, their accidents included."""
+    if one.error is not None and other.error is not None:
+        return type(one.error) is type(other.error)
+    if exercise.compare is not None and one.error is None and other.error is None:
+        return equal(one.value, other.value)
+    return _agree(exercise, one, other, args)

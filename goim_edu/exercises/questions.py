@@ -1,0 +1,80 @@
+"""Predictions: show a question, and answer each wrong guess with what it overlooks."""
+
+from __future__ import annotations
+
+import ast
+import re
+from string import ascii_lowercase
+from typing import Any
+
+from goim_edu.exercises.card import Card
+from goim_edu.exercises.model import Predict
+
+__all__ = ["ask", "judge_prediction", "normal"]
+
+
+def normal(answer: Any) -> str:
+    """An answer in one form, however it was typed.
+
+    >>> normal("0x81"), normal(129), normal(b"Hi"), normal("  48 69 "), normal("(1, 'a')")
+    ('129', '129', '48 69', '48 69', '(1, a)')
+    """
+    if isinstance(answer, bytes | bytearray):
+        return answer.hex(" ")
+    if isinstance(answer, int):  # True and False too
+        return str(int(answer))
+    if isinstance(answer, float) and answer.is_integer():
+        return str(int(answer))
+    if isinstance(answer, list | tuple):
+        return "(" + ", ".join(normal(part) for part in answer) + ")"
+    if not isinstance(answer, str):
+        return str(answer).lower()
+    text = " ".join(answer.split()).strip("`. ")
+    try:  # what Python shows, typed as it shows it
+        value = ast.literal_eval(re.sub(r"(?<=\d),(?=\d{3}\b)", "", text))
+    except (ValueError, SyntaxError):
+        return {"true": "1", "false": "0"}.get(text.lower(), text.lower())
+    return normal(value)
+
+
+def ask(exercise: Predict, card: Card) -> Card:
+    """Add the question: what will be shown, and how to answer."""
+    card.code(exercise.experiment)
+    if not exercise.options:
+        return card.say(f'Type what it will show: `predict("{exercise.id}", ...)`')
+    rows = [
+        (f"{letter})", " ".join(option.text.split()))
+        for letter, option in zip(ascii_lowercase, exercise.options, strict=False)
+    ]
+    return card.table(rows).say(f'Choose: `predict("{exercise.id}", "a")`')
+
+
+def judge_prediction(exercise: Predict, answer: Any) -> Card:
+    """Say whether a prediction is right, or what it overlooks."""
+    right, words = _judge_choice(exercise, answer) if exercise.options else _judge(exercise, answer)
+    title = "right" if right else "not yet"
+    card = Card(f"{exercise.heading}: {title}", passed=right).say(words)
+    if not right:
+        return card.say(f'One step at a time: `hint("{exercise.id}")`')
+    if exercise.experiment:
+        card.say("Now run it and see:").code(exercise.experiment)
+    return card.say(exercise.source).say(exercise.after)
+
+
+def _judge_choice(exercise: Predict, answer: Any) -> tuple[bool, str]:
+    given = normal(answer)
+    letters = ascii_lowercase[: len(exercise.options)]
+    for letter, option in zip(letters, exercise.options, strict=True):
+        if given in {letter, f"{letter})", normal(option.text)}:
+            return option.right, option.says
+    return False, f"Choose one of the letters {', '.join(letters[:-1])} and {letters[-1]}."
+
+
+def _judge(exercise: Predict, answer: Any) -> tuple[bool, str]:
+    given = normal(answer)
+    if given == normal(exercise.answer):
+        return True, ""
+    for guess, words in exercise.wrong.items():
+        if given == normal(guess):
+            return False, words
+    return False, exercise.otherwise

@@ -1,0 +1,305 @@
+"""Link: a relay on this machine that delays, thins, silences and cuts real connections."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import socket
+import struct
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future
+from time import monotonic
+from types import TracebackType
+from typing import Final, Protocol, Self
+from urllib.parse import urlsplit, urlunsplit
+
+from goim_edu.capture import Direction
+
+__all__ = ["Link"]
+
+_HOST: Final = "127.0.0.1"
+_START_TIMEOUT: Final = 10.0  # seconds
+_STOP_TIMEOUT: Final = 10.0  # seconds
+_READ: Final = 65_536  # bytes at once
+_UNDER_WAY: Final = 64  # pieces that may be on their way in one direction
+# SO_LINGER with zero seconds: closing sends a TCP reset, as a cut through the wire would end it.
+_RESET: Final = struct.pack("ii", 1, 0)
+
+
+class HasPort(Protocol):
+    """A server on this machine."""
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        ...
+
+
+class Link:
+    """A bad network between a client and a server of this machine, made of real sockets.
+
+    Connect to ``link.port`` instead of the server's own port (``link.through(url)`` rewrites an
+    address), and turn the knobs at any time, also while bytes are on their way.
+
+    Args:
+        server: a running server, or the number of its port.
+        delay: seconds that every piece is under way, each way.
+        jitter: up to so many seconds more, by chance; the order stays, as TCP keeps it.
+        rate: bytes a second that pass each way; None for no limit.
+        chunk: largest number of bytes in a piece; 1 delivers byte by byte.
+        reorder: swap neighbouring pieces. TCP never does this to you: see what it spares you.
+        seed: of the chance, so that a run can be repeated.
+
+    Attributes:
+        delay, jitter, rate, chunk, reorder: as above, to read and to set.
+        passed: bytes that were delivered, by direction: ``"in"`` goes to the server.
+        silent: whether the link swallows everything at the moment.
+
+    >>> import socket
+    >>> with socket.create_server(("127.0.0.1", 0)) as server:
+    ...     with Link(server.getsockname()[1], delay=0.01) as link:
+    ...         link.through("ws://127.0.0.1:1/chat").endswith(f":{link.port}/chat")
+    True
+    """
+
+    def __init__(
+        self,
+        server: HasPort | int,
+        *,
+        delay: float = 0.0,
+        jitter: float = 0.0,
+        rate: float | None = None,
+        chunk: int = _READ,
+        reorder: bool = False,
+        seed: int = 0,
+    ) -> None:
+        self.delay, self.jitter, self.rate = delay, jitter, rate
+        self.chunk, self.reorder = chunk, reorder
+        self.passed: Counter[Direction] = Counter()
+        self._target = server if isinstance(server, int) else server.port
+        self._chance = random.Random(seed)
+        self._relays: set[_Relay] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._started: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, name="Link", daemon=True)
+        self._thread.start()
+        self._started.result(_START_TIMEOUT)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except OSError as error:
+            if self._started.done():
+                raise
+            self._started.set_exception(error)
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._open = asyncio.Event()
+        self._open.set()
+        listener = await asyncio.start_server(self._accept, _HOST, 0)
+        self.port: int = listener.sockets[0].getsockname()[1]
+        self._started.set_result(None)
+        await self._stop.wait()
+        listener.close()
+        for relay in tuple(self._relays):
+            relay.reset()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = self._loop.create_task(self._relay(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            there = await asyncio.open_connection(_HOST, self._target)
+        except OSError:
+            _reset(writer)  # nobody is at the other end
+            return
+        relay = _Relay(self, (reader, writer), there)
+        self._relays.add(relay)
+        try:
+            await relay.run()
+        finally:
+            self._relays.discard(relay)
+
+    # ------------------------------------------------------------------ the knobs
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing passes at the moment."""
+        return not self._open.is_set()
+
+    @property
+    def connections(self) -> int:
+        """How many connections go through it now."""
+        return len(self._relays)
+
+    def silence(self) -> None:
+        """Let nothing pass any more, and tell nobody: a pulled cable, a NAT that has forgotten."""
+        self._soon(self._open.clear)
+
+    def restore(self) -> None:
+        """Let everything pass again; what was sent meanwhile arrives late, as TCP repeats it."""
+        self._soon(self._open.set)
+
+    def cut(self) -> int:
+        """End all connections at once with a TCP reset; return how many that were."""
+        relays = tuple(self._relays)
+
+        def reset() -> None:
+            for relay in relays:
+                relay.reset()
+
+        self._soon(reset)
+        return len(relays)
+
+    def through(self, url: str) -> str:
+        """Return ``url`` with this link in place of its host and port.
+
+        >>> urlsplit("ws://127.0.0.1:80/chat").path
+        '/chat'
+        """
+        return urlunsplit(urlsplit(url)._replace(netloc=f"{_HOST}:{self.port}"))
+
+    def close(self) -> None:
+        """End it, and all connections through it; twice does no harm."""
+        with contextlib.suppress(RuntimeError):  # its loop has ended already
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(_STOP_TIMEOUT)
+
+    def _soon(self, act: Callable[[], None]) -> None:
+        """Do it in the thread of the link, and wait until it is done."""
+        done: Future[None] = Future()
+
+        def run() -> None:
+            act()
+            done.set_result(None)
+
+        self._loop.call_soon_threadsafe(run)
+        done.result(_START_TIMEOUT)
+
+    def lateness(self) -> float:
+        """Return how long the next piece is under way, in seconds."""
+        return self.delay + self._chance.random() * self.jitter
+
+    async def until_open(self) -> None:
+        """Wait while the link is silent."""
+        await self._open.wait()
+
+    async def pass_piece(self, size: int, direction: Direction, busy_until: float) -> float:
+        """Wait until a piece may arrive; return when the line is free for the next one."""
+        await self.until_open()
+        if self.rate:
+            busy_until = max(busy_until, monotonic()) + size / self.rate
+            await asyncio.sleep(busy_until - monotonic())
+            await self.until_open()
+        self.passed[direction] += size
+        return busy_until
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        faults = [f"delay={self.delay:g}"] if self.delay else []
+        faults += [f"jitter={self.jitter:g}"] if self.jitter else []
+        faults += [f"rate={self.rate:g}"] if self.rate else []
+        faults += [f"chunk={self.chunk}"] if self.chunk < _READ else []
+        faults += ["reorder"] if self.reorder else []
+        faults += ["silent"] if self.silent else []
+        return f"<Link: {', '.join(faults) or 'no faults'}>"
+
+
+Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Piece = tuple[float, bytes]  # when it may arrive, and its bytes
+
+
+class _Relay:
+    """One connection through a link: two sockets, and what is on its way between them."""
+
+    def __init__(self, link: Link, client: Ends, server: Ends) -> None:
+        self._link = link
+        self._client, self._server = client, server
+
+    async def run(self) -> None:
+        """Carry bytes until both sides have ended, or one has broken off."""
+        pumps = [
+            asyncio.create_task(self._carry("in", self._client[0], self._server[1])),
+            asyncio.create_task(self._carry("out", self._server[0], self._client[1])),
+        ]
+        try:
+            await asyncio.gather(*pumps)
+            for _, writer in (self._client, self._server):
+                writer.close()
+        except OSError:
+            await self._link.until_open()  # nobody learns anything through a silent link
+            self.reset()  # one side has broken off: so the other one learns of it
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+
+    def reset(self) -> None:
+        """End both sockets at once."""
+        for _, writer in (self._client, self._server):
+            _reset(writer)
+
+    async def _carry(
+        self, direction: Direction, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        under_way: asyncio.Queue[Piece] = asyncio.Queue(_UNDER_WAY)
+        delivery = asyncio.create_task(self._deliver(direction, under_way, writer))
+        try:
+            while data := await reader.read(_READ):
+                for piece in self._pieces(data):
+                    await under_way.put((monotonic() + self._link.lateness(), piece))
+            await under_way.put((monotonic() + self._link.delay, b""))
+            await delivery
+        finally:
+            delivery.cancel()
+
+    def _pieces(self, data: bytes) -> list[bytes]:
+        size = max(self._link.chunk, 1)
+        pieces = [data[at : at + size] for at in range(0, len(data), size)]
+        if self._link.reorder:
+            for at in range(0, len(pieces) - 1, 2):
+                pieces[at : at + 2] = reversed(pieces[at : at + 2])
+        return pieces
+
+    async def _deliver(
+        self, direction: Direction, under_way: asyncio.Queue[Piece], writer: asyncio.StreamWriter
+    ) -> None:
+        busy_until = 0.0
+        while True:
+            due, piece = await under_way.get()
+            await asyncio.sleep(max(due - monotonic(), 0))
+            busy_until = await self._link.pass_piece(len(piece), direction, busy_until)
+            if not piece:
+                writer.write_eof()
+                return
+            writer.write(piece)
+            await writer.drain()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Close a socket with a TCP reset."""
+    connection = writer.get_extra_info("socket")
+    if connection is not None and not writer.is_closing():
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    writer.transport.abort()

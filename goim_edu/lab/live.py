@@ -1,0 +1,267 @@
+"""LiveServer: the real chat server in a thread of this process, for notebooks and tests."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import shutil
+import socket
+import tempfile
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from goim_edu.capture import Capture
+from goim_edu.explain import explain_stream
+from goim_edu.frames import Frame, FrameDecoder, Opcode, build_frame
+from goim_edu.handshake import build_request, check_response, generate_key, parse_response
+from goim_edu.server import ChatServer, ServerConfig
+from goim_edu.store import MessageStore, open_store
+from goim_edu.transport import Connection, Tap
+
+__all__ = ["LiveServer"]
+
+_HOST: Final = "127.0.0.1"
+_DEFAULTS: Final[dict[str, Any]] = {
+    "host": _HOST,
+    "port": 0,
+    "compression": False,  # in a lesson the bytes on the wire should be readable
+    "origins": ("loopback",),  # JupyterLab is another origin than the chat server
+}
+_START_TIMEOUT: Final = 30.0  # seconds until the server must listen
+_STOP_TIMEOUT: Final = 20.0  # seconds to drain, to flush the store and to end
+_ASK_TIMEOUT: Final = 5.0  # seconds for an answer that must come
+_QUIET: Final = 0.3  # seconds of silence where no answer needs to come
+_PONG: Final = Frame(Opcode.PONG, b"asked by the lab")
+_PING: Final = build_frame(_PONG.payload, Opcode.PING, mask_key=bytes(4))
+
+_running: dict[str, LiveServer] = {}
+
+
+class LiveServer:
+    """The chat server of this package, alive in a thread with an event loop of its own.
+
+    It listens on a free port of this machine only. Running the cell that makes it again replaces
+    it: a new one closes the one before it of the same name. It ends with the process, with
+    ``close()``, or with the ``with`` block that it was made in.
+
+    Args:
+        mongo: where messages go, as in ``serve --mongo``: ``"auto"``, ``"memory"``, ``"local"`` or
+            a ``mongodb://`` address.
+        data_dir: where a local MongoDB keeps its files; default: a folder that goes with it.
+        name: a new server replaces the one of the same name.
+        settings: fields of :class:`goim_edu.server.ServerConfig`, by name. Unlike ``serve``, it
+            agrees on no compression unless you say ``compression=True``, and pages of this machine
+            may connect, JupyterLab's among them.
+
+    Attributes:
+        url, echo_url, page_url: the chat, the echo, and the page for a browser.
+        store: the message store.
+        capture: every byte of every connection.
+        server: the :class:`goim_edu.server.ChatServer`; it belongs to the other thread, so only
+            look at it.
+
+    Raises:
+        StoreUnavailable: the database cannot be reached.
+
+    >>> with LiveServer("memory", name="example") as live:
+    ...     [answer] = live.ask(build_frame("Hello", mask_key=b"1234"))
+    >>> answer
+    Frame(TEXT, b'Hello')
+    """
+
+    store: MessageStore
+
+    def __init__(
+        self,
+        mongo: str = "auto",
+        *,
+        data_dir: Path | None = None,
+        name: str = "live",
+        **settings: Any,
+    ) -> None:
+        before = _running.pop(name, None)
+        if before is not None:
+            before.close()
+        self.name = name
+        self.capture = Capture()
+        self._own_dir = None if data_dir else Path(tempfile.mkdtemp(prefix="goim-edu-"))
+        self._started: Future[None] = Future()
+        self._stop: asyncio.Event | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        try:
+            self.store = open_store(mongo, data_dir=data_dir or self._own_dir)
+            config = ServerConfig(**_DEFAULTS | settings)
+            self._thread = threading.Thread(
+                target=self._run, args=(config,), name=f"LiveServer {name}", daemon=True
+            )
+            self._thread.start()
+            self._started.result(_START_TIMEOUT)
+        except BaseException:
+            self._clean_up()
+            raise
+        _running[name] = self
+        atexit.register(self._clean_up)
+
+    def _run(self, config: ServerConfig) -> None:
+        try:
+            asyncio.run(self._serve(config))
+        except BaseException as error:
+            if self._started.done():
+                raise
+            self._started.set_exception(error)
+
+    async def _serve(self, config: ServerConfig) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self.server = server = self._make_server(config)
+        await server.start()
+        self.port = server.port
+        self._started.set_result(None)
+        await self._stop.wait()
+        await server.drain()
+
+    def _make_server(self, config: ServerConfig) -> ChatServer:
+        return ChatServer(config, self.store, tap=self._tap)
+
+    def _tap(self, connection: Connection) -> Tap:
+        return self.capture.tap(connection.id)
+
+    # ------------------------------------------------------------------ where it is
+
+    @property
+    def url(self) -> str:
+        """The address of the chat."""
+        return f"ws://{_HOST}:{self.port}/chat"
+
+    @property
+    def echo_url(self) -> str:
+        """The address that sends back what it gets."""
+        return f"ws://{_HOST}:{self.port}/echo"
+
+    @property
+    def page_url(self) -> str:
+        """The address of the chat page, for a browser."""
+        return f"http://{_HOST}:{self.port}/"
+
+    @property
+    def database(self) -> str:
+        """What keeps the messages, in words."""
+        if not self.store.durable:
+            return self.store.description
+        return f"a real MongoDB, version {self.store.database.client.server_info()['version']}"
+
+    # ------------------------------------------------------------------ asking with raw bytes
+
+    def ask(self, data: bytes, path: str = "/echo") -> list[Frame]:
+        """Send raw bytes on a fresh connection and return the frames that come back.
+
+        The handshake is done properly; what follows it is ``data``, right or wrong. Where an
+        answer must come, it is awaited; an unfinished frame gets none, so after a moment of
+        silence the list is empty.
+
+        Raises:
+            OSError: the server is not there, or does not answer in time.
+        """
+        with socket.create_connection((_HOST, self.port), timeout=_ASK_TIMEOUT) as link:
+            early = _shake_hands(link, self.port, path)
+            explained = explain_stream(data, sender="client")
+            if explained and explained[-1].cut:
+                link.sendall(data)
+                return _listen(link, early)
+            # A Pong may overtake the answer to what came with its Ping, but not the answers to
+            # what came before: so the second one says that all is there.
+            return _listen(link, early, data + _PING, _PING)
+
+    def ask_http(self, request: bytes) -> bytes:
+        """Send a raw HTTP request on a fresh connection and return the answer as it came.
+
+        Raises:
+            OSError: the server is not there, or does not answer in time.
+        """
+        answer = b""
+        with socket.create_connection((_HOST, self.port), timeout=_ASK_TIMEOUT) as link:
+            link.sendall(request)
+            while parse_response(answer) is None:
+                piece = link.recv(65_536)
+                if not piece:
+                    break
+                answer += piece
+        return answer
+
+    # ------------------------------------------------------------------ its end
+
+    def close(self) -> None:
+        """Let the server drain, close the store and end the thread; twice does no harm."""
+        atexit.unregister(self._clean_up)
+        if _running.get(self.name) is self:
+            del _running[self.name]
+        if self._loop is not None and self._stop is not None and self._thread.is_alive():
+            with contextlib.suppress(RuntimeError):  # the loop has just ended by itself
+                self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(_STOP_TIMEOUT)
+        self._clean_up()
+
+    def _clean_up(self) -> None:
+        """Close the store; at the end of the process there is no time left for more."""
+        if hasattr(self, "store"):
+            self.store.close()
+        if self._own_dir is not None:
+            shutil.rmtree(self._own_dir, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        # No port: a notebook's saved output must not change from one run to the next.
+        return "<LiveServer: chat, echo and a page for your browser>"
+
+
+def _shake_hands(link: socket.socket, port: int, path: str) -> bytes:
+    """Do a client's opening handshake; return what came behind the answer."""
+    key = generate_key()
+    link.sendall(build_request(f"{_HOST}:{port}", path, key))
+    head = b""
+    while (answer := parse_response(head)) is None:
+        piece = link.recv(65_536)
+        if not piece:
+            raise ConnectionError("the server ended the connection during the handshake")
+        head += piece
+    check_response(answer[0], key, (), ())
+    return head[answer[1] :]
+
+
+def _listen(link: socket.socket, early: bytes, *questions: bytes) -> list[Frame]:
+    """Send each question once the Pong to the one before is there; return all other frames.
+
+    Without questions, listen until it has been silent for a moment.
+    """
+    decoder = FrameDecoder(expect_masked=False)
+    frames = decoder.feed(early)
+    link.settimeout(_ASK_TIMEOUT if questions else _QUIET)
+    try:
+        for question in questions or (b"",):
+            link.sendall(question)
+            while not question or _PONG not in frames:
+                piece = link.recv(65_536)
+                if not piece:
+                    return frames
+                frames += decoder.feed(piece)
+            frames.remove(_PONG)
+    except ConnectionError:
+        return frames  # it has hung up on us: what it said before is what counts
+    except TimeoutError:
+        if questions:
+            raise
+    return frames

@@ -1,0 +1,170 @@
+"""Masking: payload XOR key, without a loop over the octets (RFC 6455 §5.3).
+
+Octet i of the payload is combined with octet i modulo 4 of the key, four random octets that stand
+in the frame. It hides nothing: it keeps a page's script from choosing what stands on the wire, so
+that no proxy can be made to take it for HTTP (§10.3). Masking twice gives the original back.
+
+There are three ways here, one for each size of the task:
+
+* a short payload is one number, the key repeated is another, and Python can XOR numbers;
+* a long payload is an array of 64-bit words, and NumPy can XOR arrays, in place;
+* many short payloads, as they stand in one read from the socket, are one array of 32-bit words.
+
+NumPy is imported by the first long payload. Without NumPy everything is a number.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Final
+
+from goim_edu.errors import LocalProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+
+__all__ = ["apply_mask", "have_numpy", "mask_in_place", "mask_to_view", "unmask_many"]
+
+_LONG: Final = 1024  # octets from which on NumPy is the quicker way
+
+
+@cache
+def _numpy() -> ModuleType | None:
+    try:
+        import numpy
+    except ImportError:
+        return None
+    return numpy
+
+
+def have_numpy() -> bool:
+    """Whether there is NumPy here, so that ``unmask_many`` works."""
+    return _numpy() is not None
+
+
+def apply_mask(payload: bytes | memoryview, mask_key: bytes) -> bytes:
+    """Mask or unmask: octet i is combined by XOR with octet i modulo 4 of the key (§5.3).
+
+    Args:
+        payload: the octets.
+        mask_key: four octets.
+
+    Raises:
+        LocalProtocolError: the key has not four octets.
+
+    >>> apply_mask(b"Hello", bytes.fromhex("37fa213d")).hex(" ")
+    '7f 9f 4d 51 58'
+    """
+    if len(mask_key) != 4:
+        raise LocalProtocolError(f"a masking key has 4 octets, not {len(mask_key)}")
+    size = len(payload)
+    if size >= _LONG and _numpy() is not None:
+        copy = BytesIO(payload)  # its buffer can be written to and then taken out: one copy less
+        with copy.getbuffer() as octets:
+            mask_in_place(octets, mask_key)
+        return copy.getvalue()
+    keys = (mask_key * (size // 4 + 1))[:size]
+    return (int.from_bytes(payload) ^ int.from_bytes(keys)).to_bytes(size)
+
+
+def mask_to_view(payload: bytes, mask_key: bytes) -> bytes | memoryview:
+    """As ``apply_mask``, but a long result is a view of an array: good for who only reads it.
+
+    >>> bytes(mask_to_view(b"Hello", bytes.fromhex("37fa213d"))).hex(" ")
+    '7f 9f 4d 51 58'
+    """
+    size = len(payload)
+    numpy = _numpy() if size >= _LONG else None
+    if numpy is None:
+        return apply_mask(payload, mask_key)
+    whole = size & ~7
+    octets = numpy.empty(size, numpy.uint8)
+    words = octets[:whole].view(numpy.uint64)
+    key = numpy.frombuffer(mask_key * 2, numpy.uint64)
+    numpy.bitwise_xor(numpy.frombuffer(payload, numpy.uint64, whole >> 3), key, words)
+    view = memoryview(octets)
+    if whole < size:
+        view[whole:] = apply_mask(payload[whole:], mask_key)
+    return view
+
+
+def mask_in_place(octets: bytearray | memoryview, mask_key: bytes) -> None:
+    """Mask or unmask octets where they stand, which saves the memory for a copy.
+
+    Args:
+        octets: what to change.
+        mask_key: four octets.
+
+    Raises:
+        LocalProtocolError: the key has not four octets.
+
+    >>> octets = bytearray(b"Hello")
+    >>> mask_in_place(octets, bytes.fromhex("37fa213d"))
+    >>> octets.hex(" ")
+    '7f 9f 4d 51 58'
+    """
+    if len(mask_key) != 4:
+        raise LocalProtocolError(f"a masking key has 4 octets, not {len(mask_key)}")
+    numpy = _numpy()
+    whole = len(octets) & ~7 if numpy is not None else 0
+    if whole and numpy is not None:
+        words = numpy.frombuffer(octets, numpy.uint64, whole >> 3)
+        words ^= numpy.frombuffer(mask_key * 2, numpy.uint64)
+    octets[whole:] = apply_mask(bytes(octets[whole:]), mask_key)
+
+
+@cache
+def _turned_keys() -> tuple[Any, Any]:
+    """For a payload that starts 0 to 3 octets after a word: which octets of two words are its key.
+
+    The four octets of the key end where the payload starts, so they lie in the word before and in
+    this one, and already in the lanes in which they are wanted.
+    """
+    import numpy
+
+    octets = [[lane < turn for lane in range(4)] for turn in range(4)]
+    here = numpy.array(octets, numpy.uint8) * numpy.uint8(0xFF)
+    here = here.view(numpy.uint32).ravel()
+    return here, ~here
+
+
+def unmask_many(data: bytes, starts: Sequence[int]) -> Any:
+    """Unmask all payloads of a series of frames at once, each where it stands.
+
+    A header with its key has six octets or more, so no 32-bit word holds octets of two payloads.
+    So each word, from the one in which a payload starts up to where the next one starts, is
+    combined with the key of that payload, turned so that it fits the place. What that makes of
+    the headers between them is of no interest.
+
+    Args:
+        data: the frames, with at least four octets before the first payload.
+        starts: where each payload starts, ascending; each ends six octets or more before the next.
+
+    Returns:
+        An array of octets as long as ``data``, of which only the payloads mean anything.
+
+    Raises:
+        ImportError: there is no NumPy.
+
+    >>> data = bytes.fromhex("8185 37fa213d 7f9f4d5158  8182 01020304 4a4d")
+    >>> octets = unmask_many(data, [6, 17]).tobytes()
+    >>> octets[6:11], octets[17:19]
+    (b'Hello', b'KO')
+    """
+    import numpy
+
+    data += bytes(-len(data) % 4)
+    words = numpy.frombuffer(data, numpy.uint32)
+    places = numpy.fromiter(starts, numpy.int64, len(starts))
+    turns = places & 3
+    places >>= 2
+    here, before = _turned_keys()
+    # An empty payload at the very end starts behind the last word; whatever is its key then.
+    keys = words.take(places, mode="clip") & here[turns] | words[places - 1] & before[turns]
+    sizes = numpy.empty_like(places)
+    numpy.subtract(places[1:], places[:-1], sizes[:-1])
+    sizes[-1] = len(words) - places[-1]
+    sizes[0] += places[0]
+    return words ^ keys.repeat(sizes)

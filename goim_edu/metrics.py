@@ -1,0 +1,134 @@
+"""What a running server tells about itself, in the text format of Prometheus.
+
+The server counts with plain numbers where it works; they are turned into metrics only when
+somebody asks, so counting costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from time import monotonic
+from typing import Final, Protocol
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from goim_edu.chat.hub import Hub
+from goim_edu.transport import Engine
+
+__all__ = ["ServerMetrics"]
+
+_KIND: Final = "text/plain; version=0.0.4; charset=utf-8"
+_ROUND_TRIPS: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+_ENGINE: Final = {
+    "opened": "WebSockets opened",
+    "refused": "opening handshakes refused",
+    "failed": "connections on which the peer broke a rule",
+    "slow_closed": "slow readers closed with 1013",
+    "dropped": "droppable frames that a slow reader missed",
+    "silent_closed": "silent peers given up",
+    "we_were_late": "times a peer was excused since our own loop was late",
+    "timed_out": "opening or closing handshakes cut off at their deadline",
+    "costly_reads": "reads that waited for their turn since they cost much",
+}
+
+
+class Measured(Protocol):
+    """What is asked of one connection."""
+
+    @property
+    def queued(self) -> int:
+        """Octets that wait for it."""
+        ...
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds of its last round trip."""
+        ...
+
+
+class Observed(Protocol):
+    """What is asked of the server."""
+
+    engine: Engine
+    hub: Hub
+
+    def connections(self) -> Sequence[Measured]:
+        """All connections as they are now."""
+        ...
+
+
+class ServerMetrics(Collector):
+    """The metrics of one server, in a registry of its own.
+
+    Args:
+        server: whose.
+    """
+
+    def __init__(self, server: Observed) -> None:
+        self._server = server
+        self._began = monotonic()
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
+
+    def text(self) -> tuple[bytes, str]:
+        """The metrics as they are now, and their content type."""
+        return generate_latest(self.registry), _KIND
+
+    def collect(self) -> Iterator[Metric]:
+        """All of them."""
+        yield from self._engine()
+        yield from self._chat()
+        yield from self._connections()
+
+    def _engine(self) -> Iterator[Metric]:
+        engine = self._server.engine
+        yield CounterMetricFamily("goim_bytes_in", "Octets read", engine.bytes_in)
+        yield CounterMetricFamily("goim_bytes_out", "Octets written", engine.bytes_out)
+        stats = engine.stats
+        for name, what in _ENGINE.items():
+            yield CounterMetricFamily(f"goim_{name}", what.capitalize(), getattr(stats, name))
+
+    def _chat(self) -> Iterator[Metric]:
+        hub = self._server.hub
+        yield GaugeMetricFamily("goim_sessions", "Chat sessions", len(hub.sessions))
+        yield GaugeMetricFamily("goim_rooms", "Rooms with somebody in them", len(hub.rooms))
+        yield CounterMetricFamily(
+            "goim_acknowledged", "Messages stored and acknowledged", hub.stats.acknowledged
+        )
+        errors = CounterMetricFamily("goim_errors", "Requests refused, by code", labels=["code"])
+        for code, number in sorted(hub.stats.errors.items()):
+            errors.add_metric([code], number)
+        yield errors
+        yield GaugeMetricFamily(
+            "goim_uptime_seconds", "Seconds since the start", monotonic() - self._began
+        )
+
+    def _connections(self) -> Iterator[Metric]:
+        infos = self._server.connections()
+        queued = [info.queued for info in infos]
+        yield GaugeMetricFamily("goim_connections", "Connections", len(infos))
+        yield GaugeMetricFamily(
+            "goim_queued_bytes", "Octets that wait for slow readers, in all", sum(queued)
+        )
+        yield GaugeMetricFamily(
+            "goim_queued_bytes_max",
+            "Octets that wait for the slowest reader",
+            max(queued, default=0),
+        )
+        trips = sorted(info.latency for info in infos if info.latency is not None)
+        buckets = [
+            (str(bound), float(sum(trip <= bound for trip in trips))) for bound in _ROUND_TRIPS
+        ]
+        yield HistogramMetricFamily(
+            "goim_round_trip_seconds",
+            "Last round trip of each connection, from ping to pong",
+            buckets=[*buckets, ("+Inf", float(len(trips)))],
+            sum_value=sum(trips),
+        )

@@ -1,0 +1,206 @@
+// The window: finds the elements of index.html once, and shows what it is told. It decides nothing.
+
+import { avatar, make } from "/messages.js";
+import { counted, hueOf, initial, listed } from "/words.js";
+
+const NEAR_BOTTOM_PX = 60;
+const ANNOUNCED = 5; // so many messages stay in the region that screen readers read from
+
+const IDS = [
+  "entrance", "entrance-form", "entrance-name", "entrance-room", "entrance-token",
+  "entrance-token-field", "entrance-error", "app", "open-rooms", "unread-elsewhere", "connection",
+  "connection-text", "open-inspector", "rooms", "room-list", "join-form", "join-room",
+  "join-error", "me-avatar", "me-name", "change-name", "conversation", "room-name", "copy-link",
+  "leave-room", "open-people", "people-count", "banner", "banner-text", "banner-countdown",
+  "retry-now", "notice", "notice-text", "close-notice", "log", "log-top", "load-earlier",
+  "log-start", "empty", "invite", "to-latest", "activity", "composer", "composer-text",
+  "composer-send", "composer-count", "people", "people-list", "inspector", "close-inspector",
+  "veil", "announcer", "people-number",
+];
+
+const CONNECTION_WORDS = {
+  connecting: "Connecting",
+  online: "Connected",
+  waiting: "Not connected",
+  stopped: "Signed out",
+};
+
+const camel = (id) => id.replace(/-./g, (part) => part[1].toUpperCase());
+
+/** The elements of the page by their ids in camel case: `element.composerText`. */
+export const element = Object.fromEntries(IDS.map((id) => [camel(id), document.getElementById(id)]));
+
+/** Show the form at the entrance; `problem` says why one is here again. */
+export function showEntrance({ name, room, problem = "", askToken = false }) {
+  element.app.hidden = true;
+  element.entrance.hidden = false;
+  element.entranceName.value = name;
+  element.entranceRoom.value = room;
+  element.entranceError.hidden = !problem;
+  element.entranceError.textContent = problem;
+  if (askToken) element.entranceTokenField.hidden = false;
+  document.title = "goim";
+  (name && askToken ? element.entranceToken : element.entranceName).focus();
+}
+
+/** Show the chat in the place of the entrance. */
+export function showApp(user) {
+  element.entrance.hidden = true;
+  element.app.hidden = false;
+  element.meName.textContent = user;
+  element.meAvatar.textContent = initial(user);
+  element.meAvatar.className = `avatar hue-${hueOf(user)}`;
+}
+
+/** Show the state of the link: the lamp in the bar, and a banner while there is none. */
+export function showConnection(state, why, again) {
+  element.connection.dataset.state = state;
+  const words = state === "connecting" && again ? "Reconnecting" : CONNECTION_WORDS[state];
+  if (element.connectionText.textContent !== words) element.connectionText.textContent = words;
+  const away = state === "waiting" || (state === "connecting" && again);
+  element.banner.hidden = !away;
+  element.retryNow.hidden = state !== "waiting";
+  element.app.dataset.link = away ? "away" : "here";
+  const reason = why ? `No connection: ${why}.` : "No connection.";
+  if (state === "waiting") {
+    element.bannerText.textContent = `${reason} What you write is kept.`;
+  } else if (away) {
+    element.bannerText.textContent = "Trying to connect again.";
+    showCountdown(0);
+  }
+}
+
+/** Show how long until the next attempt; apart from the text, so that it is not read out. */
+export function showCountdown(ms) {
+  const text = ms > 0 ? `Next attempt in ${Math.max(1, Math.ceil(ms / 1000))} s` : "";
+  if (element.bannerCountdown.textContent !== text) element.bannerCountdown.textContent = text;
+}
+
+/** Show the rooms; `choose(id)` is called when one is chosen. */
+export function showRooms(rooms, current, choose) {
+  const items = [...rooms.values()].map((room) => {
+    const chosen = room.id === current;
+    const badge = room.unread > 0 ? `${Math.min(room.unread, 99)}${room.unread > 99 ? "+" : ""}` : "";
+    const button = make(
+      "button",
+      { type: "button", className: "room", "data-room": room.id, "data-state": room.state },
+      make("span", { className: "hash", textContent: "#", "aria-hidden": "true" }),
+      make("span", { className: "room-label", textContent: room.id, dir: "auto" }),
+    );
+    if (badge) {
+      button.append(make("span", { className: "badge", textContent: badge, "aria-hidden": "true" }));
+      button.append(
+        make("span", { className: "visually-hidden", textContent: `, ${room.unread} unread` }),
+      );
+    }
+    if (chosen) button.setAttribute("aria-current", "true");
+    button.addEventListener("click", () => choose(room.id));
+    return make("li", {}, button);
+  });
+  const focused = document.activeElement?.dataset?.room;
+  element.roomList.replaceChildren(...items);
+  if (focused !== undefined) {
+    items.find((item) => item.firstChild.dataset.room === focused)?.firstChild.focus();
+  }
+  const unread = [...rooms.values()].reduce((sum, room) => sum + room.unread, 0);
+  element.unreadElsewhere.hidden = unread === 0;
+  document.title = `${unread ? `(${unread}) ` : ""}${current} · goim`;
+}
+
+/** Show the head of the room and who is in it. */
+export function showRoom(room, me) {
+  element.roomName.textContent = room.id;
+  element.log.setAttribute("aria-label", `Messages in ${room.id}`);
+  element.composerText.placeholder = `Message to ${room.id}`;
+  const names = [...room.members].sort((a, b) => a.localeCompare(b));
+  element.peopleCount.textContent = counted(names.length, "person", "people");
+  element.peopleNumber.textContent = names.length;
+  const refused = room.state === "refused";
+  element.composerText.disabled = element.composerSend.disabled = refused;
+  if (refused) element.composerText.placeholder = "You are not in this room";
+  element.peopleList.replaceChildren(
+    ...names.map((name) =>
+      make(
+        "li",
+        {},
+        avatar(name),
+        make("span", { className: "person", textContent: name, dir: "auto" }),
+        name === me ? make("span", { className: "you", textContent: "you" }) : null,
+      ),
+    ),
+  );
+}
+
+function startWords(room, isEmpty) {
+  if (room.refusal) return room.refusal;
+  if (!room.loaded) return "Fetching the messages…";
+  return room.hasMore || isEmpty ? "" : "This is the beginning of the room.";
+}
+
+/** Show what stands above the first message, or in the place of all of them. */
+export function showStart(room, isEmpty) {
+  const words = startWords(room, isEmpty);
+  element.logStart.hidden = !words;
+  element.logStart.textContent = words;
+  const ready = room.loaded && !room.refusal;
+  element.empty.hidden = !(ready && isEmpty && !room.hasMore);
+  element.loadEarlier.hidden = !(ready && room.hasMore);
+  element.loadEarlier.textContent = room.loading ? "Fetching…" : "Show earlier messages";
+}
+
+/** Show who is writing, or `other` words. */
+export function showActivity(typists, other) {
+  const verb = typists.length === 1 ? "is" : "are";
+  const text = typists.length ? `${listed(typists)} ${verb} writing…` : other;
+  if (element.activity.textContent !== text) element.activity.textContent = text;
+}
+
+/** Show a problem ("bad") or a remark ("warn") until it is dismissed; without words, none. */
+export function showNotice(words, kind = "warn") {
+  element.notice.hidden = !words;
+  element.notice.dataset.kind = kind;
+  if (element.noticeText.textContent !== words) element.noticeText.textContent = words;
+}
+
+/** Let screen readers say `words` when they have time. */
+export function announce(words) {
+  element.announcer.append(make("p", { textContent: words }));
+  while (element.announcer.childElementCount > ANNOUNCED) element.announcer.firstChild.remove();
+}
+
+/** Whether the newest message is in sight. */
+export function atBottom() {
+  const { scrollTop, scrollHeight, clientHeight } = element.log;
+  return scrollHeight - scrollTop - clientHeight < NEAR_BOTTOM_PX;
+}
+
+export function toBottom() {
+  element.log.scrollTop = element.log.scrollHeight;
+}
+
+/** Change the list above what is in sight without moving what is in sight. */
+export function keepPlace(change) {
+  const fromBottom = element.log.scrollHeight - element.log.scrollTop;
+  change();
+  element.log.scrollTop = element.log.scrollHeight - fromBottom;
+}
+
+/** Show the button that leads to messages below the ones in sight. */
+export function showBelow(count, away) {
+  element.toLatest.hidden = !away;
+  const words = count ? counted(count, "new message", "new messages") : "To the newest";
+  element.toLatest.textContent = `${words} ↓`;
+}
+
+/** Fit the message box to its text, up to a third of the window, and count what is left. */
+export function fitComposer(limit) {
+  const box = element.composerText;
+  box.style.height = "auto";
+  box.style.height = `${Math.min(box.scrollHeight + 2, window.innerHeight / 3)}px`;
+  const left = limit - [...box.value].length;
+  element.composerCount.hidden = left > 200;
+  element.composerCount.textContent =
+    left >= 0 ? `${counted(left, "character", "characters")} left` : `${-left} too many`;
+  element.composerCount.classList.toggle("over", left < 0);
+  return left >= 0;
+}

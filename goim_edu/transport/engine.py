@@ -1,0 +1,208 @@
+"""What all connections of one event loop share: read buffer, flush, timers, and fairness.
+
+A connection that is idle should cost little, and one that is busy should not make others wait.
+So there is no task, no timer and no buffer per connection. There is one of each per loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from goim_edu.transport.connection import Connection
+
+__all__ = ["Direction", "Engine", "EngineStats", "Tap", "TimerWheel"]
+
+Direction = Literal["in", "out"]
+Tap = Callable[[Direction, float, bytes], None]
+"""Called at each read and write with direction, monotonic time in seconds, and the bytes."""
+
+READ_SIZES: Final = (256, 1024, 4 * 1024, 16 * 1024, 64 * 1024, 256 * 1024)
+"""Octets that one read may take: few after one that cost much, more after full and cheap ones."""
+
+
+@dataclass(slots=True)
+class EngineStats:
+    """What has happened so far on all connections of an engine."""
+
+    opened: int = 0
+    refused: int = 0
+    failed: int = 0
+    slow_closed: int = 0
+    dropped: int = 0
+    silent_closed: int = 0
+    we_were_late: int = 0
+    timed_out: int = 0
+    costly_reads: int = 0
+
+
+class Engine:
+    """What all connections of one event loop share.
+
+    Args:
+        granularity: seconds by which a timer may be late.
+        queue_limit: octets that may wait for one connection before it is closed with 1013.
+        close_timeout: seconds from our Close, or from the peer's, to the end of TCP.
+        tap: makes the tap of a connection, or None.
+
+    Attributes:
+        stats: what has happened.
+        bytes_in: octets read.
+        bytes_out: octets written.
+        buffer: where every connection reads to.
+        views: the first so many octets of it.
+    """
+
+    def __init__(
+        self,
+        *,
+        granularity: float = 0.05,
+        queue_limit: int = 1 << 20,
+        close_timeout: float = 10.0,
+        tap: Callable[[Connection], Tap | None] | None = None,
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.queue_limit = queue_limit
+        self.close_timeout = close_timeout
+        self.tap = tap
+        self.stats = EngineStats()
+        self.ids = itertools.count(1)
+        self.bytes_in = self.bytes_out = 0
+        self.buffer = memoryview(bytearray(READ_SIZES[-1]))
+        self.views = {size: self.buffer[:size] for size in READ_SIZES}
+        self.wheel = TimerWheel(self.loop, granularity)
+        self._dirty: list[Connection] = []
+        self._end_of_turn: list[Callable[[], None]] = []
+        self._flush_is_due = False
+        self._costly: deque[Connection] = deque()
+        self._turn_is_due = False
+
+    def mark(self, connection: Connection) -> None:
+        """This connection has something to write at the end of the turn."""
+        self._dirty.append(connection)
+        if not self._flush_is_due:
+            self._flush_is_due = True
+            self.loop.call_soon(self._flush)
+
+    def at_end_of_turn(self, callback: Callable[[], None]) -> None:
+        """Call this before the connections are flushed; it may write to them."""
+        self._end_of_turn.append(callback)
+        if not self._flush_is_due:
+            self._flush_is_due = True
+            self.loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        while self._end_of_turn:  # they may bring more of them
+            callbacks, self._end_of_turn = self._end_of_turn, []
+            for callback in callbacks:
+                callback()
+        self._flush_is_due = False
+        dirty, self._dirty = self._dirty, []
+        for connection in dirty:
+            connection.flush()
+
+    def make_wait(self, connection: Connection) -> None:
+        """Read from this connection when its turn comes: of those that wait, one per turn."""
+        self.stats.costly_reads += 1
+        self._costly.append(connection)
+        if not self._turn_is_due:
+            self._turn_is_due = True
+            self.loop.call_soon(self._next_costly)
+
+    def _next_costly(self) -> None:
+        self._costly.popleft().take_turn()
+        if self._costly:
+            self.loop.call_soon(self._next_costly)
+        else:
+            self._turn_is_due = False
+
+
+_WAKES_PER_TURN: Final = 32
+
+
+class TimerWheel:
+    """Wake-ups for many connections: buckets of time, and one timer of the loop for the next one.
+
+    Args:
+        loop: whose timer.
+        granularity: seconds per bucket; a wake-up is at most that much late.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, granularity: float) -> None:
+        self._loop = loop
+        self._granularity = granularity
+        self._buckets: dict[int, set[Connection]] = {}
+        self._order: list[int] = []
+        self._due: deque[Connection] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._armed_for = math.inf
+
+    def wake(self, connection: Connection, at: float) -> None:
+        """Call ``connection.on_wake`` at this monotonic time, unless it is to wake earlier."""
+        slot = int(at / self._granularity) + 1
+        if connection.slot:
+            if connection.slot <= slot:
+                return
+            self.forget(connection)
+        connection.slot = slot
+        bucket = self._buckets.get(slot)
+        if bucket is None:
+            bucket = self._buckets[slot] = set()
+            heapq.heappush(self._order, slot)
+            if slot < self._armed_for:
+                self._arm()
+        bucket.add(connection)
+
+    def forget(self, connection: Connection) -> None:
+        """Do not wake it."""
+        bucket = self._buckets.get(connection.slot)
+        if bucket is not None:
+            bucket.discard(connection)
+        connection.slot = 0
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._armed_for = math.inf
+        if self._order:
+            self._armed_for = self._order[0]
+            delay = self._armed_for * self._granularity - monotonic()
+            self._timer = self._loop.call_later(max(0.0, delay), self._turn)
+
+    def _turn(self) -> None:
+        self._timer = None
+        now = monotonic()
+        due = []
+        while self._order and self._order[0] * self._granularity <= now:
+            due.append(self._buckets.pop(heapq.heappop(self._order)))
+        self._arm()
+        if not self._due:
+            self._loop.call_soon(self._wake_some)
+        for bucket in due:
+            for connection in bucket:
+                connection.slot = 0
+                self._due.append(connection)
+
+    def _wake_some(self) -> None:
+        """Some per turn, so that a thousand that were to wake at once hold nobody up."""
+        now = monotonic()
+        for _ in range(min(len(self._due), _WAKES_PER_TURN)):
+            self._due.popleft().on_wake(now)
+        if self._due:
+            self._loop.call_soon(self._wake_some)
+
+    def stop(self) -> None:
+        """Wake nobody any more."""
+        self._order.clear()
+        self._buckets.clear()
+        self._due.clear()
+        self._arm()

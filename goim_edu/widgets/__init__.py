@@ -1,0 +1,8 @@
+"""Things to touch in JupyterLab; each is usable from Python too, and leaves a stand-in in print."""
+
+from goim_edu.widgets.chat_panel import ChatPanel
+from goim_edu.widgets.frame_lab import FrameLab
+from goim_edu.widgets.handshake_lab import HandshakeLab
+from goim_edu.widgets.wire_tap import WireTap
+
+__all__ = ["ChatPanel", "FrameLab", "HandshakeLab", "WireTap"]

@@ -1,0 +1,207 @@
+// The browser's side of ChatPanel: for each user a column with a WebSocket of its own.
+// It speaks goim.v1.json (hello, join, history, send) straight to the chat server.
+
+const SUBPROTOCOL = "goim.v1.json";
+const RECONNECT_MS = [300, 1000, 3000, 10000];
+
+function make(tag, properties = {}, ...children) {
+  const node = Object.assign(document.createElement(tag), properties);
+  node.append(...children);
+  return node;
+}
+
+class Column {
+  constructor(model, user, index, onState, onMessage) {
+    this.model = model;
+    this.onState = onState;
+    this.onMessage = onMessage;
+    this.open = false;
+    this.user = user;
+    this.seen = new Set(); // seq numbers: history and live messages overlap
+    this.attempt = 0;
+    this.stopped = false;
+    this.counter = 0;
+    this.waiting = new Map(); // client_msg_id -> text, until the server has acknowledged it
+    this.build(index);
+    this.connect();
+  }
+
+  build(index) {
+    this.state = make("span", { className: "goim-chat-state" });
+    this.log = make("ol", { className: "goim-chat-log", tabIndex: 0 });
+    this.log.setAttribute("role", "log");
+    this.log.setAttribute("aria-label", `Messages that ${this.user} sees`);
+    this.input = make("input", {
+      type: "text",
+      placeholder: "Type a message, press Enter",
+      autocomplete: "off",
+      maxLength: 4096,
+    });
+    this.input.setAttribute("aria-label", `Message from ${this.user}`);
+    this.button = make("button", { type: "submit", textContent: "Send" });
+    this.button.setAttribute("aria-label", `Send as ${this.user}`);
+    const form = make("form", { className: "goim-chat-form" }, this.input, this.button);
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (this.input.value && this.send(this.input.value)) this.input.value = "";
+    });
+    // JupyterLab has shortcuts on plain keys; what is typed here belongs to the chat alone.
+    for (const kind of ["keydown", "keypress", "keyup"]) {
+      form.addEventListener(kind, (event) => event.stopPropagation());
+    }
+    this.node = make(
+      "section",
+      { className: `goim-chat-column goim-chat-user-${index % 4}` },
+      make("header", {}, make("b", { textContent: this.user }), this.state),
+      this.log,
+      form,
+    );
+    this.node.setAttribute("aria-label", `Chat of ${this.user}`);
+    this.show("connecting");
+  }
+
+  show(state) {
+    this.state.textContent = state;
+    this.state.dataset.state = state;
+    this.open = state === "connected";
+    this.button.disabled = !this.open;
+    this.onState();
+  }
+
+  connect() {
+    const socket = new WebSocket(this.model.get("url"), SUBPROTOCOL);
+    this.socket = socket;
+    socket.addEventListener("open", () => this.request({ type: "hello", user_id: this.user }));
+    socket.addEventListener("message", (event) => this.receive(JSON.parse(event.data)));
+    socket.addEventListener("close", () => {
+      if (this.stopped || this.socket !== socket) return;
+      if (this.attempt < RECONNECT_MS.length) {
+        this.show("reconnecting");
+        this.timer = setTimeout(() => this.connect(), RECONNECT_MS[this.attempt++]);
+      } else {
+        this.show("the server is gone: run the cell again");
+      }
+    });
+  }
+
+  reconnect() {
+    clearTimeout(this.timer);
+    this.socket.close();
+    this.seen.clear();
+    this.log.replaceChildren();
+    this.attempt = 0;
+    this.show("connecting");
+    this.connect();
+  }
+
+  request(message) {
+    this.socket.send(JSON.stringify(message));
+  }
+
+  send(text) {
+    if (this.socket.readyState !== WebSocket.OPEN) return false;
+    const id = `${this.user}-${Date.now().toString(36)}-${this.counter++}`;
+    this.request({ type: "send", room_id: this.model.get("room"), client_msg_id: id, text });
+    return true;
+  }
+
+  receive(message) {
+    const room_id = this.model.get("room");
+    switch (message.type) {
+      case "welcome":
+        this.request({ type: "join", room_id });
+        break;
+      case "joined":
+        this.attempt = 0;
+        this.request({ type: "history", room_id, limit: 50 });
+        this.show("connected");
+        break;
+      case "history":
+        for (const earlier of message.messages) this.add(earlier);
+        break;
+      case "message":
+        this.add(message);
+        break;
+      case "presence":
+        this.note(`${message.user_id} has ${message.state}`);
+        break;
+      case "error":
+        this.note(`refused: ${message.reason}`, "goim-chat-error");
+        break;
+      case "draining":
+        this.note("the server is closing");
+        break;
+    }
+  }
+
+  add({ seq, user_id, text, created_at }) {
+    if (this.seen.has(seq)) return;
+    this.seen.add(seq);
+    const time = new Date(created_at);
+    const line = make(
+      "li",
+      { className: user_id === this.user ? "goim-chat-own" : "" },
+      make("b", { textContent: user_id }),
+      make("span", { className: "goim-chat-text", textContent: text }),
+      make("time", { textContent: time.toLocaleTimeString([], { timeStyle: "short" }) }),
+    );
+    line.dataset.seq = seq;
+    const later = [...this.log.children].find((other) => Number(other.dataset.seq) > seq);
+    this.log.insertBefore(line, later ?? null);
+    this.log.scrollTop = this.log.scrollHeight;
+    this.onMessage({ user_id, text, seq });
+  }
+
+  note(text, className = "") {
+    this.log.append(make("li", { className: `goim-chat-note ${className}`, textContent: text }));
+    this.log.scrollTop = this.log.scrollHeight;
+  }
+
+  stop() {
+    this.stopped = true;
+    clearTimeout(this.timer);
+    this.socket.close(1000);
+  }
+}
+
+function render({ model, el }) {
+  // What the kernel is told is always the whole truth of this moment, never a change to what it
+  // had: two columns may have news at once. And it is told by messages, not by syncing traits: that
+  // waits for the kernel to be idle, and waits for ever if a cell with `await` was under way.
+  const columns = [];
+  const shown = new Map();
+  const tell = (name, value) => model.send({ type: name, value });
+  const onState = () =>
+    tell("connected", columns.filter((column) => column.open).map((column) => column.user));
+  const onMessage = (message) => {
+    if (shown.has(message.seq)) return;
+    shown.set(message.seq, message);
+    tell("messages", [...shown.values()].sort((one, other) => one.seq - other.seq));
+  };
+  for (const [index, user] of model.get("users").entries()) {
+    columns.push(new Column(model, user, index, onState, onMessage));
+  }
+  el.classList.add("goim-chat");
+  el.setAttribute("role", "group");
+  el.setAttribute("aria-label", `Chat room ${model.get("room")}`);
+  el.append(...columns.map((column) => column.node));
+
+  const say = (message) => {
+    if (message.type !== "say") return;
+    columns.find((column) => column.user === message.user)?.send(message.text);
+  };
+  const move = () => {
+    shown.clear();
+    tell("messages", []);
+    columns.forEach((column) => column.reconnect());
+  };
+  model.on("msg:custom", say);
+  model.on("change:url", move);
+  return () => {
+    model.off("msg:custom", say);
+    model.off("change:url", move);
+    columns.forEach((column) => column.stop());
+  };
+}
+
+export default { render };

@@ -1,0 +1,105 @@
+"""A chat inside the notebook: one column a user, each with a real WebSocket out of the browser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any, Protocol
+
+import anywidget
+import traitlets
+
+__all__ = ["ChatPanel"]
+
+_HERE = Path(__file__).parent
+
+
+class HasUrl(Protocol):
+    """A running server: all that the panel needs is where to connect to."""
+
+    @property
+    def url(self) -> str:
+        """The address of its chat, such as ``ws://127.0.0.1:8765/chat``."""
+        ...
+
+
+class ChatPanel(anywidget.AnyWidget):
+    """A chat panel whose JavaScript, in your browser, talks to a live server.
+
+    Nothing of the chat passes through Jupyter: each column opens a WebSocket of its own from the
+    browser to ``server.url``, so what the server captures are the bytes of a real browser.
+
+    Args:
+        server: a running server, or the address of its chat.
+        users: the names of those who sit at this panel, side by side.
+        room: the room that all of them join.
+
+    Attributes:
+        messages: what the columns have shown so far, one ``{"user_id", "text", "seq"}`` each.
+        connected: names of the users whose WebSocket is open now.
+
+    >>> ChatPanel("ws://127.0.0.1:8765/chat", users=["ada", "lin"])
+    ChatPanel(users=['ada', 'lin'], room='lobby')
+    """
+
+    _esm = _HERE / "chat_panel.js"
+    _css = _HERE / "chat_panel.css"
+
+    url = traitlets.Unicode().tag(sync=True)
+    users = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    room = traitlets.Unicode().tag(sync=True)
+    messages = traitlets.List(traitlets.Dict())
+    connected = traitlets.List(traitlets.Unicode())
+
+    def __init__(
+        self, server: HasUrl | str, users: Sequence[str] = ("you",), room: str = "lobby"
+    ) -> None:
+        if not users or len(set(users)) != len(users):
+            raise ValueError(f"users must be one or more different names, not {list(users)}")
+        super().__init__(
+            url=server if isinstance(server, str) else server.url, users=list(users), room=room
+        )
+        self.on_msg(self._receive)
+
+    def say(self, text: str, user: str | None = None) -> None:
+        """Let the browser send ``text`` as ``user`` (default: the first), as if it was typed there.
+
+        Raises:
+            ValueError: nobody of that name sits at this panel.
+        """
+        user = self.users[0] if user is None else user
+        if user not in self.users:
+            raise ValueError(f"{user!r} does not sit here, only {', '.join(self.users)}")
+        self.send({"type": "say", "user": user, "text": text})
+
+    def _receive(self, _: object, content: dict[str, Any], __: object) -> None:
+        """Take down what the browser tells of itself."""
+        match content:
+            case {"type": "connected", "value": list(users)}:
+                self.connected = users
+            case {"type": "messages", "value": list(messages)}:
+                self.messages = messages
+
+    def __repr__(self) -> str:
+        return f"ChatPanel(users={self.users!r}, room={self.room!r})"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
+        return {**data, "text/html": self._stand_in()}, metadata
+
+    def _stand_in(self) -> str:
+        """What is shown where no kernel runs: the page on the web, the notebook as saved."""
+        columns = "".join(
+            '<div style="flex:1;border:1px solid currentColor;border-radius:6px;padding:8px 10px;'
+            f'min-width:12em"><b>{escape(user)}</b><br>'
+            f"<small>room {escape(self.room)}</small></div>"
+            for user in self.users
+        )
+        return (
+            '<figure style="margin:0" role="img" aria-label="A chat panel for '
+            f'{escape(", ".join(self.users))}; it works while the notebook runs.">'
+            f'<div style="display:flex;gap:10px;flex-wrap:wrap;opacity:.75">{columns}</div>'
+            "<figcaption><small>The chat panel appears here when you run this cell.</small>"
+            "</figcaption></figure>"
+        )

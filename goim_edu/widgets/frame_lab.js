@@ -1,0 +1,306 @@
+// The browser's side of FrameLab. It draws `view`, which the kernel computes with the real decoder,
+// and tells the kernel what was clicked or typed; it decides nothing about frames by itself.
+
+function make(tag, properties = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key in node && !key.includes("-")) node[key] = value;
+    else node.setAttribute(key, value);
+  }
+  node.append(...children);
+  return node;
+}
+
+const hex = (octet) => octet.toString(16).padStart(2, "0");
+
+function render({ model, el }) {
+  const view = () => model.get("view");
+  const tell = (content) => model.send(content);
+  let focused = 0; // number of the bit that Tab goes to
+
+  // ------------------------------------------------------------------ the bits
+
+  const bits = make("div", { className: "goim-lab-bits", role: "group" });
+  bits.setAttribute("aria-label", "Bits of the frame. Arrow keys move, Space flips.");
+
+  const partAt = (bit) => view().parts.find((part) => part.start <= bit && bit < part.start + part.length);
+  const bitAt = (bit) => (view().octets[bit >> 3] >> (7 - (bit & 7))) & 1;
+  const shownBits = () => view().octets.length * 8;
+
+  function paint(node, part, kind) {
+    const [colour, ink] = model.get("colours")[part.role];
+    node.style.setProperty("--goim-role", colour);
+    node.style.setProperty("--goim-on-role", ink);
+    node.classList.add(kind);
+    node.classList.toggle("goim-lab-wrong", part.wrong);
+  }
+
+  function label(bit) {
+    const part = partAt(bit);
+    return `bit ${bit}, ${part ? part.name : "behind the frame"}, ${bitAt(bit)}`;
+  }
+
+  function drawRow(first, width) {
+    const row = make("div", { className: "goim-lab-row" });
+    row.style.setProperty("--goim-columns", width);
+    const end = Math.min(first + width, shownBits());
+    for (const part of view().parts) {
+      const from = Math.max(part.start, first);
+      const to = Math.min(part.start + part.length, end);
+      if (from >= to) continue;
+      const span = to - from;
+      const name = make("div", { className: "goim-lab-name", textContent: part.name, title: part.name });
+      if (span < 4) name.classList.add("goim-lab-narrow");
+      name.style.gridColumn = `${from - first + 1} / span ${span}`;
+      paint(name, part, "goim-lab-strip");
+      row.append(name);
+    }
+    for (let bit = first; bit < end; bit++) {
+      const button = make("button", {
+        type: "button",
+        className: "goim-lab-bit",
+        textContent: bitAt(bit),
+        tabIndex: bit === focused ? 0 : -1,
+      });
+      button.dataset.bit = bit;
+      button.setAttribute("aria-label", label(bit));
+      button.setAttribute("aria-pressed", bitAt(bit) === 1);
+      const part = partAt(bit);
+      if (part) {
+        paint(button, part, "goim-lab-tint");
+        button.title = `${part.name}: ${part.meaning}`;
+      }
+      button.style.gridColumn = bit - first + 1;
+      row.append(button);
+    }
+    for (let octet = first / 8; octet < Math.ceil(end / 8); octet++) {
+      const text = `0x${hex(view().octets[octet])}`;
+      const under = make("div", { className: "goim-lab-octet", textContent: text });
+      under.style.gridColumn = `${octet * 8 - first + 1} / span 8`;
+      row.append(under);
+    }
+    const number = make("span", { className: "goim-lab-number", textContent: first / 8 });
+    return make("div", { className: "goim-lab-line" }, number, row);
+  }
+
+  function drawBits() {
+    const hadFocus = bits.contains(document.activeElement);
+    const width = model.get("columns");
+    focused = Math.min(focused, Math.max(shownBits() - 1, 0));
+    const rows = [];
+    for (let first = 0; first < shownBits(); first += width) rows.push(drawRow(first, width));
+    const hidden = view().total - view().octets.length;
+    if (hidden > 0) {
+      rows.push(make("p", { className: "goim-lab-more", textContent: `… and ${hidden.toLocaleString("en")} bytes more` }));
+    }
+    bits.replaceChildren(...rows);
+    if (hadFocus) bits.querySelector(`[data-bit="${focused}"]`)?.focus();
+  }
+
+  bits.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-bit]");
+    if (!button) return;
+    focused = Number(button.dataset.bit);
+    button.focus();
+    tell({ type: "flip", bit: focused });
+  });
+
+  bits.addEventListener("keydown", (event) => {
+    const width = model.get("columns");
+    const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -width, ArrowDown: width };
+    let next;
+    if (event.key in moves) next = focused + moves[event.key];
+    else if (event.key === "Home") next = 0;
+    else if (event.key === "End") next = shownBits() - 1;
+    else return;
+    event.preventDefault();
+    if (next < 0 || next >= shownBits()) return;
+    bits.querySelector(`[data-bit="${focused}"]`)?.setAttribute("tabindex", "-1");
+    focused = next;
+    const button = bits.querySelector(`[data-bit="${focused}"]`);
+    button.setAttribute("tabindex", "0");
+    button.focus();
+  });
+
+  // ------------------------------------------------------------------ the verdict and the fields
+
+  const verdict = make("p", { className: "goim-lab-verdict", role: "status" });
+  const fields = make("tbody");
+  const heads = ["field", "where", "value", "what it means", "rule"];
+  const table = make(
+    "table",
+    { className: "goim-lab-fields" },
+    make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col", textContent: head })))),
+    fields,
+  );
+
+  function drawVerdict() {
+    const { state, verdict: text } = view();
+    const sign = { good: "✓", cut: "…", wrong: "✗" }[state];
+    const sentence = `${sign} ${text[0].toUpperCase()}${text.slice(1)}`;
+    if (verdict.textContent !== sentence) verdict.textContent = sentence;
+    verdict.dataset.state = state;
+  }
+
+  function drawFields() {
+    fields.replaceChildren(
+      ...view().parts.map((part) => {
+        const swatch = make("span", { className: "goim-lab-swatch" });
+        const row = make(
+          "tr",
+          {},
+          make("th", { scope: "row" }, swatch, part.name),
+          make("td", { textContent: part.place }),
+          make("td", { className: "goim-lab-mono", textContent: part.value }),
+          make("td", { textContent: part.meaning }),
+          make("td", { className: "goim-lab-rule", textContent: part.section.replace("RFC 6455 ", "") }),
+        );
+        paint(row, part, "goim-lab-field");
+        return row;
+      }),
+    );
+  }
+
+  // ------------------------------------------------------------------ the controls
+
+  const preset = make("select");
+  const group = (title, broken) => {
+    const options = model.get("menu").filter((entry) => entry.broken === broken);
+    const node = make("optgroup", {}, ...options.map(({ name }) => make("option", { value: name, textContent: name })));
+    node.label = title;
+    return node;
+  };
+  preset.append(make("option", { value: "", textContent: "choose …" }), group("good frames", false), group("broken frames", true));
+  preset.addEventListener("change", () => {
+    if (preset.value) tell({ type: "load", name: preset.value });
+  });
+
+  const sender = make("select", {}, ...["client", "server"].map((who) => make("option", { value: who, textContent: `a ${who}` })));
+  sender.addEventListener("change", () => tell({ type: "sender", value: sender.value }));
+  const columns = make("select", {}, ...[16, 32].map((count) => make("option", { value: count, textContent: `${count} bits` })));
+  columns.addEventListener("change", () => tell({ type: "columns", value: Number(columns.value) }));
+
+  const opcode = make("select");
+  const masked = make("input", { type: "checkbox" });
+  const key = make("input", { type: "text", size: 11, className: "goim-lab-mono", spellcheck: false });
+  const payload = make("input", { type: "text", className: "goim-lab-wide", spellcheck: false });
+  const asHex = make("input", { type: "checkbox" });
+  const bytes = make("input", { type: "text", className: "goim-lab-wide goim-lab-mono", spellcheck: false });
+  const refused = make("p", { className: "goim-lab-refused", role: "alert" });
+
+  const build = () =>
+    tell({
+      type: "build",
+      payload: payload.value,
+      asHex: asHex.checked,
+      opcode: Number(opcode.value),
+      masked: masked.checked,
+      key: key.value,
+    });
+  const onEntered = (input, act) => {
+    input.addEventListener("change", act);
+    input.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") act();
+    });
+  };
+  for (const input of [opcode, masked, key, payload]) onEntered(input, build);
+  onEntered(bytes, () => tell({ type: "bytes", hex: bytes.value }));
+  asHex.addEventListener("change", () => {
+    const encoder = new TextEncoder();
+    if (asHex.checked) {
+      payload.value = [...encoder.encode(payload.value)].map(hex).join(" ");
+      return;
+    }
+    try {
+      const octets = payload.value.match(/[0-9a-f]{2}/gi) ?? [];
+      const decoder = new TextDecoder("utf-8", { fatal: true });
+      payload.value = decoder.decode(Uint8Array.from(octets, (digits) => parseInt(digits, 16)));
+    } catch {
+      asHex.checked = true;
+      refused.textContent = "These bytes are no UTF-8 text, so they stay hex digits.";
+    }
+  });
+
+  const send = make("button", { type: "button", className: "goim-lab-send", textContent: "Send it to the live server" });
+  send.addEventListener("click", () => tell({ type: "send" }));
+  const answer = make("ul", { className: "goim-lab-answer" });
+  answer.setAttribute("aria-live", "polite");
+  answer.setAttribute("aria-label", "What the live server answered");
+
+  function drawControls() {
+    const { edit, canSend, asked, answers } = view();
+    sender.value = model.get("sender");
+    columns.value = model.get("columns");
+    const reserved = edit.opcodes.every((known) => known.number !== edit.opcode);
+    const choices = reserved ? [...edit.opcodes, { number: edit.opcode, name: "reserved" }] : edit.opcodes;
+    opcode.replaceChildren(
+      ...choices.map(({ number, name }) => make("option", { value: number, textContent: `0x${number.toString(16)} ${name}` })),
+    );
+    opcode.value = edit.opcode;
+    masked.checked = edit.masked;
+    key.value = edit.key;
+    key.disabled = !edit.masked;
+    payload.value = edit.payload;
+    payload.placeholder = edit.long ? "too long to show: type a new one" : "";
+    asHex.checked = edit.asHex;
+    bytes.value = edit.hex;
+    bytes.placeholder = edit.hex ? "" : "too long to show: type a new one";
+    refused.textContent = "";
+    send.hidden = !canSend;
+    const none = "The server answered nothing: it waits for more, or had nothing to say.";
+    const lines = asked && answers.length === 0 ? [none] : answers.map((line) => `server: ${line}`);
+    answer.replaceChildren(...lines.map((textContent) => make("li", { textContent })));
+  }
+
+  const field = (text, ...inputs) => make("label", {}, make("span", { textContent: text }), ...inputs);
+  const top = make(
+    "div",
+    { className: "goim-lab-bar" },
+    field("start from", preset),
+    field("sent by", sender),
+    field("rows of", columns),
+  );
+  const bottom = make(
+    "fieldset",
+    { className: "goim-lab-bar" },
+    make("legend", { textContent: "or put it together" }),
+    field("opcode", opcode),
+    field("masked", masked),
+    field("key", key),
+    field("payload", payload),
+    field("as hex", asHex),
+    field("all bytes", bytes),
+  );
+
+  // ------------------------------------------------------------------ together
+
+  function draw() {
+    if (!view().parts) return;
+    drawBits();
+    drawVerdict();
+    drawFields();
+    drawControls();
+  }
+
+  const onMessage = (message) => {
+    if (message.type === "refused") refused.textContent = `That does not work: ${message.text}`;
+  };
+
+  el.classList.add("goim-lab");
+  el.setAttribute("role", "group");
+  el.setAttribute("aria-label", "Frame lab");
+  // JupyterLab has shortcuts on plain keys; what is typed here is meant for the lab alone.
+  el.dataset.lmSuppressShortcuts = "true";
+  el.append(top, verdict, bits, table, bottom, refused, make("div", { className: "goim-lab-bar" }, send), answer);
+  draw();
+
+  const changes = ["change:view", "change:columns", "change:sender"];
+  for (const change of changes) model.on(change, draw);
+  model.on("msg:custom", onMessage);
+  return () => {
+    for (const change of changes) model.off(change, draw);
+    model.off("msg:custom", onMessage);
+  };
+}
+
+export default { render };

@@ -1,0 +1,290 @@
+"""FrameLab: a frame whose bits can be flipped, and what the real decoder says to it, at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import anywidget
+import traitlets
+
+from goim_edu import draw
+from goim_edu.capture import Sender
+from goim_edu.draw.frames import frame_parts
+from goim_edu.draw.palette import ROLES, ink_on
+from goim_edu.draw.svg import printable
+from goim_edu.errors import LocalProtocolError
+from goim_edu.explain import Explanation, explain
+from goim_edu.frames import Frame, Opcode, apply_mask, build_frame, parse_close, parse_frame
+from goim_edu.widgets.frame_presets import PRESETS
+
+__all__ = ["FrameLab"]
+
+_HERE: Final = Path(__file__).parent
+_SHOWN: Final = 40  # bytes whose bits can be clicked
+_MOST_PAYLOAD: Final = 1 << 17  # bytes that the payload field takes
+
+
+class Answering(Protocol):
+    """A live server that can be asked with raw bytes."""
+
+    def ask(self, data: bytes) -> Sequence[Frame]:
+        """Send ``data`` on a fresh connection and return the frames that come back."""
+        ...
+
+
+class FrameLab(anywidget.AnyWidget):
+    """Flip the bits of a frame and see what they mean and what breaks.
+
+    Every change is judged by the decoder that the live server uses. With the keyboard: the arrow
+    keys go from bit to bit, Space flips.
+
+    Args:
+        data: the frame to start from, or the name of one of ``FrameLab.presets``.
+        server: a live server to send the frame to; without one there is no such button.
+        sender: whose frame it is taken for, since clients must mask and servers must not.
+
+    Attributes:
+        value: the bytes of the frame, to read, to set and to observe.
+        columns: bits in a row, 16 or 32.
+        answers: the frames that the live server sent back last time.
+
+    >>> lab = FrameLab("text: Hello")
+    >>> lab.flip(1)
+    >>> lab
+    FrameLab(c18537fa213d7f9f4d5158)
+    >>> lab.verdict
+    'fails the connection with 1002: RSV1 is set, no extension was agreed on (RFC 6455 §5.2)'
+    """
+
+    _esm = _HERE / "frame_lab.js"
+    _css = _HERE / "frame_lab.css"
+
+    presets = tuple(preset.name for preset in PRESETS)
+
+    value = traitlets.Bytes()
+    sender = traitlets.Enum(("client", "server"), "client").tag(sync=True)
+    columns = traitlets.Enum((16, 32), 32).tag(sync=True)
+    view = traitlets.Dict().tag(sync=True)
+    menu: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    colours = traitlets.Dict().tag(sync=True)
+    answers = traitlets.List(trait=traitlets.Instance(Frame))
+
+    def __init__(
+        self,
+        data: bytes | str = "text: Hello",
+        server: Answering | None = None,
+        sender: Sender | None = None,
+    ) -> None:
+        super().__init__()
+        self._server = server
+        self.menu = [{"name": preset.name, "broken": preset.broken} for preset in PRESETS]
+        self.colours = {role: [colour, ink_on(colour)] for role, colour in ROLES.items()}
+        self._asked = False
+        self.observe(self._refresh, ["value", "sender"])
+        self.on_msg(self._receive)
+        if isinstance(data, str):
+            self.load(data)
+        else:
+            self.value = bytes(data)
+        if sender is not None:
+            self.sender = sender
+        self._refresh()
+
+    # ------------------------------------------------------------------ what Python can do
+
+    @property
+    def explanation(self) -> Explanation:
+        """What ``explain`` says about the frame now."""
+        return explain(self.value, kind="frame", sender=self._side)
+
+    @property
+    def _side(self) -> Sender:
+        return "client" if self.sender == "client" else "server"
+
+    @property
+    def verdict(self) -> str:
+        """The verdict of the decoder, in a sentence."""
+        return self.explanation.verdict
+
+    @property
+    def frame(self) -> Frame:
+        """The frame as an object.
+
+        Raises:
+            RemoteProtocolError: it is broken or cut.
+        """
+        return parse_frame(self.value, masked=self.sender == "client")[0]
+
+    def flip(self, bit: int) -> None:
+        """Turn bit number ``bit`` over; bit 0 is the highest of the first byte, FIN.
+
+        Raises:
+            IndexError: there is no such bit.
+        """
+        if not 0 <= bit < 8 * len(self.value):
+            raise IndexError(f"bit {bit}: the frame has bits 0 to {8 * len(self.value) - 1}")
+        changed = bytearray(self.value)
+        changed[bit // 8] ^= 0x80 >> bit % 8
+        self.value = bytes(changed)
+
+    def load(self, name: str) -> None:
+        """Start from the preset called ``name``.
+
+        Raises:
+            KeyError: no preset is called so.
+        """
+        for preset in PRESETS:
+            if preset.name == name:
+                self.sender, self.value = preset.sender, preset.data
+                return
+        raise KeyError(f"no preset is called {name!r}; see FrameLab.presets")
+
+    def build(
+        self, payload: bytes | str, opcode: int = Opcode.TEXT, mask_key: bytes | None = None
+    ) -> None:
+        """Put a good frame in: its length and masked payload are worked out.
+
+        Raises:
+            LocalProtocolError: no good frame can be made of this.
+        """
+        self.value = build_frame(payload, opcode, True, mask_key)
+
+    def send_frame(self) -> list[Frame]:
+        """Send the bytes to the live server on a fresh connection; return what came back.
+
+        Raises:
+            RuntimeError: this FrameLab was made without a server.
+        """
+        if self._server is None:
+            raise RuntimeError("no server: make it with FrameLab(..., server=live)")
+        self.answers = list(self._server.ask(self.value))
+        self._asked = True
+        self._refresh()
+        return list(self.answers)
+
+    def picture(self) -> draw.Picture:
+        """Return the frame as a picture, as in print."""
+        return draw.frame(self.value, sender=self._side)
+
+    # ------------------------------------------------------------------ what the browser sees
+
+    def _refresh(self, change: dict[str, Any] | None = None) -> None:
+        if change is not None:
+            self.answers, self._asked = [], False
+        explained = self.explanation
+        state = "good" if explained.ok else "cut" if explained.cut else "wrong"
+        self.view = {
+            "octets": list(self.value[:_SHOWN]),
+            "total": len(self.value),
+            "parts": [_plain_part(part) for part in frame_parts(explained)],
+            "state": state,
+            "verdict": explained.verdict,
+            "edit": _editable(self.value),
+            "canSend": self._server is not None,
+            "asked": self._asked,
+            "answers": [_describe(answer) for answer in self.answers],
+        }
+
+    def _receive(self, _: object, content: dict[str, Any], __: object) -> None:
+        """Do what was clicked or typed; what cannot be done is said there."""
+        try:
+            self._do(content)
+        except (LocalProtocolError, ValueError, OSError) as error:
+            self.send({"type": "refused", "text": str(error)})
+
+    def _do(self, content: dict[str, Any]) -> None:
+        match content["type"]:
+            case "flip":
+                self.flip(int(content["bit"]))
+            case "load":
+                self.load(str(content["name"]))
+            case "bytes":
+                self.value = bytes.fromhex(str(content["hex"]))
+            case "build":
+                self._build_from(content)
+            case "send":
+                self.send_frame()
+            case "sender" | "columns" as name:
+                setattr(self, name, content["value"])
+
+    def _build_from(self, content: dict[str, Any]) -> None:
+        key = bytes.fromhex(content["key"]) if content["masked"] else None
+        opcode = int(content["opcode"])
+        text: str = content["payload"]
+        payload = bytes.fromhex(text) if content["asHex"] else text.encode()
+        if len(payload) > _MOST_PAYLOAD:
+            raise ValueError(
+                f"the payload field takes {_MOST_PAYLOAD:,} bytes, not {len(payload):,}"
+            )
+        self.build(payload, opcode, key)
+
+    def __repr__(self) -> str:
+        shown = self.value[:16].hex() + ("..." if len(self.value) > 16 else "")
+        return f"FrameLab({shown})"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
+        return {**data, "text/html": self.picture().svg()}, metadata
+
+
+def _plain_part(part: Any) -> dict[str, Any]:
+    return {
+        "name": part.name,
+        "start": part.start,
+        "length": part.length,
+        "place": part.place,
+        "value": printable(part.value),
+        "meaning": printable(part.meaning),
+        "section": part.section,
+        "role": part.role,
+        "wrong": part.wrong,
+    }
+
+
+def _editable(data: bytes) -> dict[str, Any]:
+    """Return what the fields for payload, key and opcode show for this frame."""
+    parts = {field.name: field for field in explain(data, kind="frame").fields}
+    opcode = int(parts["opcode"].raw, 2) if "opcode" in parts else 1
+    key = parts["Masking-key"].value if "Masking-key" in parts else None
+    payload = _payload_of(data)
+    try:
+        text, as_hex = payload.decode(), False
+    except UnicodeDecodeError:
+        text, as_hex = payload.hex(" "), True
+    if opcode not in (Opcode.TEXT, Opcode.CONTINUATION) or not text.isprintable():
+        text, as_hex = payload.hex(" "), True
+    known = [{"number": int(one), "name": one.name.lower()} for one in Opcode]
+    return {
+        "opcodes": known,
+        "opcode": opcode,
+        "masked": isinstance(key, bytes),
+        "key": key.hex(" ") if isinstance(key, bytes) else "37 fa 21 3d",
+        "payload": text if len(payload) <= 2000 else "",
+        "long": len(payload) > 2000,
+        "asHex": as_hex,
+        "hex": data[:200].hex(" ") if len(data) <= 200 else "",
+    }
+
+
+def _payload_of(data: bytes) -> bytes:
+    """Return what there is of the payload, unmasked, be the frame good or not."""
+    explained = explain(data, kind="frame")
+    names = ("Payload data", "Close code", "Close reason")
+    starts = [field.start_bit // 8 for field in explained.fields if field.name in names]
+    if not starts:
+        return b""
+    payload = explained.data[starts[0] :]
+    key = explained["Masking-key"].value if "Masking-key" in explained else None
+    return apply_mask(payload, key) if isinstance(key, bytes) else payload
+
+
+def _describe(answer: Frame) -> str:
+    """Say in a line what the server answered."""
+    if answer.opcode == Opcode.CLOSE:
+        code, reason = parse_close(answer.payload)
+        return f"Close {code}" + (f": {reason}" if reason else "")
+    shown = answer.payload[:60].decode(errors="replace")
+    dots = "…" if len(answer.payload) > 60 else ""
+    return printable(f"{answer.opcode.name.lower()}: {shown}{dots}")

@@ -1,0 +1,231 @@
+"""A real JupyterLab with its own folders, and a real Chromium that opens notebooks in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+
+START_TIMEOUT = 60.0  # seconds
+STEP_TIMEOUT = 60.0  # seconds for what is asked of JupyterLab from outside
+Theme = Literal["light", "dark"]
+
+
+class JupyterLab:
+    """JupyterLab on a free port of 127.0.0.1 that shows ``root`` and knows nothing of the user's.
+
+    Args:
+        root: the folder whose notebooks it shows.
+        home: an empty folder for its settings, workspaces and run-time files.
+        theme: which of JupyterLab's own themes.
+    """
+
+    def __init__(self, root: Path, home: Path, theme: Theme = "light") -> None:
+        self.root = root
+        self.token = secrets.token_hex(8)
+        self.base = ""
+        self._runtime = home / "runtime"
+        self._log = home / "jupyterlab.log"
+        settings = home / "settings"
+        self.data = home / "data"
+        _write_settings(settings, theme)
+        environment = os.environ | {
+            "JUPYTER_CONFIG_DIR": str(home / "config"),
+            "JUPYTER_RUNTIME_DIR": str(self._runtime),
+            "JUPYTER_DATA_DIR": str(self.data),
+            "JUPYTERLAB_SETTINGS_DIR": str(settings),
+            "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+            "IPYTHONDIR": str(home / "ipython"),
+        }
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "jupyterlab", *self._arguments(root)],
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=root,
+            )
+
+    def _arguments(self, root: Path) -> list[str]:
+        return [
+            "--no-browser",
+            "--allow-root",
+            "--ServerApp.ip=127.0.0.1",
+            "--ServerApp.port=0",
+            f"--ServerApp.root_dir={root}",
+            f"--IdentityProvider.token={self.token}",
+            "--LabApp.news_url=None",
+            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+            "--LabApp.expose_app_in_browser=True",
+        ]
+
+    def wait(self) -> JupyterLab:
+        """Return self once it answers; fail with its log when it does not."""
+        end = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < end and self._process.poll() is None:
+            for path in self._runtime.glob("jpserver-*.json"):
+                try:
+                    self.base = f"http://127.0.0.1:{json.loads(path.read_text())['port']}"
+                    with urllib.request.urlopen(f"{self.base}/api?token={self.token}", timeout=5):
+                        return self
+                except (OSError, ValueError):
+                    continue  # not listening yet, or the file is half written
+            time.sleep(0.05)
+        self.stop()
+        raise RuntimeError(f"JupyterLab did not start:\n{self._log.read_text()}")
+
+    def url(self, notebook: str) -> str:
+        """Return the address that opens ``notebook`` in a fresh workspace."""
+        return f"{self.base}/lab/tree/{notebook}?reset&token={self.token}"
+
+    def stop(self) -> None:
+        """End the server and its kernels."""
+        self._process.terminate()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _write_settings(folder: Path, theme: Theme) -> None:
+    chosen: dict[str, dict[str, Any]] = {
+        "apputils-extension/themes": {
+            "theme": "JupyterLab Dark" if theme == "dark" else "JupyterLab Light"
+        },
+        "notebook-extension/tracker": {"windowingMode": "none"},
+        "apputils-extension/notification": {
+            "checkForUpdates": False,
+            "doNotDisturbMode": True,
+            "fetchNews": "false",
+        },
+    }
+    for name, values in chosen.items():
+        path = folder / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values))
+
+
+@contextmanager
+def new_page(
+    opener: Browser | BrowserContext, width: int = 1280, height: int = 900
+) -> Iterator[tuple[Page, list[str]]]:
+    """Open a page; yields it and the list that its console errors are added to.
+
+    Pages of one context share the browser's cache, so JupyterLab loads faster from the second on.
+    """
+    errors: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            errors.append(f"{message.text} ({message.location.get('url', '')})")
+
+    page = opener.new_page()
+    page.set_viewport_size({"width": width, "height": height})
+    page.set_default_timeout(STEP_TIMEOUT * 1000)
+    page.on("console", note)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    try:
+        yield page, errors
+    finally:
+        page.close()
+
+
+class Notebook:
+    """A notebook that is open in a page of JupyterLab."""
+
+    def __init__(self, page: Page, lab: JupyterLab, name: str) -> None:
+        self.page = page
+        page.goto(lab.url(name))
+        page.wait_for_function("() => window.jupyterapp?.restored")
+        page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+        self._run("app.shell.collapseLeft()")
+        self._run(
+            "const panel = app.shell.currentWidget; await panel.sessionContext.ready;"
+            "await panel.sessionContext.session.kernel.info"
+        )
+
+    def _run(self, body: str) -> Any:
+        # page.evaluate knows no time-out of its own.
+        late = f"new Promise((_, no) => setTimeout(no, {STEP_TIMEOUT * 1000:.0f}, 'too slow'))"
+        work = f"(async () => {{ const app = window.jupyterapp; {body} }})()"
+        return self.page.evaluate(f"() => Promise.race([{work}, {late}])")
+
+    def run_all(self) -> None:
+        """Run every cell and return when the last has ended."""
+        self._run("await app.commands.execute('notebook:run-all-cells')")
+
+    def run_cell(self, source: str) -> str:
+        """Add ``source`` as a cell at the end, run it, and return the text of its output."""
+        self._run(
+            f"const notebook = app.shell.currentWidget.content;"
+            f"notebook.activeCellIndex = notebook.widgets.length - 1;"
+            f"await app.commands.execute('notebook:insert-cell-below');"
+            f"notebook.activeCell.model.sharedModel.setSource({json.dumps(source)});"
+            f"await app.commands.execute('notebook:run-cell')"
+        )
+        return self.outputs()[-1]
+
+    def rerun(self, index: int) -> None:
+        """Run the cell number ``index`` (of all cells, from 0) again."""
+        self._run(
+            f"const notebook = app.shell.currentWidget.content;"
+            f"notebook.deselectAll(); notebook.activeCellIndex = {index};"
+            f"await app.commands.execute('notebook:run-cell')"
+        )
+
+    def index_of(self, source: str) -> int:
+        """Return the number of the first cell whose source contains ``source``."""
+        found = self._run(
+            f"return app.shell.currentWidget.content.widgets.findIndex("
+            f"cell => cell.model.sharedModel.getSource().includes({json.dumps(source)}))"
+        )
+        if found < 0:
+            raise LookupError(f"no cell contains {source!r}")
+        return int(found)
+
+    def outputs(self) -> list[str]:
+        """Return the visible text of each code cell's output area, in order."""
+        areas = self.page.query_selector_all(".jp-CodeCell")
+        return [
+            "\n".join(
+                part.inner_text() for part in area.query_selector_all(".jp-OutputArea-output")
+            )
+            for area in areas
+        ]
+
+    def error_outputs(self) -> list[str]:
+        """Return the text of every output that is an error or went to stderr."""
+        found = self.page.query_selector_all(
+            "[data-mime-type='application/vnd.jupyter.stderr'], "
+            "[data-mime-type='application/vnd.jupyter.error']"
+        )
+        return [output.inner_text() for output in found]
+
+    def screenshot(self, path: Path, *, full: bool = True) -> Path:
+        """Save what the page shows, with ``full`` the notebook from top to bottom, as PNG."""
+        if full:
+            height = self._run(
+                "const cells = [...document.querySelectorAll('.jp-Notebook .jp-Cell')];"
+                "const top = document.querySelector('.jp-Notebook').getBoundingClientRect().top;"
+                "const first = cells[0].getBoundingClientRect().top;"
+                "return cells.at(-1).getBoundingClientRect().bottom - first + top"
+            )
+            size = self.page.viewport_size or {"width": 1280, "height": 900}
+            self.page.set_viewport_size({"width": size["width"], "height": int(height) + 70})
+            self._run(
+                "document.querySelector('.jp-WindowedPanel-outer').scrollTop = 0;"
+                "await new Promise(done => setTimeout(done, 500))"
+            )
+        self.page.screenshot(path=path)
+        return path

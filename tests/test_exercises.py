@@ -1,0 +1,180 @@
+"""Every exercise: its starter fails, its solution passes, each wrong answer is told its fault."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from goim_edu import exercises
+from goim_edu.exercises.catalogue import CHAPTERS, all_exercises, chapter
+from goim_edu.exercises.judge import judge_function
+from goim_edu.exercises.model import Function, Measure, Predict, Wrong
+from goim_edu.exercises.questions import judge_prediction, normal
+
+# What stops an endless loop may strike while hypothesis counts the time of a garbage collection;
+# Python can then only print it, and it is raised again.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+ALL = all_exercises()
+FUNCTIONS = [exercise for exercise in ALL if isinstance(exercise, Function)]
+QUESTIONS = [exercise for exercise in ALL if isinstance(exercise, Predict)]
+MEASURES = [exercise for exercise in ALL if isinstance(exercise, Measure)]
+WRONG = [(exercise, wrong) for exercise in FUNCTIONS for wrong in exercise.wrong]
+
+
+def by_id(value: object) -> str | None:
+    name = getattr(value, "id", None)
+    return str(name) if name else None
+
+
+@pytest.fixture(autouse=True)
+def _progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test may write a learner's file."""
+    monkeypatch.setenv("GOIM_PROGRESS", str(tmp_path / "progress.txt"))
+
+
+def run(source: str) -> dict[str, Any]:
+    namespace: dict[str, Any] = {"__name__": "learner"}
+    exec(compile(source, "<learner>", "exec"), namespace)
+    return namespace
+
+
+def last_value(source: str) -> Any:
+    """What a cell shows: the value of its last line."""
+    tree = ast.parse(source)
+    last = tree.body.pop()
+    assert isinstance(last, ast.Expr), "the last line of an experiment is an expression"
+    namespace: dict[str, Any] = {"__name__": "learner"}
+    exec(compile(tree, "<experiment>", "exec"), namespace)
+    return eval(compile(ast.Expression(last.value), "<experiment>", "eval"), namespace)
+
+
+# ---------------------------------------------------------------------- the course as a whole
+
+
+@pytest.mark.parametrize("number", CHAPTERS)
+def test_a_chapter_has_three_exercises_or_more_in_order(number: str) -> None:
+    names = [exercise.id for exercise in chapter(number)]
+    assert names == [f"{number}.{k}" for k in range(1, len(names) + 1)]
+    assert len(names) >= 3
+
+
+@pytest.mark.parametrize("exercise", ALL, ids=by_id)
+def test_hints_and_statement_are_there(exercise: Any) -> None:
+    assert len(exercise.hints) >= 2
+    assert exercise.statement.strip().endswith((".", "?", ")", "`"))
+    for text in (exercise.statement, exercise.after, *exercise.hints):
+        assert text.count("`") % 2 == 0, "a backquote is not closed"
+
+
+# ---------------------------------------------------------------------- functions
+
+
+@pytest.mark.parametrize("exercise", FUNCTIONS, ids=by_id)
+def test_the_starter_fails(exercise: Function) -> None:
+    card = exercises.check(exercise.id, run(exercise.start)[exercise.name])
+    assert card.passed is False
+
+
+@pytest.mark.parametrize("exercise", FUNCTIONS, ids=by_id)
+def test_the_solution_that_is_shown_passes(exercise: Function) -> None:
+    card = exercises.check(exercise.id, run(exercise.solution)[exercise.name])
+    assert card, card.plain()
+
+
+@pytest.mark.parametrize("exercise", [e for e in FUNCTIONS if e.package], ids=by_id)
+def test_the_package_passes_its_own_exercise(exercise: Function) -> None:
+    assert exercise.package
+    card = judge_function(exercise, exercise.package)
+    assert card, card.plain()
+
+
+@pytest.mark.parametrize("exercise", FUNCTIONS, ids=by_id)
+def test_three_wrong_answers_or_more(exercise: Function) -> None:
+    assert len(exercise.wrong) >= 3
+    assert len({wrong.source(exercise.solution) for wrong in exercise.wrong}) == len(exercise.wrong)
+
+
+@pytest.mark.parametrize(("exercise", "wrong"), WRONG, ids=by_id)
+def test_a_wrong_answer_is_refused_by_the_name_of_its_fault(
+    exercise: Function, wrong: Wrong
+) -> None:
+    function = run(wrong.source(exercise.solution))[exercise.name]
+    card = judge_function(exercise, function, tips=False)
+    assert card.passed is False
+    text = card.plain()
+    assert wrong.names in text
+    assert "Traceback" not in text
+
+
+@pytest.mark.parametrize(("exercise", "wrong"), [pair for pair in WRONG if pair[1].tip], ids=by_id)
+def test_a_known_mistake_is_recognised(exercise: Function, wrong: Wrong) -> None:
+    function = run(wrong.source(exercise.solution))[exercise.name]
+    assert (
+        f"It looks like this: {' '.join(wrong.tip.split())}"
+        in exercises.check(exercise.id, function).plain()
+    )
+
+
+# ---------------------------------------------------------------------- predictions
+
+
+@pytest.mark.parametrize("exercise", QUESTIONS, ids=by_id)
+def test_the_experiment_shows_the_answer(exercise: Predict) -> None:
+    right: list[object] = [option.text for option in exercise.options if option.right]
+    right = right or [exercise.answer]
+    assert len(right) == 1
+    if not exercise.experiment:
+        assert "RFC" in exercise.source or "manual" in exercise.source
+        return
+    assert normal(last_value(exercise.experiment)) == normal(right[0])
+
+
+@pytest.mark.parametrize("exercise", QUESTIONS, ids=by_id)
+def test_each_wrong_guess_has_an_answer_of_its_own(exercise: Predict) -> None:
+    if exercise.options:
+        guesses: list[object] = [option.text for option in exercise.options if not option.right]
+    else:
+        guesses = list(exercise.wrong)
+        assert exercise.otherwise
+    assert len(guesses) >= 2
+    said = set()
+    for guess in guesses:
+        card = judge_prediction(exercise, guess)
+        assert card.passed is False
+        said.add(card.plain())
+    assert len(said) == len(guesses)
+
+
+@pytest.mark.parametrize("exercise", QUESTIONS, ids=by_id)
+def test_the_right_guess_is_right(exercise: Predict) -> None:
+    options = enumerate(exercise.options)
+    answer = next((chr(97 + k) for k, option in options if option.right), exercise.answer)
+    assert exercises.predict(exercise.id, answer)
+    assert exercises.predict(exercise.id, "no such thing").passed is False
+
+
+# ---------------------------------------------------------------------- measurements
+
+
+@pytest.mark.parametrize("exercise", MEASURES, ids=by_id)
+def test_a_measurement_done_right_is_right(exercise: Measure) -> None:
+    card = exercises.check(exercise.id, run(exercise.solution)["answer"])
+    assert card, card.plain()
+
+
+@pytest.mark.parametrize("exercise", MEASURES, ids=by_id)
+def test_a_measurement_not_made_fails(exercise: Measure) -> None:
+    assert exercises.check(exercise.id, run(exercise.starter)["answer"]).passed is False
+
+
+@pytest.mark.parametrize("exercise", MEASURES, ids=by_id)
+def test_wrong_measurements_are_told_why(exercise: Measure) -> None:
+    assert len(exercise.wrong) >= 3
+    for answer, names in exercise.wrong:
+        card = exercises.check(exercise.id, answer)
+        assert card.passed is False
+        assert names in card.plain(), answer

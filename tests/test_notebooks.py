@@ -1,0 +1,123 @@
+"""The notebooks as files: executed, normalised, marked rightly, written in small cells."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from tools import notebooks as tool
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+MARKERS = {"NBVAL_IGNORE_OUTPUT", "NBVAL_RAISES_EXCEPTION", "NBVAL_SKIP", "NBVAL_CHECK_OUTPUT"}
+TAGS = {marker.lower().replace("_", "-") for marker in MARKERS} | {"raises-exception"}
+MOST_MARKED = 0.10  # of the code cells
+MOST_WORDS = 100  # in a cell of prose
+MOST_LINES = 30  # in a cell of code
+
+pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+
+
+def cells(path: Path, kind: str) -> list[Any]:
+    notebook = nbformat.read(path, as_version=4)
+    return [cell for cell in notebook.cells if cell.cell_type == kind]
+
+
+def words(source: str) -> int:
+    """The words of running prose: no tables, no code, no folded solutions, no headings."""
+    source = re.sub(r"<details>.*?</details>|```.*?```", " ", source, flags=re.DOTALL)
+    lines = [line for line in source.splitlines() if not line.lstrip().startswith(("|", "#"))]
+    return len(re.findall(r"\w[\w'’-]*", re.sub(r"\]\([^)]*\)", "]", "\n".join(lines))))
+
+
+def is_marked(cell: Any) -> bool:
+    marked = any(line.strip("# ") in MARKERS for line in cell.source.splitlines())
+    return marked or bool(TAGS & set(cell.metadata.get("tags", [])))
+
+
+def test_every_code_cell_was_executed_in_order(path: Path) -> None:
+    counts = [cell.execution_count for cell in cells(path, "code")]
+    assert counts == [*range(1, len(counts) + 1)]
+
+
+def test_what_is_saved_is_normalised(path: Path) -> None:
+    assert tool.is_normal(path), "run `make notebooks`"
+
+
+def test_no_output_is_an_error_unless_it_is_meant(path: Path) -> None:
+    for cell in cells(path, "code"):
+        if any(output.output_type == "error" for output in cell.outputs):
+            assert is_marked(cell), cell.source
+        for output in cell.outputs:
+            assert output.get("name") != "stderr", output.text
+
+
+def test_no_trailing_semicolons(path: Path) -> None:
+    """They hide an output in a browser, but nbval compares it all the same."""
+    for cell in cells(path, "code"):
+        assert not cell.source.rstrip().endswith(";"), cell.source
+
+
+def test_no_mistyped_markers(path: Path) -> None:
+    """Anything else on the line, or another spelling, would switch the marker off in silence."""
+    for cell in cells(path, "code"):
+        for line in cell.source.splitlines():
+            if re.search(r"nb[-_ ]?val", line, re.IGNORECASE):
+                assert re.fullmatch(r"# (\w+)", line), line
+                assert line[2:] in MARKERS, line
+        for tag in cell.metadata.get("tags", []):
+            assert "nbval" not in tag or tag in TAGS, tag
+
+
+def test_few_cells_are_ignored_and_prose_says_why(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    marked = [cell for cell in code if is_marked(cell)]
+    assert len(marked) <= MOST_MARKED * len(code)
+    for cell in marked:
+        before = notebook.cells[notebook.cells.index(cell) - 1]
+        assert before.cell_type == "markdown", cell.source
+        assert re.search(r"differs?\b|depends?\b|your machine|error", before.source), before.source
+
+
+def test_cells_are_small(path: Path) -> None:
+    code = [len(cell.source.splitlines()) for cell in cells(path, "code")]
+    assert statistics.median(code) <= 3
+    assert max(code) <= MOST_LINES
+    for cell in cells(path, "markdown"):
+        assert words(cell.source) <= MOST_WORDS, cell.source
+
+
+def test_it_opens_with_a_question_and_says_where_to_go_next(path: Path) -> None:
+    prose = [cell.source for cell in cells(path, "markdown")]
+    assert prose[0].startswith("# ")
+    assert "?" in prose[0]
+    assert "minutes" in prose[0]
+    assert any("Where to go next" in source for source in prose[-2:])
+
+
+def test_links_to_notebooks_resolve(path: Path) -> None:
+    for cell in cells(path, "markdown"):
+        for target in re.findall(r"\]\(([^)#]+\.ipynb)", cell.source):
+            assert (path.parent / target).is_file(), target
+
+
+def test_every_picture_says_in_words_what_it_shows(path: Path) -> None:
+    for cell in cells(path, "code"):
+        for output in cell.outputs:
+            html = output.get("data", {}).get("text/html", "")
+            for picture in re.findall(r"<svg[^>]*>", html):
+                assert 'role="img"' in picture
+                assert re.search(r'aria-label="[^"]{20,}', picture)
+            assert "image/png" not in output.get("data", {}), "draw it as SVG, with alt text"
+
+
+def test_nothing_of_one_machine_is_saved(path: Path) -> None:
+    text = path.read_text("utf-8")
+    for trace in ("/home/", "/Users/", "/root/", "/tmp/", str(ROOT)):
+        assert trace not in text

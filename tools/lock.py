@@ -1,0 +1,41 @@
+"""Pin names, versions and hashes of everything that an installation needs, without addresses.
+
+``locks/lab.txt`` is what a learner needs, ``locks/test.txt`` adds what tests and linting need;
+both hold for Python 3.11 to 3.13 on every platform that has wheels.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent.parent
+LOCKS = {
+    "locks/lab.txt": ["mongod", "fast", "build"],
+    "locks/test.txt": ["mongod", "fast", "build", "test", "lint"],
+}
+
+
+def lock(target: str, extras: list[str], constraint: str | None) -> None:
+    """Resolve ``pyproject.toml`` with ``extras`` and write the pins to ``target``."""
+    command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--quiet"]
+    command += ["--universal", "--python-version", "3.11", "--generate-hashes", "--upgrade"]
+    command += ["--no-annotate", "--no-emit-index-url", "--no-emit-find-links", "--no-header"]
+    command += ["--output-file", target]
+    command += [word for extra in extras for word in ("--extra", extra)]
+    command += ["--constraint", constraint] if constraint else []
+    subprocess.run(command, cwd=HERE, check=True)
+
+
+def main() -> None:
+    """Write both locks; the second repeats the pins of the first."""
+    first: str | None = None
+    for target, extras in LOCKS.items():
+        lock(target, extras, first)
+        first = first or target
+        print(f"{target}: {(HERE / target).read_text().count('==')} packages")
+
+
+if __name__ == "__main__":
+    main()
