@@ -22,6 +22,9 @@ def lock(target: str, extras: list[str], constraint: str | None) -> None:
     command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--quiet"]
     command += ["--universal", "--python-version", "3.11", "--generate-hashes", "--upgrade"]
     command += ["--no-annotate", "--no-emit-index-url", "--no-emit-find-links", "--no-header"]
+    # Debian 12's pip takes "coverage[toml]" for unpinned where the lock says "coverage" only,
+    # and fails on the day a newer release appears.
+    command += ["--no-strip-extras"]
     command += ["--output-file", target]
     command += [word for extra in extras for word in ("--extra", extra)]
     command += ["--constraint", constraint] if constraint else []
