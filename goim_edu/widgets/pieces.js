@@ -1,0 +1,55 @@
+// What the widgets' scripts share; `goim_edu.widgets.pieces.script` puts it before each of them.
+
+function make(tag, properties = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key in node && !key.includes("-")) node[key] = value;
+    else node.setAttribute(key, value);
+  }
+  node.append(...children);
+  return node;
+}
+
+const hex = (octet) => octet.toString(16).padStart(2, "0");
+const thousands = (number) => number.toLocaleString("en");
+
+// A control with its name before it.
+const labelled = (text, ...inputs) => make("label", {}, make("span", { textContent: text }), ...inputs);
+
+// A menu of values, or of [value, name] pairs.
+function choice(entries, act) {
+  const pairs = entries.map((entry) => (Array.isArray(entry) ? entry : [entry, entry]));
+  const node = make("select", {}, ...pairs.map(([value, name]) => make("option", { value, textContent: name })));
+  node.addEventListener("change", () => act(node.value));
+  return node;
+}
+
+// A table with the names of its columns; returns it and the body that takes the rows.
+function tableOf(heads, className) {
+  const body = make("tbody");
+  const row = make("tr", {}, ...heads.map((head) => make("th", { scope: "col", textContent: head })));
+  return [make("table", { className }, make("thead", {}, row), body), body];
+}
+
+function paintRole(node, colours, role) {
+  const [colour, ink] = colours[role];
+  node.style.setProperty("--goim-role", colour);
+  node.style.setProperty("--goim-on-role", ink);
+}
+
+// What is judged: a sign, a sentence, a colour. Unchanged text is left, so it is not read out again.
+function sayVerdict(node, state, text) {
+  const sign = { good: "✓", cut: "…", wrong: "✗" }[state];
+  const sentence = `${sign} ${text[0].toUpperCase()}${text.slice(1)}`;
+  if (node.textContent !== sentence) node.textContent = sentence;
+  node.dataset.state = state;
+}
+
+// Make the element of a widget ready: its name for screen readers, and no shortcuts of JupyterLab,
+// which has some on plain keys: what is typed here is meant for the widget alone.
+function furnish(el, className, label) {
+  el.classList.add("goim-piece", className);
+  el.setAttribute("role", "group");
+  el.setAttribute("aria-label", label);
+  el.dataset.lmSuppressShortcuts = "true";
+}
