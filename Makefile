@@ -10,7 +10,7 @@ PIP        := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test serve lint notebooks gallery lock conformance bench-protocol bench-server bench-store clean
+.PHONY: help lab test serve lint notebooks html gallery lock conformance bench-protocol bench-server bench-store clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -51,6 +51,10 @@ lint: $(VENV)/.test ## ruff and mypy, both strict
 
 notebooks: $(VENV)/.test ## execute all notebooks anew and normalise them
 	$(BIN)/python tools/notebooks.py $(ARGS)
+	$(BIN)/python -m tools.appendices
+
+html: $(VENV)/.test ## export the course to static pages in build/html/
+	$(BIN)/python -m tools.pages $(ARGS)
 
 gallery: $(VENV)/.test ## draw every picture and widget into docs/gallery/
 	$(BIN)/python tools/gallery.py $(ARGS)
