@@ -125,9 +125,10 @@ def plain(word: str) -> str:
 
 def first_use(word: str, cells: list[tuple[Place, Any]]) -> Place | None:
     """The section in which a word first stands in bold."""
+    forms = {word, f"{word}s", f"{word}es"}
     for place, cell in cells:
-        bold = re.findall(r"\*\*(.+?)\*\*", cell.source)
-        if place.title.startswith(tuple("123456789")) and any(plain(b) == word for b in bold):
+        bold = {plain(one) for one in re.findall(r"\*\*(.+?)\*\*", cell.source)}
+        if bold & forms and re.match(r"\d+\.\d", place.title):
             return place
     return None
 

@@ -161,6 +161,10 @@ class Notebook:
         work = f"(async () => {{ const app = window.jupyterapp; {body} }})()"
         return self.page.evaluate(f"() => Promise.race([{work}, {late}])")
 
+    def open(self, name: str) -> None:
+        """Open another notebook beside this one."""
+        self._run(f"await app.commands.execute('docmanager:open', {{path: {json.dumps(name)}}})")
+
     def run_all(self) -> None:
         """Run every cell and return when the last has ended."""
         self._run("await app.commands.execute('notebook:run-all-cells')")
