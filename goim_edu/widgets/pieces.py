@@ -67,4 +67,8 @@ class Lab(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
-        return {**data, "text/html": self.picture().svg()}, metadata
+        return {**data, "text/html": self._stand_in()}, metadata
+
+    def _stand_in(self) -> str:
+        """Return the HTML that is shown where no kernel runs."""
+        return self.picture().svg()
