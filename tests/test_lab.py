@@ -25,6 +25,7 @@ from goim_edu.errors import StoreUnavailable
 from goim_edu.frames import Frame, Opcode, build_close, build_frame, parse_close
 from goim_edu.lab import LiveServer
 from goim_edu.lab.jupyter import command, find_notebooks, trust
+from goim_edu.store import open_store
 from goim_edu.widgets import FrameLab, HandshakeLab
 from goim_edu.widgets.frame_presets import PRESETS
 
@@ -129,6 +130,15 @@ def test_a_handshake_of_every_kind_gets_its_status(
     assert lab.send_request() == status
     assert lab.answer.startswith(f"HTTP/1.1 {status} ")
     assert lab.view["answer"] == lab.answer
+
+
+def test_it_takes_a_store_that_is_open_and_closes_it_with_itself() -> None:
+    store = open_store("memory", patience=0.5)
+    with LiveServer(store, name="lent store") as server:
+        assert server.store is store
+        assert store.ping() >= 0
+    with pytest.raises(StoreUnavailable, match="closed"):
+        store.ping()
 
 
 def test_a_new_one_takes_the_place_of_the_old_one() -> None:

@@ -50,7 +50,7 @@ class LiveServer:
 
     Args:
         mongo: where messages go, as in ``serve --mongo``: ``"auto"``, ``"memory"``, ``"local"`` or
-            a ``mongodb://`` address.
+            a ``mongodb://`` address; or a store that you have opened, which is closed with it.
         data_dir: where a local MongoDB keeps its files; default: a folder that goes with it.
         name: a new server replaces the one of the same name.
         settings: fields of :class:`goim_edu.server.ServerConfig`, by name. Unlike ``serve``, it
@@ -77,7 +77,7 @@ class LiveServer:
 
     def __init__(
         self,
-        mongo: str = "auto",
+        mongo: str | MessageStore = "auto",
         *,
         data_dir: Path | None = None,
         name: str = "live",
@@ -93,7 +93,10 @@ class LiveServer:
         self._stop: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         try:
-            self.store = open_store(mongo, data_dir=data_dir or self._own_dir)
+            if isinstance(mongo, MessageStore):
+                self.store = mongo
+            else:
+                self.store = open_store(mongo, data_dir=data_dir or self._own_dir)
             config = ServerConfig(**_DEFAULTS | settings)
             self._thread = threading.Thread(
                 target=self._run, args=(config,), name=f"LiveServer {name}", daemon=True

@@ -1,0 +1,92 @@
+"""What a client really asks of MongoDB: every command that it sends, counted as it goes."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import Any, NamedTuple
+
+from pymongo.monitoring import (
+    CommandFailedEvent,
+    CommandListener,
+    CommandStartedEvent,
+    CommandSucceededEvent,
+)
+
+__all__ = ["Command", "CommandLog"]
+
+
+class Command(NamedTuple):
+    """One question to the server; each is one round trip.
+
+    Args:
+        name: such as ``insert`` or ``findAndModify``.
+        body: what was asked, without what the driver adds for itself.
+        documents: how many documents it carries.
+    """
+
+    name: str
+    body: dict[str, Any]
+    documents: int
+
+
+class CommandLog(CommandListener):
+    """Give one to a client, and it writes down each command (pymongo manual, "Monitoring").
+
+        log = CommandLog()
+        client = MongoClient(uri, event_listeners=[log])
+
+    Attributes:
+        commands: those since the start, or since ``clear()``.
+
+    >>> log = CommandLog()
+    >>> log.counts(), log.documents()
+    ({}, 0)
+    """
+
+    def __init__(self) -> None:
+        self.commands: list[Command] = []
+        self._lock = threading.Lock()
+
+    def counts(self) -> dict[str, int]:
+        """How often each command was sent, the most frequent first."""
+        with self._lock:
+            return dict(Counter(command.name for command in self.commands).most_common())
+
+    def documents(self) -> int:
+        """How many documents all commands carried together."""
+        with self._lock:
+            return sum(command.documents for command in self.commands)
+
+    def last(self, name: str) -> dict[str, Any]:
+        """The last command of that name.
+
+        Raises:
+            LookupError: there was none.
+        """
+        with self._lock:
+            bodies = [command.body for command in self.commands if command.name == name]
+        if not bodies:
+            raise LookupError(f"no {name} was sent")
+        return bodies[-1]
+
+    def clear(self) -> None:
+        """Begin anew."""
+        with self._lock:
+            self.commands.clear()
+
+    def started(self, event: CommandStartedEvent) -> None:
+        """Write it down; called by the driver before it sends."""
+        own = ("lsid", "$clusterTime", "$db", "$readPreference", "maxTimeMS", "txnNumber")
+        body: dict[str, Any] = {
+            key: value for key, value in event.command.items() if key not in own
+        }
+        command = Command(event.command_name, body, len(body.get("documents", ())))
+        with self._lock:
+            self.commands.append(command)
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        """Nothing to do: it was counted when it was sent."""
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        """Nothing to do: it was counted when it was sent."""
