@@ -4,17 +4,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from goim_edu.lab.cases import take_cases as take_cases
     from goim_edu.lab.learners import serve_with as serve_with
     from goim_edu.lab.link import Link as Link
     from goim_edu.lab.live import LiveServer as LiveServer
 
-__all__ = ["Link", "LiveServer", "serve_with"]
+__all__ = ["Link", "LiveServer", "serve_with", "take_cases"]
 
 # Late, since the store imports goim_edu.lab.mongo, and the live server imports the store.
 _HOMES = {
     "Link": "goim_edu.lab.link",
     "LiveServer": "goim_edu.lab.live",
     "serve_with": "goim_edu.lab.learners",
+    "take_cases": "goim_edu.lab.cases",
 }
 
 

@@ -240,6 +240,7 @@ class LearnersServer(LiveServer):
 
     Attributes:
         calls: name of each function -> how often it was asked.
+        failed: name of each function -> how often the package had to step in.
         failures: the calls that the package had to do, the first twenty.
     """
 
@@ -256,6 +257,11 @@ class LearnersServer(LiveServer):
     def calls(self) -> dict[str, int]:
         """Name of each function -> how often it was asked."""
         return dict(self._lent.calls)
+
+    @property
+    def failed(self) -> dict[str, int]:
+        """Name of each function -> how often the package had to step in."""
+        return dict(self._lent.failed)
 
     @property
     def failures(self) -> list[Failure]:
