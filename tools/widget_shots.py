@@ -28,7 +28,7 @@ SET_UP: Final = """
 from goim_edu.lab import LiveServer
 from goim_edu.client import connect
 from goim_edu.protocol import build_frame
-from goim_edu.widgets import ChatPanel, FrameLab, HandshakeLab, WireTap
+from goim_edu.widgets import ChatPanel, FrameLab, HandshakeLab, MaskLab, WireTap
 live = LiveServer("memory", compression=True)
 async with connect(live.echo_url) as ws:
     for text in ("Hello, hello, hello", "你好", '{"type":"send","text":"Hello"}'):
@@ -67,10 +67,17 @@ def handshake_lab(page: Page) -> None:
     page.locator(".goim-hand-answer", has_text="426").wait_for()
 
 
+def mask_lab(page: Page) -> None:
+    page.get_by_label("show masking twice").check()
+    page.locator(".goim-mask [data-of='key'][data-bit='0']").first.click()
+    page.locator(".goim-mask-lines", has_text="ff 9f").wait_for()
+
+
 SHOWS: Final[dict[str, tuple[str, str, Callable[[Page], None]]]] = {
     "widget-wire-tap": ("WireTap(live)", ".goim-tap", wire_tap),
     "widget-frame-lab": ("FrameLab('text: Hello', server=live)", ".goim-lab", frame_lab),
     "widget-handshake-lab": ("HandshakeLab(live)", ".goim-hand", handshake_lab),
+    "widget-mask-lab": ("MaskLab('Hello')", ".goim-mask", mask_lab),
     "widget-chat-panel": ("ChatPanel(live, users=['ada', 'lin'])", ".goim-chat", chat),
 }
 
@@ -133,6 +140,7 @@ TITLES: Final = {
     "widget-chat-panel": "A chat in the notebook, over a WebSocket of the browser",
     "widget-handshake-lab": "A request to edit, and what the live server answers",
     "widget-frame-lab": "A frame whose bits can be flipped",
+    "widget-mask-lab": "Masking: flip a bit of payload or key",
     "widget-wire-tap": "A live capture: list, fields and bytes",
 }
 WIDGETS: Final = [

@@ -15,24 +15,26 @@ function render({ model, el }) {
   const bitOf = (octet, bit) => (octet >> (7 - bit)) & 1;
   const sign = (octet) => (octet > 0x20 && octet < 0x7f ? ` ${String.fromCharCode(octet)}` : "");
 
-  // The five lines of a row: what stands there, and whether its bits can be flipped.
+  // The lines of a row: what stands there, whose bits can be flipped there, and whether those are
+  // marked where the key has a 1.
   function bands() {
     const { payload, key, wire, again, masking, twice } = view();
     const keys = payload.map((_, index) => key[index % OCTETS]);
-    const off = !masking;
     const once = [
-      { name: "payload", octets: payload, role: "payload", of: "payload" },
-      { name: "⊕ key", octets: payload.length < OCTETS ? key : keys, role: "key", of: "key", off },
-      { name: "= on the wire", octets: wire, role: "wire", turned: masking },
+      { name: "payload", octets: payload, role: "payload", of: "payload", turns: false },
+      { name: "⊕ key", octets: payload.length < OCTETS ? key : keys, role: "key", of: "key", turns: masking },
+      { name: "= on the wire", octets: wire, role: "wire", turns: masking },
     ];
-    if (!twice) return once;
-    const second = { name: "⊕ key", octets: keys, role: "key", off };
-    return [...once, second, { name: "= payload again", octets: again, role: "payload", turned: masking }];
+    const second = [
+      { name: "⊕ key", octets: keys, role: "key", turns: masking },
+      { name: "= payload again", octets: again, role: "payload", turns: masking },
+    ];
+    return twice ? [...once, ...second] : once;
   }
 
   function drawBand(band, line) {
     const node = make("div", { className: "goim-mask-band" }, make("span", { className: "goim-mask-name", textContent: band.name }));
-    node.classList.toggle("goim-mask-off", Boolean(band.off));
+    node.classList.toggle("goim-mask-off", band.role === "key" && !view().masking);
     const octets = band.octets.slice(line * OCTETS, line * OCTETS + OCTETS);
     octets.forEach((octet, index) => node.append(drawOctet(band, octet, line, index)));
     return node;
@@ -47,8 +49,7 @@ function render({ model, el }) {
       const node = band.of ? drawButton(band, octet, line, column) : make("span", { className: "goim-mask-bit" });
       node.textContent = bitOf(octet, bit);
       node.dataset.cell = `${line}-${column}`;
-      const turns = band.role === "key" ? !band.off : band.turned;
-      node.classList.toggle("goim-mask-turns", turns && bitOf(view().key[index], bit) === 1);
+      node.classList.toggle("goim-mask-turns", band.turns && bitOf(view().key[index], bit) === 1);
       cells.append(node);
     }
     if (!band.of) {
@@ -70,7 +71,8 @@ function render({ model, el }) {
     node.dataset.column = column;
     node.dataset.bit = bit;
     const value = bitOf(octet, column % 8);
-    const where = of === "key" ? `key octet ${column >> 3}` : `payload octet ${bit >> 3}`;
+    const again = line ? ` over payload octet ${line * OCTETS + (column >> 3)}` : ""; // the key repeats
+    const where = of === "key" ? `key octet ${column >> 3}${again}` : `payload octet ${bit >> 3}`;
     node.setAttribute("aria-label", `${where}, bit ${column % 8}, ${value}`);
     node.setAttribute("aria-pressed", value === 1);
     return node;
@@ -178,6 +180,9 @@ function render({ model, el }) {
     if (!asHex.checked) sendPayload();
   });
   payload.addEventListener("change", sendPayload);
+  payload.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") sendPayload();
+  });
   asHex.addEventListener("change", () => {
     if (!asHex.checked && view().text === null) {
       asHex.checked = true;
