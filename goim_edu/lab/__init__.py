@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from goim_edu.lab.learners import serve_with as serve_with
     from goim_edu.lab.link import Link as Link
     from goim_edu.lab.live import LiveServer as LiveServer
+    from goim_edu.lab.proxy import NaiveProxy as NaiveProxy
+    from goim_edu.lab.proxy import Site as Site
 
 __all__ = ["Link", "LiveServer", "serve_with", "take_cases"]
 
@@ -15,6 +17,8 @@ __all__ = ["Link", "LiveServer", "serve_with", "take_cases"]
 _HOMES = {
     "Link": "goim_edu.lab.link",
     "LiveServer": "goim_edu.lab.live",
+    "NaiveProxy": "goim_edu.lab.proxy",
+    "Site": "goim_edu.lab.proxy",
     "serve_with": "goim_edu.lab.learners",
     "take_cases": "goim_edu.lab.cases",
 }
