@@ -6,7 +6,6 @@ import asyncio
 import atexit
 import contextlib
 import shutil
-import socket
 import tempfile
 import threading
 from concurrent.futures import Future
@@ -15,28 +14,23 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from goim_edu.capture import Capture
-from goim_edu.explain import explain_stream
-from goim_edu.frames import Frame, FrameDecoder, Opcode, build_frame
-from goim_edu.handshake import build_request, check_response, generate_key, parse_response
+from goim_edu.frames import Frame
+from goim_edu.lab.asking import HOST, ask, ask_http
+from goim_edu.lab.link import Link
 from goim_edu.server import ChatServer, ServerConfig
 from goim_edu.store import MessageStore, open_store
 from goim_edu.transport import Connection, Tap
 
 __all__ = ["LiveServer"]
 
-_HOST: Final = "127.0.0.1"
 _DEFAULTS: Final[dict[str, Any]] = {
-    "host": _HOST,
+    "host": HOST,
     "port": 0,
     "compression": False,  # in a lesson the bytes on the wire should be readable
     "origins": ("loopback",),  # JupyterLab is another origin than the chat server
 }
 _START_TIMEOUT: Final = 30.0  # seconds until the server must listen
 _STOP_TIMEOUT: Final = 20.0  # seconds to drain, to flush the store and to end
-_ASK_TIMEOUT: Final = 5.0  # seconds for an answer that must come
-_QUIET: Final = 0.3  # seconds of silence where no answer needs to come
-_PONG: Final = Frame(Opcode.PONG, b"asked by the lab")
-_PING: Final = build_frame(_PONG.payload, Opcode.PING, mask_key=bytes(4))
 
 _running: dict[str, LiveServer] = {}
 
@@ -67,6 +61,7 @@ class LiveServer:
     Raises:
         StoreUnavailable: the database cannot be reached.
 
+    >>> from goim_edu.frames import build_frame
     >>> with LiveServer("memory", name="example") as live:
     ...     [answer] = live.ask(build_frame("Hello", mask_key=b"1234"))
     >>> answer
@@ -138,17 +133,17 @@ class LiveServer:
     @property
     def url(self) -> str:
         """The address of the chat."""
-        return f"ws://{_HOST}:{self.port}/chat"
+        return f"ws://{HOST}:{self.port}/chat"
 
     @property
     def echo_url(self) -> str:
         """The address that sends back what it gets."""
-        return f"ws://{_HOST}:{self.port}/echo"
+        return f"ws://{HOST}:{self.port}/echo"
 
     @property
     def page_url(self) -> str:
         """The address of the chat page, for a browser."""
-        return f"http://{_HOST}:{self.port}/"
+        return f"http://{HOST}:{self.port}/"
 
     @property
     def database(self) -> str:
@@ -156,6 +151,14 @@ class LiveServer:
         if not self.store.durable:
             return self.store.description
         return f"a real MongoDB, version {self.store.database.client.server_info()['version']}"
+
+    def link(self, **faults: Any) -> Link:
+        """Return a bad network to this server; close it when you have done with it.
+
+        Args:
+            faults: of the :class:`goim_edu.lab.Link`, such as ``delay=0.05``.
+        """
+        return Link(self, **faults)
 
     # ------------------------------------------------------------------ asking with raw bytes
 
@@ -169,15 +172,7 @@ class LiveServer:
         Raises:
             OSError: the server is not there, or does not answer in time.
         """
-        with socket.create_connection((_HOST, self.port), timeout=_ASK_TIMEOUT) as link:
-            early = _shake_hands(link, self.port, path)
-            explained = explain_stream(data, sender="client")
-            if explained and explained[-1].cut:
-                link.sendall(data)
-                return _listen(link, early)
-            # A Pong may overtake the answer to what came with its Ping, but not the answers to
-            # what came before: so the second one says that all is there.
-            return _listen(link, early, data + _PING, _PING)
+        return ask(self.port, data, path)
 
     def ask_http(self, request: bytes) -> bytes:
         """Send a raw HTTP request on a fresh connection and return the answer as it came.
@@ -185,15 +180,7 @@ class LiveServer:
         Raises:
             OSError: the server is not there, or does not answer in time.
         """
-        answer = b""
-        with socket.create_connection((_HOST, self.port), timeout=_ASK_TIMEOUT) as link:
-            link.sendall(request)
-            while parse_response(answer) is None:
-                piece = link.recv(65_536)
-                if not piece:
-                    break
-                answer += piece
-        return answer
+        return ask_http(self.port, request)
 
     # ------------------------------------------------------------------ its end
 
@@ -229,42 +216,3 @@ class LiveServer:
     def __repr__(self) -> str:
         # No port: a notebook's saved output must not change from one run to the next.
         return "<LiveServer: chat, echo and a page for your browser>"
-
-
-def _shake_hands(link: socket.socket, port: int, path: str) -> bytes:
-    """Do a client's opening handshake; return what came behind the answer."""
-    key = generate_key()
-    link.sendall(build_request(f"{_HOST}:{port}", path, key))
-    head = b""
-    while (answer := parse_response(head)) is None:
-        piece = link.recv(65_536)
-        if not piece:
-            raise ConnectionError("the server ended the connection during the handshake")
-        head += piece
-    check_response(answer[0], key, (), ())
-    return head[answer[1] :]
-
-
-def _listen(link: socket.socket, early: bytes, *questions: bytes) -> list[Frame]:
-    """Send each question once the Pong to the one before is there; return all other frames.
-
-    Without questions, listen until it has been silent for a moment.
-    """
-    decoder = FrameDecoder(expect_masked=False)
-    frames = decoder.feed(early)
-    link.settimeout(_ASK_TIMEOUT if questions else _QUIET)
-    try:
-        for question in questions or (b"",):
-            link.sendall(question)
-            while not question or _PONG not in frames:
-                piece = link.recv(65_536)
-                if not piece:
-                    return frames
-                frames += decoder.feed(piece)
-            frames.remove(_PONG)
-    except ConnectionError:
-        return frames  # it has hung up on us: what it said before is what counts
-    except TimeoutError:
-        if questions:
-            raise
-    return frames
