@@ -588,6 +588,8 @@ def _judge_trips(answer: Any) -> str | None:
     for start in range(0, _MESSAGES, 100):
         collection.insert_many(documents[start : start + 100])
     grouped = collection.trips
+    if ... in answer.values():
+        return "There is still `...` in your answer: fill it in."
     if answer["one by one"] != alone:
         return f"`one by one` is {answer['one by one']!r} in yours: one `insert_one` per message."
     if answer["in groups"] in (alone, alone + grouped):
