@@ -13,6 +13,7 @@ import pytest
 
 from goim_edu.capture import Capture
 from goim_edu.draw import Picture
+from goim_edu.draw.growth import growth
 from goim_edu.draw.pulse import round_trips
 from goim_edu.draw.queues import queue_bytes
 from goim_edu.draw.replicas import replica_roles
@@ -47,7 +48,13 @@ QUEUES: dict[str, list[tuple[float, int]]] = {
     "fast": [(n / 10, n % 3 * 100) for n in range(50)],
     "slow": [(0, 0), (2, 90_000)],
 }
+GROWTH = {
+    "per byte": [(16, 1.2e-6), (1024, 70e-6), (65_536, 4.4e-3)],
+    "one number": [(65_536, 40e-6), (16, 0.4e-6), (1024, 0.9e-6)],
+    "array": [(1024, 1.5e-6), (65_536, 41e-6)],
+}
 PLOTS = {
+    "growth": lambda: growth(GROWTH, title="How long masking takes", across="bytes of payload"),
     "round trips": lambda: round_trips(beats(), verdicts=[(70.0, Verdict.SILENT)]),
     "replicas": lambda: replica_roles(roles(), marks=[(3.0, "kill -9")]),
     "queues": lambda: queue_bytes(QUEUES, bound=80_000, marks=[(1.9, "closed 1013")]),
@@ -150,6 +157,35 @@ def test_no_pong_at_all() -> None:
     picture = round_trips([(0.0, None)])
     check_picture(picture)
     assert "no pong ever came" in picture.alt
+
+
+# ---------------------------------------------------------------------- growth
+
+
+def test_growth_draws_every_point_and_names_every_line() -> None:
+    picture = PLOTS["growth"]()
+    assert [field["name"] for field in picture.fields] == list(GROWTH)
+    assert picture.fields[1]["points"] == sorted(GROWTH["one number"])
+    drawn = texts(picture)
+    assert set(GROWTH) <= set(drawn)
+    assert {"100 ns", "1 µs", "10 µs", "100 µs", "1 ms", "10 ms"} <= set(drawn)
+    assert (
+        'for 65,536 bytes of payload "one number" takes least, "per byte" 110 times as long'
+        in picture.alt
+    )
+    assert "per byte: 1.2 µs for 16 bytes of payload, 70 µs for 1,024 bytes" in picture.alt
+
+
+def test_growth_of_one_point_has_axes_too() -> None:
+    picture = growth({"one": [(1, 1.0)], "none": []})
+    check_picture(picture)
+    assert 'for 1 bytes "one" takes least.' in picture.alt
+
+
+@pytest.mark.parametrize("times", [{}, {"a": []}, {"a": [(0, 1.0)]}, {"a": [(1, 0.0)]}])
+def test_growth_needs_sizes_and_times(times: dict[str, list[tuple[float, float]]]) -> None:
+    with pytest.raises(ValueError, match=r"no time|more than 0"):
+        growth(times)
 
 
 # ---------------------------------------------------------------------- replica set

@@ -166,6 +166,18 @@ def three_clients() -> Picture:
     return draw.conversation(capture, names={1: "lisa", 2: "tom", 3: "mallory"})
 
 
+def masking_raced() -> Picture:
+    sizes = (16, 64, 256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576)
+    ways = {  # seconds for each call and for each byte, of the usual size
+        "loop over bytes": (4e-7, 5e-8),
+        "one number": (3.5e-7, 4.5e-10),
+        "four translates": (1.6e-6, 1.3e-9),
+        "NumPy": (2.2e-6, 6e-11),
+    }
+    times = {name: [(n, call + n * byte) for n in sizes] for name, (call, byte) in ways.items()}
+    return draw.growth(times, title="How long masking takes", across="bytes of payload")
+
+
 def heartbeat() -> Picture:
     slow = {8: 0.0021, 9: 0.0016}
     pings: list[tuple[float, float | None]] = [
@@ -287,6 +299,12 @@ EXHIBITS: Final[list[Exhibit]] = [
         "One message to three clients",
         "draw.conversation(capture, names={1: 'lisa', 2: 'tom', 3: 'mallory'})",
         three_clients,
+    ),
+    Exhibit(
+        "growth",
+        "How the time grows, for four ways to mask",
+        "draw.growth({'per byte': [(16, 1.2e-6), ...], ...}, across='bytes of payload')",
+        masking_raced,
     ),
     Exhibit(
         "round-trips",

@@ -3,6 +3,7 @@
 from goim_edu.draw.bson_bytes import bson_document
 from goim_edu.draw.deflated import compression
 from goim_edu.draw.frames import frame
+from goim_edu.draw.growth import growth
 from goim_edu.draw.joining import fragments
 from goim_edu.draw.object_ids import object_id
 from goim_edu.draw.opening import accept_chain, handshake
@@ -24,6 +25,7 @@ __all__ = [
     "conversation",
     "fragments",
     "frame",
+    "growth",
     "handshake",
     "masking",
     "object_id",

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import log10
 from typing import TYPE_CHECKING, Any, Final
 
+from goim_edu.draw.palette import OKABE_ITO
 from goim_edu.draw.svg import element
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["FAINT", "INK", "LINE_COLOUR", "PAPER", "plain_axes", "plot"]
+__all__ = [
+    "FAINT",
+    "INK",
+    "LINE_COLOUR",
+    "PAPER",
+    "line_style",
+    "name_lines",
+    "plain_axes",
+    "plot",
+]
 
 # Colours that stand for those of the theme; matplotlib writes them into the SVG, and there they
 # become class names.
@@ -27,6 +38,14 @@ _CLASSES: Final = {
     f"fill: {PAPER}": "paper",
     f"stroke: {LINE_COLOUR}": "line",
 }
+_STYLES: Final[tuple[tuple[str, Any, str], ...]] = (
+    ("blue", "-", "o"),
+    ("orange", "--", "s"),
+    ("green", "-.", "^"),
+    ("purple", ":", "D"),
+    ("sky", (0, (6, 1, 1, 1)), "v"),
+    ("grey", (0, (3, 3)), "P"),
+)
 _SETTINGS: Final[dict[Any, Any]] = {
     "svg.fonttype": "none",  # text stays text: it can be read aloud, found and copied
     "svg.hashsalt": "goim_edu",  # the same names of clip paths every time
@@ -85,6 +104,40 @@ def plain_axes(
     axes.set_axisbelow(True)
     axes.grid(visible=True, axis="y")
     return axes
+
+
+def line_style(number: int) -> dict[str, Any]:
+    """Return colour, dashes and marks of a line: any one of them tells the lines apart.
+
+    >>> line_style(1)["color"], line_style(1)["marker"]
+    ('#E69F00', 's')
+    """
+    colour, dashes, mark = _STYLES[number % len(_STYLES)]
+    look = {"color": OKABE_ITO[colour], "linestyle": dashes, "marker": mark}
+    return {**look, "linewidth": 2.2, "markersize": 6}
+
+
+def name_lines(axes: Axes, ends: Sequence[tuple[float, str, dict[str, Any]]]) -> None:
+    """Write each name beside the end of its line, and no name over another.
+
+    Args:
+        axes: with their limits set, and 150 pixels free at the right.
+        ends: the last value of each line, its name and its style.
+    """
+    apart, below = 0.08, -1.0
+    for height, name, style in sorted(ends, key=lambda end: end[0]):
+        at = below = max(_fraction(axes, height), below + apart)
+        mark = {"transform": axes.transAxes, "clip_on": False, **style}
+        axes.plot([1.015, 1.035, 1.055], [at] * 3, **mark)
+        axes.text(1.068, at, name, transform=axes.transAxes, va="center_baseline", color=INK)
+
+
+def _fraction(axes: Axes, value: float) -> float:
+    """Return how far up in the axes a value stands, from 0 to 1."""
+    low, high = axes.get_ylim()
+    if axes.get_yscale() == "log":
+        low, high, value = log10(low), log10(high), log10(value)
+    return (value - low) / (high - low)
 
 
 def _inside(svg: str) -> str:

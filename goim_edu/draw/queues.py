@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 from goim_edu.draw.palette import OKABE_ITO
 from goim_edu.draw.picture import Picture
 from goim_edu.draw.pieces import PAGE, heading
-from goim_edu.draw.plot import FAINT, INK, LINE_COLOUR, plain_axes, plot
+from goim_edu.draw.plot import (
+    FAINT,
+    INK,
+    LINE_COLOUR,
+    line_style,
+    name_lines,
+    plain_axes,
+    plot,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,14 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["queue_bytes"]
 
 _HEIGHT: Final = 300.0
-_STYLES: Final[tuple[tuple[str, Any, str], ...]] = (
-    ("blue", "-", "o"),
-    ("orange", "--", "s"),
-    ("green", "-.", "^"),
-    ("purple", ":", "D"),
-    ("sky", (0, (6, 1, 1, 1)), "v"),
-    ("grey", (0, (3, 3)), "P"),
-)
 _UNITS: Final = (("MiB", 1 << 20), ("KiB", 1 << 10), ("bytes", 1))
 
 
@@ -108,36 +108,19 @@ def _paint(
     unit, factor = next((unit, factor) for unit, factor in _UNITS if most >= factor)
     ends = []
     for number, (name, points) in enumerate(series.items()):
-        style = _style(number)
+        style = line_style(number)
         times, sizes = [time for time, _ in points], [size / factor for _, size in points]
         every = max(1, len(points) // 8)
         axes.step(times, sizes, where="post", markevery=every, **style)
         ends.append((sizes[-1], name, style))
-    _name_lines(axes, ends, most / factor * 1.12)
     if bound is not None:
         _paint_bound(axes, bound / factor)
     for time, what in marks:
         _paint_mark(axes, time, what)
     axes.set_ylim(0, most / factor * 1.12)
+    name_lines(axes, ends)
     axes.set_xlabel("seconds")
     axes.set_ylabel(f"bytes waiting, in {unit}" if factor > 1 else "bytes waiting")
-
-
-def _style(number: int) -> dict[str, Any]:
-    """Return colour, dashes and marks: any one of them tells the lines apart."""
-    colour, dashes, mark = _STYLES[number % len(_STYLES)]
-    look = {"color": OKABE_ITO[colour], "linestyle": dashes, "marker": mark}
-    return {**look, "linewidth": 2.2, "markersize": 6}
-
-
-def _name_lines(axes: Axes, ends: Sequence[tuple[float, str, dict[str, Any]]], top: float) -> None:
-    """Write each name beside the end of its line, and no name over another."""
-    apart, below = top * 0.08, -top
-    beside = axes.get_yaxis_transform()
-    for height, name, style in sorted(ends, key=lambda end: end[0]):
-        at = below = max(height, below + apart)
-        axes.plot([1.015, 1.035, 1.055], [at] * 3, transform=beside, clip_on=False, **style)
-        axes.text(1.068, at, name, transform=beside, va="center_baseline", color=INK)
 
 
 def _paint_bound(axes: Axes, bound: float) -> None:
