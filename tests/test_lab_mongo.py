@@ -438,6 +438,22 @@ class TestReplicaSet:
         )
         assert documents(replica_set.uri) == before + 1
 
+    def test_roles_are_recorded_while_something_happens(self, replica_set: LocalReplicaSet) -> None:
+        killed = replica_set.member("secondary")
+        with replica_set.recorded(every=0.01) as samples:
+            until(lambda: len(samples) > 2, "samples")
+            replica_set.kill(killed)
+            until(lambda: "DOWN" in samples[-1][1].values(), "it is seen to be down")
+            replica_set.restart(killed)
+            until(lambda: sorted(samples[-1][1].values())[-1] == "SECONDARY", "all follow")
+        assert sorted(samples[0][1].items())[0][0] == "member 0"
+        assert sorted(samples[0][1].values()) == ["PRIMARY", "SECONDARY", "SECONDARY"]
+        times = [time for time, _ in samples]
+        assert times == sorted(times)
+        kept = len(samples)
+        time.sleep(0.05)
+        assert len(samples) == kept
+
     def test_a_frozen_secondary_hinders_nobody(self, replica_set: LocalReplicaSet) -> None:
         with replica_set.paused("secondary"):
             add_document(replica_set.uri)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -227,6 +228,37 @@ class LocalReplicaSet:
                 answer: dict[str, Any] = client.admin.command(command)
                 return answer
         return {}
+
+    @contextlib.contextmanager
+    def recorded(self, every: float = 0.1) -> Iterator[list[tuple[float, dict[str, str]]]]:
+        """Write down who is what for as long as the block runs, for ``draw.replica_roles``.
+
+        Args:
+            every: seconds between two looks.
+
+        Yields:
+            A list that grows: the time of ``time.monotonic`` and the state of each member.
+        """
+        samples: list[tuple[float, dict[str, str]]] = []
+        over = threading.Event()
+
+        def look() -> None:
+            states = {f"member {one.index}": one.state for one in self.status()}
+            samples.append((time.monotonic(), states))
+
+        def keep_looking() -> None:
+            while not over.wait(every):
+                look()
+
+        look()
+        thread = threading.Thread(target=keep_looking, name="goim roles", daemon=True)
+        thread.start()
+        try:
+            yield samples
+        finally:
+            over.set()
+            thread.join(30.0)
+            look()
 
     # What may happen to a member.
 
