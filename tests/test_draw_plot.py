@@ -170,7 +170,7 @@ def test_growth_draws_every_point_and_names_every_line() -> None:
     assert set(GROWTH) <= set(drawn)
     assert {"100 ns", "1 µs", "10 µs", "100 µs", "1 ms", "10 ms"} <= set(drawn)
     assert (
-        'for 65,536 bytes of payload "one number" takes least, "per byte" 110 times as long'
+        "quickest for 65,536 bytes of payload: one number; slowest: per byte, 110 times as long"
         in picture.alt
     )
     assert "per byte: 1.2 µs for 16 bytes of payload, 70 µs for 1,024 bytes" in picture.alt
@@ -179,7 +179,7 @@ def test_growth_draws_every_point_and_names_every_line() -> None:
 def test_growth_of_one_point_has_axes_too() -> None:
     picture = growth({"one": [(1, 1.0)], "none": []})
     check_picture(picture)
-    assert 'for 1 bytes "one" takes least.' in picture.alt
+    assert "quickest for 1 bytes: one." in picture.alt
 
 
 @pytest.mark.parametrize("times", [{}, {"a": []}, {"a": [(0, 1.0)]}, {"a": [(1, 0.0)]}])

@@ -65,15 +65,15 @@ def _at_the_end(series: Mapping[str, Sequence[tuple[float, float]]], across: str
     """Say which way is the quickest for the largest size, and how many times as quick.
 
     >>> _at_the_end({"a": [(9, 3.0)], "b": [(9, 1.5)]}, "bytes")
-    'for 9 bytes "b" takes least, "a" 2.0 times as long'
+    'quickest for 9 bytes: b; slowest: a, 2.0 times as long'
     """
     largest = max(points[-1][0] for points in series.values())
     last = {n: points[-1][1] for n, points in series.items() if points[-1][0] == largest}
     best, worst = min(last, key=last.__getitem__), max(last, key=last.__getitem__)
-    said = f'for {largest:,} {across} "{best}" takes least'
+    said = f"quickest for {largest:,} {across}: {best}"
     ratio = last[worst] / last[best]
     shown = f"{ratio:.1f}" if ratio < 10 else f"{ratio:,.0f}"
-    return said + (f', "{worst}" {shown} times as long' if worst != best else "")
+    return said + (f"; slowest: {worst}, {shown} times as long" if worst != best else "")
 
 
 def _time(seconds: float) -> str:
