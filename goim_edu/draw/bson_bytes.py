@@ -32,7 +32,7 @@ from goim_edu.draw.pieces import (
 )
 from goim_edu.draw.svg import element, printable, rect, text
 
-__all__ = ["Piece", "Row", "bson_document", "walk_bson"]
+__all__ = ["PIECE_COLOURS", "Piece", "Row", "bson_document", "reading", "walk_bson"]
 
 _DEEPEST: Final = 100  # MongoDB's own bound on nesting (manual: "MongoDB Limits and Thresholds")
 
@@ -100,7 +100,7 @@ def bson_document(document: bytes | Mapping[str, Any], *, lines: int = 40) -> Pi
     if error:
         box, height = verdict(MARGIN, y + 4, PAGE - 2 * MARGIN, f"✗ {error}", "vermillion")
         markup, y = markup + box, y + 4 + height
-    markup += legend(_LEFT, y + 10, {_COLOURS[kind]: said for kind, said in _LEGEND.items()})
+    markup += legend(_LEFT, y + 10, {PIECE_COLOURS[kind]: said for kind, said in _LEGEND.items()})
     return Picture(
         markup,
         PAGE,
@@ -130,7 +130,7 @@ def _words(rows: Sequence[Row], said: str, error: str) -> str:
         data = b"".join(piece.data for piece in row.pieces)
         shown = data[:24].hex(" ") + (" …" if len(data) > 24 else "")
         remark = f", {row.remark}" if row.remark else ""
-        lines.append(f"byte {row.pieces[0].start}: {shown}: {_reading(row)}{remark}")
+        lines.append(f"byte {row.pieces[0].start}: {shown}: {reading(row)}{remark}")
     wrong = f" It cannot be read on: {error}." if error else ""
     return printable(f"A BSON document: {said}. {'; '.join(lines)}.{wrong}")
 
@@ -233,14 +233,24 @@ class _Walker:
         end = self.data.find(b"\0", self.position)
         if end < 0:
             raise ValueError("a name without its closing 00")
-        return self.take(end + 1 - self.position, kind, row)[:-1].decode()
+        start = self.position
+        return self.text(self.take(end + 1 - start, kind, row)[:-1], start)
 
     def string(self, row: Row) -> str:
         length = self.number("<i", "length", row)
+        start = self.position
         data = self.take(length, "value", row)
         if length < 1 or data[-1]:
+            self.position = max(self.position - 1, start)
             raise ValueError("a string without its closing 00")
-        return data[:-1].decode()
+        return self.text(data[:-1], start)
+
+    def text(self, data: bytes, start: int) -> str:
+        try:
+            return data.decode()
+        except UnicodeDecodeError as error:
+            self.position = start + error.start
+            raise ValueError(f"a text that is no UTF-8: {error.reason}") from None
 
 
 _Reader = Callable[[_Walker, Row], tuple[Any, str]]
@@ -283,6 +293,7 @@ def _read_object_id(walker: _Walker, row: Row) -> tuple[Any, str]:
 def _read_bool(walker: _Walker, row: Row) -> tuple[Any, str]:
     octet = walker.take(1, "value", row)[0]
     if octet > 1:
+        walker.position -= 1
         raise ValueError(f"a boolean is 00 or 01, not {octet:02x}")
     return bool(octet), "01 is true" if octet else "00 is false"
 
@@ -361,7 +372,7 @@ _READ_X: Final = _LEFT + _PER_LINE * _CELL + 14
 _CELL_LINE: Final = 37.0
 _INDENT: Final = 14.0
 _TEXTS: Final = {"string", "JavaScript", "symbol", "regular expression"}
-_COLOURS: Final = {
+PIECE_COLOURS: Final[dict[str, str]] = {
     "type": "orange",
     "name": "sky",
     "length": "purple",
@@ -369,6 +380,7 @@ _COLOURS: Final = {
     "end": "grey",
     "unread": "vermillion",
 }
+"""Kind of a piece to the name of its colour."""
 _LEGEND: Final = {
     "length": "length",
     "type": "type",
@@ -438,7 +450,7 @@ def _signs(row: Row) -> dict[int, str]:
 def _draw_byte(piece: Piece, at: int, octet: int, sign: str, y: float) -> str:
     """Draw a byte of an element, ``at`` bytes from its start."""
     x, top = _LEFT + at % _PER_LINE * _CELL, y + at // _PER_LINE * _CELL_LINE
-    colour = _COLOURS[piece.kind]
+    colour = PIECE_COLOURS[piece.kind]
     out = [
         tooltip(f"{piece.kind}, from byte {piece.start}"),
         rect(x, top, _CELL, 20, "", fill=OKABE_ITO[colour]),
@@ -465,13 +477,18 @@ def _borders(row: Row, start: int, shown: int, y: float) -> Iterator[str]:
 def _draw_reading(row: Row, x: float, y: float) -> tuple[str, float]:
     """Draw what the bytes say: name and value, then type and remark."""
     width = PAGE - MARGIN - x
-    out = [text(x, y + 14, fit(_reading(row), width, bold=True), "t b")]
+    out = [text(x, y + 14, fit(reading(row), width, bold=True), "t b")]
     said = f"{row.type}: {row.remark}" if row.name else row.remark
     words, height = paragraph(x, y + LINE - 1, said, width, "s", size=11) if said else ("", 0.0)
     return "".join([*out, words]), LINE + height
 
 
-def _reading(row: Row) -> str:
+def reading(row: Row) -> str:
+    """Return in words what a row says.
+
+    >>> reading(Row(1, "seq", "seq", "int32", 7))
+    'seq = 7'
+    """
     if row.type in ("document", "array"):
         name = f"{row.name}: a" if row.name else "A"
         name += "n array" if row.type == "array" else " document"

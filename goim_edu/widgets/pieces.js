@@ -24,6 +24,23 @@ function choice(entries, act) {
   return node;
 }
 
+// A slider with its value in words beside it. Returns its label, and how to show a value: what the
+// kernel says late does not move it while a pointer holds it.
+function slider(text, limits, say, act) {
+  const node = make("input", { type: "range", ...limits });
+  const shown = make("output");
+  let held = false;
+  const show = (value) => {
+    if (!held) node.value = value;
+    shown.textContent = say(value);
+    node.setAttribute("aria-valuetext", say(value));
+  };
+  node.addEventListener("pointerdown", () => (held = true));
+  for (const end of ["pointerup", "pointercancel"]) node.addEventListener(end, () => (held = false));
+  node.addEventListener("input", () => act(Number(node.value)));
+  return { label: labelled(text, node, shown), node, show };
+}
+
 // A table with the names of its columns; returns it and the body that takes the rows.
 function tableOf(heads, className) {
   const body = make("tbody");
@@ -43,6 +60,23 @@ function sayVerdict(node, state, text) {
   const sentence = `${sign} ${text[0].toUpperCase()}${text.slice(1)}`;
   if (node.textContent !== sentence) node.textContent = sentence;
   node.dataset.state = state;
+}
+
+// Arrow keys walk through the buttons of a group, of which Tab reaches one; `step` buttons are a
+// line of it. `act` does what a click there does.
+function walk(group, selector, step, act) {
+  group.addEventListener("keydown", (event) => {
+    const all = [...group.querySelectorAll(selector)];
+    const at = all.indexOf(document.activeElement);
+    const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -step, ArrowDown: step, Home: -at, End: all.length - 1 - at };
+    if (at < 0 || !(event.key in moves)) return;
+    event.preventDefault();
+    const next = all[at + moves[event.key]];
+    if (!next) return;
+    for (const node of all) node.tabIndex = node === next ? 0 : -1;
+    next.focus();
+    act(next);
+  });
 }
 
 // Make the element of a widget ready: its name for screen readers, and no shortcuts of JupyterLab,
