@@ -27,6 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 _exporter: Any = HTMLExporter  # it has no types
 _to_html: Any = markdown2html
 
+# nbconvert sets code in a Markdown output in the letters of prose.
+STYLE = ".jp-OutputArea .highlight pre { font-family: var(--jp-code-font-family) }"
 INDEX = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>goim_edu: the course</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -50,7 +52,8 @@ def export(path: Path) -> str:
         if cell.cell_type == "markdown":
             cell.source = re.sub(r"\]\(([\w-]+)\.ipynb(#[^)]*)?\)", r"](\1.html\2)", cell.source)
     page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": title_of(notebook)}})
-    return re.sub(r'<script src="">\s*</script>', "", str(page))
+    page = re.sub(r'<script src="">\s*</script>', "", str(page))
+    return page.replace("</head>", f"<style>{STYLE}</style></head>", 1)
 
 
 def title_of(notebook: Any) -> str:

@@ -14,6 +14,7 @@ from goim_edu.draw.queues import queue_bytes
 from goim_edu.draw.replicas import replica_roles
 from goim_edu.draw.scans import scans
 from goim_edu.draw.sequence import conversation
+from goim_edu.draw.shards import shards
 from goim_edu.draw.xor import masking
 
 __all__ = [
@@ -33,4 +34,5 @@ __all__ = [
     "replica_roles",
     "round_trips",
     "scans",
+    "shards",
 ]

@@ -1,0 +1,199 @@
+"""A model of a sharded collection: chunks that split and move, and a router that asks the shards.
+
+It is a model, not MongoDB: no server runs. What it does as the real one does are the decisions:
+which chunk a key belongs to, when a chunk is split, when the balancer moves one, and which shards
+a query must be sent to (manual: "Sharding", "Data Partitioning with Chunks", "Router (mongos)").
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from goim_edu.draw import Picture
+from goim_edu.draw.shards import shards as draw_shards
+from goim_edu.exercises.chapter_14 import hash_number, shard_for, split_point
+
+__all__ = ["Chunk", "ShardedModel"]
+
+_HASH_DIGITS: Final = 16
+
+
+@dataclass
+class Chunk:
+    """A range of the shard key, from ``bound`` up to the bound of the next chunk.
+
+    Args:
+        bound: the lowest key that belongs to it; ``""`` is below all.
+        shard: who has it.
+        keys: the shard keys of its documents, one for each document.
+    """
+
+    bound: str
+    shard: str
+    keys: list[str] = field(default_factory=list)
+
+
+def _sortable(value: object) -> str:
+    """A value as text that sorts as it does: numbers with leading zeros."""
+    return f"{value:010}" if isinstance(value, int) else str(value)
+
+
+def _shown(bound: str) -> str:
+    """A bound without the leading zeros of its numbers.
+
+    >>> _shown("room 07/0000000120")
+    'room 07/120'
+    """
+    return re.sub(r"(?<![^/])0+(?=\d)", "", bound)
+
+
+class ShardedModel:
+    """A collection that is spread over shards by a key.
+
+    Args:
+        key: the field, or several in their order, that the documents are spread by.
+        shards: their names.
+        hashed: whether the key is hashed first, so that neighbours are torn apart.
+        most: documents of a chunk before it is split.
+
+    Attributes:
+        chunks: in the order of their bounds.
+        splits: how many chunks were cut in two.
+        moves: how many chunks the balancer has moved.
+
+    >>> model = ShardedModel("room_id", shards=("A", "B"), most=2)
+    >>> model.insert_many({"room_id": room} for room in ("apple", "lobby", "tea"))
+    {'A': 3, 'B': 0}
+    >>> model.splits, model.balance(), model.asked({"room_id": "apple"}), model.asked({"text": "a"})
+    (1, 1, ['B'], ['A', 'B'])
+    """
+
+    def __init__(
+        self,
+        key: str | Sequence[str],
+        *,
+        shards: Sequence[str] = ("A", "B", "C"),
+        hashed: bool = False,
+        most: int = 100,
+    ) -> None:
+        self.key = (key,) if isinstance(key, str) else tuple(key)
+        self.shards = tuple(shards)
+        self.hashed = hashed
+        self.most = most
+        self.chunks = [Chunk("", self.shards[0])]
+        self.splits = self.moves = 0
+        self._hot: set[str] = set()
+
+    # ------------------------------------------------------------------ the router
+
+    def key_of(self, document: Mapping[str, Any]) -> str:
+        """The shard key of a document, as text that sorts as the key does."""
+        joined = "/".join(map(_sortable, (document[name] for name in self.key)))
+        return f"{hash_number(joined):0{_HASH_DIGITS}x}"[:_HASH_DIGITS] if self.hashed else joined
+
+    def insert(self, document: Mapping[str, Any]) -> str:
+        """Store a document; returns the shard that it went to."""
+        key = self.key_of(document)
+        chunk = self._chunk_of(key)
+        chunk.keys.append(key)
+        self._hot.add(chunk.bound)
+        if len(chunk.keys) > self.most:
+            self._split(chunk)
+        return chunk.shard
+
+    def insert_many(self, documents: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+        """Store documents; returns how many went to each shard, and ``draw`` marks where."""
+        self._hot.clear()
+        written = Counter(self.insert(document) for document in documents)
+        return {name: written[name] for name in self.shards}
+
+    def asked(self, query: Mapping[str, Any]) -> list[str]:
+        """The shards that a query must be sent to: those that may have such documents.
+
+        One, if the query names the whole shard key; with the first fields of a key that is not
+        hashed, those whose chunks have keys that begin so; else all.
+        """
+        named = [_sortable(query[name]) for name in self._prefix(query)]
+        if len(named) == len(self.key):
+            return [self._chunk_of(self.key_of(query)).shard]
+        if not named or self.hashed:
+            return sorted({chunk.shard for chunk in self.chunks})
+        low = "/".join(named) + "/"
+        high = low + "\U0010ffff"
+        bounds = [chunk.bound for chunk in self.chunks[1:]]
+        ranges = zip(self.chunks, [*bounds, None], strict=True)
+        return sorted(
+            {one.shard for one, end in ranges if one.bound < high and (end is None or end > low)}
+        )
+
+    def _prefix(self, query: Mapping[str, Any]) -> list[str]:
+        names = []
+        for name in self.key:
+            if name not in query:
+                break
+            names.append(name)
+        return names
+
+    def _chunk_of(self, key: str) -> Chunk:
+        number = shard_for(key, [(one.bound, str(i)) for i, one in enumerate(self.chunks)])
+        return self.chunks[int(number)]
+
+    # ------------------------------------------------------------------ splitting and balancing
+
+    def _split(self, chunk: Chunk) -> None:
+        bound = split_point(chunk.keys, self.most)
+        if bound is None:
+            return  # all its documents have one key: it grows, and nothing helps ("jumbo")
+        upper = Chunk(bound, chunk.shard, [key for key in chunk.keys if key >= bound])
+        chunk.keys = [key for key in chunk.keys if key < bound]
+        self.chunks.insert(self.chunks.index(chunk) + 1, upper)
+        self.splits += 1
+
+    def balance(self) -> int:
+        """Move chunks, one after the other, from the fullest shard to the emptiest.
+
+        A chunk is moved as long as that brings the two nearer to each other.
+
+        Returns:
+            How many were moved.
+        """
+        moved = 0
+        while (chunk := self._to_move()) is not None:
+            load = self.documents
+            chunk.shard = min(self.shards, key=lambda name: load[name])
+            moved += 1
+        self.moves += moved
+        return moved
+
+    def _to_move(self) -> Chunk | None:
+        load = self.documents
+        fullest = max(self.shards, key=lambda name: load[name])
+        gap = load[fullest] - min(load.values())
+        fitting = [one for one in self.chunks if one.shard == fullest and 0 < len(one.keys) < gap]
+        return min(fitting, key=lambda one: abs(gap / 2 - len(one.keys)), default=None)
+
+    # ------------------------------------------------------------------ what it looks like
+
+    @property
+    def documents(self) -> dict[str, int]:
+        """Documents on each shard."""
+        load = dict.fromkeys(self.shards, 0)
+        for chunk in self.chunks:
+            load[chunk.shard] += len(chunk.keys)
+        return load
+
+    def draw(self, *, last: bool = False) -> Picture:
+        """The chunks of each shard; ``last`` marks those that ``insert_many`` last wrote to."""
+        rows = [(_shown(one.bound), one.shard, len(one.keys)) for one in self.chunks]
+        hot = {_shown(bound) for bound in self._hot} if last else ()
+        name = ", ".join(self.key) + (" (hashed)" if self.hashed else "")
+        title = f"A collection sharded by {name}: a model"
+        return draw_shards(rows, names=self.shards, hot=hot, title=title)
+
+    def __repr__(self) -> str:
+        load = ", ".join(f"{name} {count}" for name, count in self.documents.items())
+        return f"<ShardedModel by {', '.join(self.key)}: {load}; {len(self.chunks)} chunks>"
