@@ -28,7 +28,7 @@ SET_UP: Final = """
 from goim_edu.lab import LiveServer
 from goim_edu.client import connect
 from goim_edu.protocol import build_frame
-from goim_edu.widgets import ChatPanel, FrameLab, HandshakeLab, MaskLab, WireTap
+from goim_edu.widgets import BsonLab, ChatPanel, FrameLab, HandshakeLab, MaskLab, WireTap
 live = LiveServer("memory", compression=True)
 async with connect(live.echo_url) as ws:
     for text in ("Hello, hello, hello", "你好", '{"type":"send","text":"Hello"}'):
@@ -73,11 +73,27 @@ def mask_lab(page: Page) -> None:
     page.locator(".goim-mask-lines", has_text="ff 9f").wait_for()
 
 
+def bson_lab(page: Page) -> None:
+    page.locator(".goim-bson-element", has_text="text = ").click()
+    page.locator(".goim-bson-lit").first.wait_for()
+
+
+def damaged_bson(page: Page) -> None:
+    page.locator(".goim-bson").last.locator("[data-at='14']").click()
+    page.locator(".goim-bson").last.locator(".goim-bson-said", has_text="byte 14").wait_for()
+
+
 SHOWS: Final[dict[str, tuple[str, str, Callable[[Page], None]]]] = {
     "widget-wire-tap": ("WireTap(live)", ".goim-tap", wire_tap),
     "widget-frame-lab": ("FrameLab('text: Hello', server=live)", ".goim-lab", frame_lab),
     "widget-handshake-lab": ("HandshakeLab(live)", ".goim-hand", handshake_lab),
     "widget-mask-lab": ("MaskLab('Hello')", ".goim-mask", mask_lab),
+    "widget-bson-lab": ("BsonLab('a chat message')", ".goim-bson", bson_lab),
+    "widget-bson-lab-damaged": (
+        "BsonLab('a string that lies about its length')",
+        ".goim-bson:has([data-state=wrong])",
+        damaged_bson,
+    ),
     "widget-chat-panel": ("ChatPanel(live, users=['ada', 'lin'])", ".goim-chat", chat),
 }
 
@@ -137,6 +153,8 @@ def _missing() -> str:
 
 
 TITLES: Final = {
+    "widget-bson-lab": "A document as JSON and as BSON, both to be edited",
+    "widget-bson-lab-damaged": "A damaged document, and where it breaks",
     "widget-chat-panel": "A chat in the notebook, over a WebSocket of the browser",
     "widget-handshake-lab": "A request to edit, and what the live server answers",
     "widget-frame-lab": "A frame whose bits can be flipped",
