@@ -23,7 +23,7 @@ from websockets.typing import Origin, Subprotocol
 
 from goim_edu.errors import StoreUnavailable
 from goim_edu.frames import Frame, Opcode, build_close, build_frame, parse_close
-from goim_edu.lab import LiveServer
+from goim_edu.lab import LiveServer, said
 from goim_edu.lab.jupyter import command, find_notebooks, trust
 from goim_edu.store import open_store
 from goim_edu.widgets import FrameLab, HandshakeLab
@@ -139,6 +139,18 @@ def test_it_takes_a_store_that_is_open_and_closes_it_with_itself() -> None:
         assert store.ping() >= 0
     with pytest.raises(StoreUnavailable, match="closed"):
         store.ping()
+
+
+def test_an_error_is_told_by_its_kind_and_its_first_words() -> None:
+    def fail(words: str) -> None:
+        raise StoreUnavailable(words)
+
+    assert said(len, "abc") == 3
+    assert said(fail, "no primary: 127.0.0.1:1: refused") == "StoreUnavailable: no primary"
+    assert said(fail, "not primary, full error: {}") == "StoreUnavailable: not primary"
+    assert said(fail, "") == "StoreUnavailable"
+    with pytest.raises(KeyboardInterrupt):
+        said(lambda: (_ for _ in ()).throw(KeyboardInterrupt()))
 
 
 def test_a_new_one_takes_the_place_of_the_old_one() -> None:

@@ -481,6 +481,19 @@ class TestReplicaSet:
             assert folder.exists()
         assert not folder.parent.exists()
 
+    @pytest.mark.usefixtures("needs_mongod")
+    def test_a_folder_of_ours_is_removed_when_the_process_just_ends(self) -> None:
+        program = (
+            "from goim_edu.lab.mongo import LocalReplicaSet as R;"
+            "print(R(members=1).start().members[0].data_dir)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True
+        )
+        folder = Path(done.stdout.strip())
+        assert folder.name == "member0"
+        assert not folder.parent.exists()
+
     def test_nobody_to_elect(self, tmp_path: Path) -> None:
         with pytest.raises(StoreUnavailable, match="it is no mongod"):
             LocalReplicaSet(members=1, data_dir=tmp_path, binary="/bin/true").start()

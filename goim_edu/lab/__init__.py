@@ -8,10 +8,11 @@ if TYPE_CHECKING:
     from goim_edu.lab.learners import serve_with as serve_with
     from goim_edu.lab.link import Link as Link
     from goim_edu.lab.live import LiveServer as LiveServer
+    from goim_edu.lab.outcome import said as said
     from goim_edu.lab.proxy import NaiveProxy as NaiveProxy
     from goim_edu.lab.proxy import Site as Site
 
-__all__ = ["Link", "LiveServer", "serve_with", "take_cases"]
+__all__ = ["Link", "LiveServer", "said", "serve_with", "take_cases"]
 
 # Late, since the store imports goim_edu.lab.mongo, and the live server imports the store.
 _HOMES = {
@@ -19,6 +20,7 @@ _HOMES = {
     "LiveServer": "goim_edu.lab.live",
     "NaiveProxy": "goim_edu.lab.proxy",
     "Site": "goim_edu.lab.proxy",
+    "said": "goim_edu.lab.outcome",
     "serve_with": "goim_edu.lab.learners",
     "take_cases": "goim_edu.lab.cases",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import shutil
 import tempfile
@@ -111,6 +112,7 @@ class LocalReplicaSet:
             self._configure()
             self.wait_for_primary(timeout)
             self._wait(self._all_follow, timeout, "not all members follow the primary")
+            atexit.register(self.stop)  # each mongod would end by itself, but the folder stay
         except BaseException:
             self.stop()
             raise
@@ -300,9 +302,11 @@ class LocalReplicaSet:
 
     def stop(self) -> None:
         """Stop all members; remove the data if the folder was ours. Safe to repeat."""
-        if self.members:
-            with ThreadPoolExecutor(len(self.members)) as pool:
-                list(pool.map(LocalMongod.stop, self.members))
+        atexit.unregister(self.stop)
+        for member in self.members:
+            member.ask_to_stop()
+        for member in self.members:
+            member.stop()
         self.members = []
         if not self._keep and self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)

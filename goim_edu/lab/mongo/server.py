@@ -339,6 +339,12 @@ class LocalMongod:
 
     # Stop.
 
+    def ask_to_stop(self) -> None:
+        """Begin to stop it, and do not wait: several then stop at the same time."""
+        self._ending.set()
+        with self._life:
+            self._close_pipe()
+
     def stop(self, timeout: float = 30.0) -> None:
         """Stop it cleanly (SIGTERM, after ``timeout`` seconds SIGKILL); safe to repeat."""
         self._ending.set()
@@ -349,14 +355,18 @@ class LocalMongod:
         guard = self._guard
         if guard is None:
             return
-        if guard.stdin is not None:
-            guard.stdin.close()  # the guard stops mongod when this pipe closes
+        self._close_pipe()
         try:
             guard.wait(timeout)
         except subprocess.TimeoutExpired:
             self._signal(signal.SIGKILL)
             guard.wait()
         self._forget_guard()
+
+    def _close_pipe(self) -> None:
+        """Let go of the pipe that the guard watches: it then stops mongod."""
+        if self._guard is not None and self._guard.stdin is not None:
+            self._guard.stdin.close()
 
     def kill(self) -> None:
         """End it as a power cut would: ``kill -9``, no chance to write anything."""
