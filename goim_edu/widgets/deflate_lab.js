@@ -16,18 +16,17 @@ function render({ model, el }) {
     const takeover = make("input", { type: "checkbox" });
     takeover.setAttribute("aria-label", `${side}: context takeover`);
     takeover.addEventListener("change", () => set(`${side}_takeover`, takeover.checked));
-    const bits = make("input", { type: "range", min: 9, max: 15, step: 1 });
-    bits.setAttribute("aria-label", `${side}: window bits`);
-    bits.addEventListener("input", () => set(`${side}_window_bits`, Number(bits.value)));
-    const shown = make("output");
+    const words = (count) => `${count}: ${thousands(2 ** count)} octets`;
+    const bits = slider("window bits", { min: 9, max: 15 }, words, (count) => set(`${side}_window_bits`, count));
+    bits.node.setAttribute("aria-label", `${side}: window bits`);
     const group = make(
       "fieldset",
       { className: "goim-bar" },
       make("legend", { textContent: `what the ${side} sends` }),
       make("label", {}, takeover, make("span", { textContent: "context takeover" })),
-      labelled("window bits", bits, shown),
+      bits.label,
     );
-    return { side, takeover, bits, shown, group };
+    return { side, takeover, bits, group };
   });
   const offer = make("code");
   const answer = make("code");
@@ -36,12 +35,9 @@ function render({ model, el }) {
   function drawSettings() {
     const { settings } = view();
     sender.value = settings.sender;
-    for (const { side, takeover, bits, shown, group } of sides) {
+    for (const { side, takeover, bits, group } of sides) {
       takeover.checked = settings[`${side}_takeover`];
-      const count = settings[`${side}_window_bits`];
-      bits.value = count;
-      bits.setAttribute("aria-valuetext", `${count} bits, ${thousands(2 ** count)} octets`);
-      shown.textContent = `${count}: ${thousands(2 ** count)} octets`;
+      bits.show(settings[`${side}_window_bits`]);
       group.classList.toggle("goim-deflate-other", side !== settings.sender);
     }
     offer.textContent = view().offer;
