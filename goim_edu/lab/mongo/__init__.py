@@ -2,6 +2,7 @@
 
 from goim_edu.lab.mongo.binary import find_mongod, why_no_mongod
 from goim_edu.lab.mongo.command_log import Command, CommandLog
+from goim_edu.lab.mongo.need import need_mongod
 from goim_edu.lab.mongo.replica_set import LocalReplicaSet, MemberStatus
 from goim_edu.lab.mongo.server import LocalMongod
 
@@ -12,5 +13,6 @@ __all__ = [
     "LocalReplicaSet",
     "MemberStatus",
     "find_mongod",
+    "need_mongod",
     "why_no_mongod",
 ]

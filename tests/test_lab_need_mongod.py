@@ -1,0 +1,64 @@
+"""A lesson without a mongod: one word about it, no error, and a way to go on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import IPython
+import nbformat
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
+
+from goim_edu.errors import StoreUnavailable
+from goim_edu.lab.mongo import need, need_mongod
+
+NEED = "from goim_edu.lab.mongo import need_mongod\nneed_mongod()"
+CELLS = [NEED, "kept = 6 * 7\nkept", "%who_ls", "await something_undefined()"]
+
+
+def run(notebook: Any, monkeypatch: pytest.MonkeyPatch, binary: str) -> list[list[Any]]:
+    monkeypatch.setenv("GOIM_MONGOD", binary)
+    NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+    return [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def test_a_notebook_says_it_once_and_skips_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook = new_notebook(cells=[new_code_cell(cell) for cell in CELLS])
+    said, *skipped = run(notebook, monkeypatch, "nowhere/mongod")
+    [card] = said
+    assert "needs a real MongoDB" in card.data["text/markdown"]
+    assert "set GOIM_MONGOD to a mongod" in card.data["text/plain"]
+    for [output] in skipped:
+        assert output.output_type == "stream"
+        assert output.text == "skipped: there is no MongoDB on this machine\n"
+    nbformat.validate(notebook)
+
+
+def test_where_one_can_run_nothing_is_said_and_a_second_call_wakes_the_rest(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell: Any = InteractiveShell()  # type: ignore[no-untyped-call]
+    monkeypatch.setattr(IPython, "get_ipython", lambda: shell)
+    monkeypatch.setattr(need, "why_no_mongod", lambda: "there is none")
+    need_mongod()
+    need_mongod()
+    assert "there is none" in capsys.readouterr().out
+    shell.run_cell("kept = 42")
+    assert "kept" not in shell.user_ns
+    assert capsys.readouterr().out.count("skipped") == 1
+    monkeypatch.setattr(need, "why_no_mongod", lambda: None)
+    shell.run_cell(NEED)
+    shell.run_cell("kept = 42")
+    assert shell.user_ns["kept"] == 42
+    assert capsys.readouterr().out == ""
+
+
+def test_elsewhere_it_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(IPython, "get_ipython", lambda: None)
+    monkeypatch.setattr(need, "why_no_mongod", lambda: "there is none")
+    with pytest.raises(StoreUnavailable, match="there is none"):
+        need_mongod()
+    monkeypatch.setattr(need, "why_no_mongod", lambda: None)
+    need_mongod()
