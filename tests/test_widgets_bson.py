@@ -149,6 +149,7 @@ def test_an_element_is_chosen_and_left_when_it_is_gone() -> None:
     assert lab.element is not None
     assert (lab.element.path, lab.element.value) == ("a.b", 1)
     assert [row["until"] for row in lab.view["rows"][:2]] == [len(lab.value) - 1, 18]
+    assert [row["text"] for row in lab.view["rows"][1:3]] == ["a: 12 bytes", "b = 1"]
     with pytest.raises(IndexError, match="element 6: there are 6"):
         lab.select(6)
     lab.value = bson.encode({})

@@ -321,7 +321,7 @@ def _plain(rows: list[Row], number: int) -> dict[str, Any]:
     first, last = row.pieces[0].start, _last(row)
     code = next((piece.data[0] for piece in row.pieces if piece.kind == "type"), None)
     return {
-        "text": printable(reading(row)),
+        "text": printable(_short(row)),
         "type": "" if code is None else f"{code:02x} {row.type}",
         "remark": row.remark,
         "depth": row.depth,
@@ -332,6 +332,13 @@ def _plain(rows: list[Row], number: int) -> dict[str, Any]:
         "kind": _leading_kind(row),
         "pieces": [_plain_piece(piece) for piece in row.pieces if piece.data],
     }
+
+
+def _short(row: Row) -> str:
+    """Return what a row says; of what is named beside it, its type, not once more."""
+    if row.name and row.type in ("document", "array"):
+        return f"{row.name}: {row.value:,} bytes"
+    return reading(row)
 
 
 def _last(row: Row) -> int:

@@ -89,7 +89,8 @@ function render({ model, el }) {
     }
     const hidden = total - payload.length;
     if (hidden > 0) {
-      const said = `… and ${thousands(hidden)} octets more, with the same key again and again`;
+      const how = view().masking ? ", with the same key again and again" : "";
+      const said = `… and ${thousands(hidden)} octets more${how}`;
       rows.push(make("p", { className: "goim-mask-more", textContent: said }));
     }
     bits.replaceChildren(...rows);
