@@ -16,11 +16,12 @@ from collections import deque
 from collections.abc import Mapping
 from http.client import HTTPConnection
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Self
 
 from goim_edu.errors import HandshakeError, IncompleteFrame, RemoteProtocolError
 from goim_edu.frames import parse_frame
 from goim_edu.handshake import Headers, Response, accept_response, parse_request, parse_response
+from goim_edu.lab.link import HasPort
 
 __all__ = ["NaiveProxy", "Site"]
 
@@ -33,15 +34,6 @@ _REQUEST: Final = re.compile(
     rb"(?:[\w-]+:[^\r\n]*\r\n)*\r\n",
     re.MULTILINE,
 )
-
-
-class HasPort(Protocol):
-    """A server on this machine."""
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        ...
 
 
 class _Listener:
