@@ -4,12 +4,6 @@
 const SUBPROTOCOL = "goim.v1.json";
 const RECONNECT_MS = [300, 1000, 3000, 10000];
 
-function make(tag, properties = {}, ...children) {
-  const node = Object.assign(document.createElement(tag), properties);
-  node.append(...children);
-  return node;
-}
-
 class Column {
   constructor(model, user, index, onState, onMessage) {
     this.model = model;

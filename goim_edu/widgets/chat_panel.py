@@ -10,6 +10,8 @@ from typing import Any, Protocol
 import anywidget
 import traitlets
 
+from goim_edu.widgets.pieces import script
+
 __all__ = ["ChatPanel"]
 
 _HERE = Path(__file__).parent
@@ -43,7 +45,7 @@ class ChatPanel(anywidget.AnyWidget):
     ChatPanel(users=['ada', 'lin'], room='lobby')
     """
 
-    _esm = _HERE / "chat_panel.js"
+    _esm = script("chat_panel")
     _css = _HERE / "chat_panel.css"
 
     url = traitlets.Unicode().tag(sync=True)

@@ -1,18 +1,6 @@
 // The browser's side of FrameLab. It draws `view`, which the kernel computes with the real decoder,
 // and tells the kernel what was clicked or typed; it decides nothing about frames by itself.
 
-function make(tag, properties = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [key, value] of Object.entries(properties)) {
-    if (key in node && !key.includes("-")) node[key] = value;
-    else node.setAttribute(key, value);
-  }
-  node.append(...children);
-  return node;
-}
-
-const hex = (octet) => octet.toString(16).padStart(2, "0");
-
 function render({ model, el }) {
   const view = () => model.get("view");
   const tell = (content) => model.send(content);

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-import anywidget
 import traitlets
 
 from goim_edu import draw
@@ -14,10 +13,10 @@ from goim_edu.capture import Sender
 from goim_edu.draw.frames import frame_parts
 from goim_edu.draw.palette import ROLES, ink_on
 from goim_edu.draw.svg import printable
-from goim_edu.errors import LocalProtocolError
 from goim_edu.explain import Explanation, explain
 from goim_edu.frames import Frame, Opcode, apply_mask, build_frame, parse_close, parse_frame
 from goim_edu.widgets.frame_presets import PRESETS
+from goim_edu.widgets.pieces import Lab, script
 
 __all__ = ["FrameLab"]
 
@@ -34,7 +33,7 @@ class Answering(Protocol):
         ...
 
 
-class FrameLab(anywidget.AnyWidget):
+class FrameLab(Lab):
     """Flip the bits of a frame and see what they mean and what breaks.
 
     Every change is judged by the decoder that the live server uses. With the keyboard: the arrow
@@ -58,7 +57,7 @@ class FrameLab(anywidget.AnyWidget):
     'fails the connection with 1002: RSV1 is set, no extension was agreed on (RFC 6455 §5.2)'
     """
 
-    _esm = _HERE / "frame_lab.js"
+    _esm = script("frame_lab")
     _css = _HERE / "frame_lab.css"
 
     presets = tuple(preset.name for preset in PRESETS)
@@ -66,7 +65,6 @@ class FrameLab(anywidget.AnyWidget):
     value = traitlets.Bytes()
     sender = traitlets.Enum(("client", "server"), "client").tag(sync=True)
     columns = traitlets.Enum((16, 32), 32).tag(sync=True)
-    view = traitlets.Dict().tag(sync=True)
     menu: traitlets.List[Any] = traitlets.List().tag(sync=True)
     colours = traitlets.Dict().tag(sync=True)
     answers = traitlets.List(trait=traitlets.Instance(Frame))
@@ -83,7 +81,6 @@ class FrameLab(anywidget.AnyWidget):
         self.colours = {role: [colour, ink_on(colour)] for role, colour in ROLES.items()}
         self._asked = False
         self.observe(self._refresh, ["value", "sender"])
-        self.on_msg(self._receive)
         if isinstance(data, str):
             self.load(data)
         else:
@@ -187,13 +184,6 @@ class FrameLab(anywidget.AnyWidget):
             "answers": [_describe(answer) for answer in self.answers],
         }
 
-    def _receive(self, _: object, content: dict[str, Any], __: object) -> None:
-        """Do what was clicked or typed; what cannot be done is said there."""
-        try:
-            self._do(content)
-        except (LocalProtocolError, ValueError, OSError) as error:
-            self.send({"type": "refused", "text": str(error)})
-
     def _do(self, content: dict[str, Any]) -> None:
         match content["type"]:
             case "flip":
@@ -223,10 +213,6 @@ class FrameLab(anywidget.AnyWidget):
     def __repr__(self) -> str:
         shown = self.value[:16].hex() + ("..." if len(self.value) > 16 else "")
         return f"FrameLab({shown})"
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
-        return {**data, "text/html": self.picture().svg()}, metadata
 
 
 def _plain_part(part: Any) -> dict[str, Any]:

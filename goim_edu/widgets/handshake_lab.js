@@ -1,16 +1,6 @@
 // The browser's side of HandshakeLab: an editor for the request, what the kernel's `explain` says of
 // each line, and what the live server really answered.
 
-function make(tag, properties = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [key, value] of Object.entries(properties)) {
-    if (key in node && !key.includes("-")) node[key] = value;
-    else node.setAttribute(key, value);
-  }
-  node.append(...children);
-  return node;
-}
-
 function render({ model, el }) {
   const view = () => model.get("view");
   const tell = (content) => model.send(content);

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-import anywidget
 import traitlets
 
 from goim_edu import draw
 from goim_edu.draw.svg import printable
 from goim_edu.explain import Explanation, explain
+from goim_edu.widgets.pieces import Lab, script
 
 __all__ = ["HandshakeLab"]
 
@@ -60,7 +60,7 @@ class Answering(Protocol):
         ...
 
 
-class HandshakeLab(anywidget.AnyWidget):
+class HandshakeLab(Lab):
     """Edit the lines of a WebSocket request and see what the real server answers, and why.
 
     Args:
@@ -76,14 +76,13 @@ class HandshakeLab(anywidget.AnyWidget):
     'is answered with 426'
     """
 
-    _esm = _HERE / "handshake_lab.js"
+    _esm = script("handshake_lab")
     _css = _HERE / "handshake_lab.css"
 
     presets = tuple(PRESETS)
 
     text = traitlets.Unicode(_GOOD)
     answer = traitlets.Unicode("")
-    view = traitlets.Dict().tag(sync=True)
     menu = traitlets.List(traitlets.Unicode()).tag(sync=True)
 
     def __init__(self, server: Answering | None = None) -> None:
@@ -91,7 +90,6 @@ class HandshakeLab(anywidget.AnyWidget):
         self._server = server
         self.menu = list(PRESETS)
         self.observe(self._refresh, ["text"])
-        self.on_msg(self._receive)
         self._refresh()
 
     @property
@@ -161,21 +159,14 @@ class HandshakeLab(anywidget.AnyWidget):
             "canSend": self._server is not None,
         }
 
-    def _receive(self, _: object, content: dict[str, Any], __: object) -> None:
-        try:
-            match content:
-                case {"type": "text", "text": str(text)} if len(text) <= _MOST:
-                    self.text = text
-                case {"type": "load", "name": str(name)} if name in PRESETS:
-                    self.load(name)
-                case {"type": "send"}:
-                    self.send_request()
-        except OSError as error:
-            self.send({"type": "refused", "text": str(error)})
+    def _do(self, content: dict[str, Any]) -> None:
+        match content:
+            case {"type": "text", "text": str(text)} if len(text) <= _MOST:
+                self.text = text
+            case {"type": "load", "name": str(name)} if name in PRESETS:
+                self.load(name)
+            case {"type": "send"}:
+                self.send_request()
 
     def __repr__(self) -> str:
         return f"HandshakeLab({self.text.partition(chr(10))[0]!r})"
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
-        return {**data, "text/html": self.picture().svg()}, metadata

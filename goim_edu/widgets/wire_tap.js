@@ -6,17 +6,6 @@ const SPARE = 30; // rows asked for above and below what is seen
 const POLL_MS = 500;
 const PER_LINE = 16; // bytes
 
-function make(tag, properties = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [key, value] of Object.entries(properties)) {
-    if (key in node && !key.includes("-")) node[key] = value;
-    else node.setAttribute(key, value);
-  }
-  node.append(...children);
-  return node;
-}
-
-const hex = (octet) => octet.toString(16).padStart(2, "0");
 const visible = (octet) => (octet > 0x20 && octet < 0x7f ? String.fromCharCode(octet) : "·");
 
 function render({ model, el }) {
@@ -231,21 +220,6 @@ function render({ model, el }) {
     if (node) lightByte(Number(node.dataset.at));
   });
 
-  // Arrow keys walk through the buttons of a group; `act` does what a click there does.
-  function walk(group, selector, step, act) {
-    group.addEventListener("keydown", (event) => {
-      const all = [...group.querySelectorAll(selector)];
-      const at = all.indexOf(document.activeElement);
-      const move = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -step, ArrowDown: step }[event.key];
-      if (at < 0 || move === undefined) return;
-      event.preventDefault();
-      const next = all[Math.min(Math.max(at + move, 0), all.length - 1)];
-      all[at].tabIndex = -1;
-      next.tabIndex = 0;
-      next.focus();
-      act(next);
-    });
-  }
   walk(fields, "[data-field]", 1, (node) => lightField(Number(node.dataset.field)));
   walk(bytes, "[data-at]", PER_LINE, (node) => lightByte(Number(node.dataset.at)));
   walk(tabs, "[data-tab]", 1, (node) => showTab(Number(node.dataset.tab)));

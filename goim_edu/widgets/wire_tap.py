@@ -15,6 +15,7 @@ from goim_edu.draw.palette import ROLES, ink_on
 from goim_edu.draw.svg import printable
 from goim_edu.explain import Explanation, explain
 from goim_edu.frames import parse_close
+from goim_edu.widgets.pieces import script
 
 __all__ = ["WireTap"]
 
@@ -55,7 +56,7 @@ class WireTap(anywidget.AnyWidget):
     (WireTap(), 0)
     """
 
-    _esm = _HERE / "wire_tap.js"
+    _esm = script("wire_tap")
     _css = _HERE / "wire_tap.css"
 
     colours = traitlets.Dict().tag(sync=True)
