@@ -458,6 +458,22 @@ class TestReplicaSet:
         with replica_set.paused("secondary"):
             add_document(replica_set.uri)
 
+    def test_a_locked_secondary_holds_up_no_other(self, replica_set: LocalReplicaSet) -> None:
+        for index in (0, 1, 2):
+            member = replica_set.member(index)
+            if member is replica_set.wait_for_primary():
+                continue
+            address = f"mongodb://{member.address}/?directConnection=true"
+            locked: pymongo.MongoClient[Any] = pymongo.MongoClient(address)
+            with locked:
+                locked.admin.command("fsync", lock=True)
+                try:
+                    begin = time.monotonic()
+                    add_document(replica_set.uri)  # by majority
+                    assert time.monotonic() - begin < 10
+                finally:
+                    locked.admin.command("fsyncUnlock")
+
     def test_a_member_that_is_none(self, replica_set: LocalReplicaSet) -> None:
         with pytest.raises(ValueError, match="'arbiter'"):
             replica_set.kill("arbiter")

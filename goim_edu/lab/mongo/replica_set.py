@@ -126,6 +126,8 @@ class LocalReplicaSet:
         settings = {
             "electionTimeoutMillis": int(self.election_timeout * 1000),
             "heartbeatIntervalMillis": min(500, int(self.election_timeout * 250)),
+            # Each copies from the primary itself: one that is held up holds up no other.
+            "chainingAllowed": False,
         }
         fresh = {"_id": self.name, "members": hosts, "settings": settings}
         with direct_client(self.members[0].address, timeout=20.0) as client:
