@@ -210,7 +210,7 @@ def test_what_is_no_document_is_said(text: str, said: str) -> None:
 
 def test_hex_digits_come_in_pairs() -> None:
     lab = BsonLab(SEVEN)
-    assert "non-hexadecimal" in Browser(lab).does(type="hex", text="0")["text"]
+    assert "pairs of hex digits" in Browser(lab).does(type="hex", text="0")["text"]
     assert lab.document == SEVEN
 
 

@@ -17,7 +17,7 @@ from goim_edu.draw.bson_bytes import PIECE_COLOURS, Piece, Row, reading, walk_bs
 from goim_edu.draw.palette import OKABE_ITO, ink_on
 from goim_edu.draw.svg import printable
 from goim_edu.widgets.bson_presets import PRESETS
-from goim_edu.widgets.pieces import Lab, script, style
+from goim_edu.widgets.pieces import Lab, octets_of, script, style
 
 __all__ = ["BsonLab"]
 
@@ -116,7 +116,7 @@ class BsonLab(Lab):
 
     @hex.setter  # noqa: A003 (the word that everybody looks for)
     def hex(self, digits: str) -> None:
-        self.value = bytes.fromhex(digits)
+        self.value = octets_of(digits)
 
     @property
     def problem(self) -> str:

@@ -16,7 +16,7 @@ from goim_edu.draw.svg import printable
 from goim_edu.explain import Explanation, explain
 from goim_edu.frames import Frame, Opcode, apply_mask, build_frame, parse_close, parse_frame
 from goim_edu.widgets.frame_presets import PRESETS
-from goim_edu.widgets.pieces import Lab, script
+from goim_edu.widgets.pieces import Lab, octets_of, script
 
 __all__ = ["FrameLab"]
 
@@ -191,7 +191,7 @@ class FrameLab(Lab):
             case "load":
                 self.load(str(content["name"]))
             case "bytes":
-                self.value = bytes.fromhex(str(content["hex"]))
+                self.value = octets_of(str(content["hex"]))
             case "build":
                 self._build_from(content)
             case "send":
@@ -200,10 +200,10 @@ class FrameLab(Lab):
                 setattr(self, name, content["value"])
 
     def _build_from(self, content: dict[str, Any]) -> None:
-        key = bytes.fromhex(content["key"]) if content["masked"] else None
+        key = octets_of(content["key"]) if content["masked"] else None
         opcode = int(content["opcode"])
         text: str = content["payload"]
-        payload = bytes.fromhex(text) if content["asHex"] else text.encode()
+        payload = octets_of(text) if content["asHex"] else text.encode()
         if len(payload) > _MOST_PAYLOAD:
             raise ValueError(
                 f"the payload field takes {_MOST_PAYLOAD:,} bytes, not {len(payload):,}"

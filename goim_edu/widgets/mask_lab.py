@@ -14,7 +14,7 @@ from goim_edu.draw.svg import printable
 from goim_edu.explain import explain
 from goim_edu.frames import Opcode, build_frame
 from goim_edu.masking import apply_mask
-from goim_edu.widgets.pieces import Lab, script, style
+from goim_edu.widgets.pieces import Lab, octets_of, script, style
 
 __all__ = ["MaskLab"]
 
@@ -186,9 +186,9 @@ class MaskLab(Lab):
             case {"type": "flip", "of": "key", "bit": int(bit)}:
                 self.flip_key(bit)
             case {"type": "payload", "text": str(text), "asHex": as_hex}:
-                self._take(bytes.fromhex(text) if as_hex else text.encode())
+                self._take(octets_of(text) if as_hex else text.encode())
             case {"type": "key", "octet": int(octet), "hex": str(digits)}:
-                self.key = self.key[:octet] + bytes.fromhex(digits) + self.key[octet + 1 :]
+                self.key = self.key[:octet] + octets_of(digits) + self.key[octet + 1 :]
             case {"type": "fresh"}:
                 self.fresh_key()
             case {"type": "masking" | "twice" as name, "value": bool(value)}:

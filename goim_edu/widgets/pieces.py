@@ -11,7 +11,7 @@ import traitlets
 from goim_edu.draw import Picture
 from goim_edu.errors import LocalProtocolError
 
-__all__ = ["Lab", "script", "style"]
+__all__ = ["Lab", "octets_of", "script", "style"]
 
 _HERE: Final = Path(__file__).parent
 
@@ -31,6 +31,21 @@ def script(name: str) -> str:
 def style(name: str) -> str:
     """Return the style sheet of a widget, with what it shares with the others before it."""
     return _joined(f"{name}.css")
+
+
+def octets_of(digits: str) -> bytes:
+    """Return the bytes that somebody has typed as hex digits, with or without spaces.
+
+    Raises:
+        ValueError: these are none; says what is wanted.
+
+    >>> octets_of("48 656c").decode()
+    'Hel'
+    """
+    try:
+        return bytes.fromhex(digits)
+    except ValueError:
+        raise ValueError("bytes are written as pairs of hex digits, such as 0e ff") from None
 
 
 def _joined(name: str) -> str:
