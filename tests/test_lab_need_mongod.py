@@ -28,7 +28,7 @@ def test_a_notebook_says_it_once_and_skips_the_rest(monkeypatch: pytest.MonkeyPa
     notebook = new_notebook(cells=[new_code_cell(cell) for cell in CELLS])
     said, *skipped = run(notebook, monkeypatch, "nowhere/mongod")
     [card] = said
-    assert "needs a real MongoDB" in card.data["text/markdown"]
+    assert "a real MongoDB is needed" in card.data["text/markdown"]
     assert "set GOIM_MONGOD to a mongod" in card.data["text/plain"]
     for [output] in skipped:
         assert output.output_type == "stream"

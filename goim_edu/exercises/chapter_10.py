@@ -441,6 +441,8 @@ def _judge_sizes(answer: Any) -> str | None:
         yours = answer[name]
         if not isinstance(yours, tuple | list) or len(yours) != 2:
             return f"For {name!r} a pair is wanted: (bytes of JSON, bytes of BSON)."
+        if ... in yours:
+            return f"In the pair of {name!r} there is still `...`: fill it in."
         if tuple(yours) == right:
             continue
         if tuple(yours) == right[::-1]:
@@ -487,6 +489,7 @@ _SIZES = Measure(
         ({"number": (14, 10)}, "are exchanged"),
         ({"number": (10, 14), "text": (17, 21)}, "'bytes' are missing"),
         ({"number": 10}, "a pair is wanted"),
+        ({"number": (10, ...)}, "there is still"),
         ({"number": (10, 12)}, "BSON"),
         (None, "dictionary"),
     ),

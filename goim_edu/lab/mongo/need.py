@@ -54,7 +54,7 @@ def _show(why: str) -> None:
         "The cells that follow are skipped, their saved outputs are there to be read. "
         "Once it is installed, run this cell again."
     )
-    head = "This chapter needs a real MongoDB."
+    head = "From here on, a real MongoDB is needed."
     bundle = {
         "text/plain": f"{head}\n{why}\n{rest}",
         "text/markdown": f"**{head}** {why}\n\n{rest}",
