@@ -12,7 +12,7 @@ from goim_edu import draw
 from goim_edu.draw.palette import OKABE_ITO, ink_on
 from goim_edu.draw.svg import printable
 from goim_edu.explain import explain
-from goim_edu.frames import Opcode, build_frame
+from goim_edu.frames import Frame, Opcode, build_frame
 from goim_edu.masking import apply_mask
 from goim_edu.widgets.pieces import Lab, octets_of, script, style
 
@@ -102,16 +102,22 @@ class MaskLab(Lab):
         return apply_mask(self.masked, self.key) if self.masking else self.masked
 
     @property
-    def frame(self) -> bytes:
-        """The whole frame as a client sends it, a text if the payload is UTF-8."""
-        opcode = Opcode.TEXT if _text_of(self.payload) is not None else Opcode.BINARY
-        return build_frame(self.payload, opcode, True, self.key if self.masking else None)
+    def frame(self) -> Frame:
+        """The frame that a client sends, a text if the payload is UTF-8."""
+        opcode = Opcode.BINARY if _text_of(self.payload) is None else Opcode.TEXT
+        return Frame(opcode, self.payload, mask_key=self.key if self.masking else None)
+
+    @property
+    def value(self) -> bytes:
+        """The bytes of the whole frame, header and key included, as a FrameLab takes them."""
+        frame = self.frame
+        return build_frame(frame.payload, frame.opcode, frame.fin, frame.mask_key)
 
     @property
     def verdict(self) -> str:
         """What the key does, or what the decoder says to a frame without mask, in a sentence."""
         if not self.masking:
-            return explain(self.frame, kind="frame", sender="client").verdict
+            return explain(self.value, kind="frame", sender="client").verdict
         bits = 8 * len(self.payload)
         if not bits:
             return "there is no payload: the four octets of the key go on the wire all the same"
@@ -152,7 +158,7 @@ class MaskLab(Lab):
         """Return the masking as a picture; without any, the frame as a client would send it."""
         if self.masking and self.payload:
             return draw.masking(self.payload, self.key)
-        return draw.frame(self.frame, sender="client")
+        return draw.frame(self.value, sender="client")
 
     # ------------------------------------------------------------------ what the browser sees
 
