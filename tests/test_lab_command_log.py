@@ -27,6 +27,9 @@ def test_every_command_is_counted_once_with_its_documents(mongod: LocalMongod) -
         body = log.last("insert")
         assert body.keys() == {"insert", "ordered", "documents", "writeConcern"}
         assert body["writeConcern"] == {"w": 1}
+        assert all(0 < command.seconds < 60 for command in log.commands)
+        began = [command.began for command in log.commands]
+        assert began == sorted(began)
         assert [command.documents for command in log.commands] == [1, 1, 1, 10, 0]
         with pytest.raises(LookupError, match="no update"):
             log.last("update")

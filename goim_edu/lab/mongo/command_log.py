@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from typing import Any, NamedTuple
 
@@ -23,11 +24,15 @@ class Command(NamedTuple):
         name: such as ``insert`` or ``findAndModify``.
         body: what was asked, without what the driver adds for itself.
         documents: how many documents it carries.
+        began: when it was sent, in seconds of ``time.monotonic``.
+        seconds: how long until the answer; 0 while there is none.
     """
 
     name: str
     body: dict[str, Any]
     documents: int
+    began: float
+    seconds: float = 0.0
 
 
 class CommandLog(CommandListener):
@@ -46,6 +51,7 @@ class CommandLog(CommandListener):
 
     def __init__(self) -> None:
         self.commands: list[Command] = []
+        self._open: dict[int, int] = {}
         self._lock = threading.Lock()
 
     def counts(self) -> dict[str, int]:
@@ -74,6 +80,7 @@ class CommandLog(CommandListener):
         """Begin anew."""
         with self._lock:
             self.commands.clear()
+            self._open.clear()
 
     def started(self, event: CommandStartedEvent) -> None:
         """Write it down; called by the driver before it sends."""
@@ -81,12 +88,24 @@ class CommandLog(CommandListener):
         body: dict[str, Any] = {
             key: value for key, value in event.command.items() if key not in own
         }
-        command = Command(event.command_name, body, len(body.get("documents", ())))
+        documents = len(body.get("documents", ()))
+        command = Command(event.command_name, body, documents, time.monotonic())
         with self._lock:
+            self._open[event.request_id] = len(self.commands)
             self.commands.append(command)
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
-        """Nothing to do: it was counted when it was sent."""
+        """Add how long it took."""
+        self._answered(event.request_id)
 
     def failed(self, event: CommandFailedEvent) -> None:
-        """Nothing to do: it was counted when it was sent."""
+        """Add how long it took: it was a trip all the same."""
+        self._answered(event.request_id)
+
+    def _answered(self, request_id: int) -> None:
+        now = time.monotonic()
+        with self._lock:
+            at = self._open.pop(request_id, None)
+            if at is not None:
+                command = self.commands[at]
+                self.commands[at] = command._replace(seconds=now - command.began)
