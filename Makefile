@@ -52,6 +52,7 @@ lint: $(VENV)/.test ## ruff and mypy, both strict
 notebooks: $(VENV)/.test ## execute all notebooks anew and normalise them
 	$(BIN)/python tools/notebooks.py $(ARGS)
 	$(BIN)/python -m tools.appendices
+	$(BIN)/python -m tools.diagrams
 
 html: $(VENV)/.test ## export the course to static pages in build/html/
 	$(BIN)/python -m tools.pages $(ARGS)

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import nbformat
 import pytest
 
-from tools import pages
+from tools import diagrams, pages
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
 
@@ -75,3 +75,8 @@ def test_the_index_lists_all_with_their_questions() -> None:
     found = Found(page := pages.index_of(NOTEBOOKS))
     assert found.links == [f"{path.stem}.html" for path in NOTEBOOKS]
     assert page.count("?</strong>") + page.count("?</p>") >= len(NOTEBOOKS)
+
+
+def test_every_diagram_is_drawn_and_no_other() -> None:
+    wanted = {diagrams.path_of(text) for text in diagrams.diagrams()}
+    assert wanted == set(diagrams.FOLDER.glob("*.svg")), "run `make notebooks`"

@@ -3,13 +3,14 @@
     python -m tools.pages                into build/html/, with an index
     python -m tools.pages --to FOLDER
 
-Links between notebooks become links between pages. Nothing is loaded from elsewhere but what draws
-Mermaid diagrams; without a network their text is shown.
+Links between notebooks become links between pages, diagrams are those of ``tools/diagrams.py``.
+Nothing is loaded from elsewhere.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import html
 import re
 import shutil
@@ -22,6 +23,7 @@ from nbconvert.filters import markdown2html
 from tqdm import tqdm
 
 from tools import notebooks as files
+from tools.diagrams import BLOCK, path_of
 
 ROOT = Path(__file__).resolve().parent.parent
 _exporter: Any = HTMLExporter  # it has no types
@@ -50,10 +52,23 @@ def export(path: Path) -> str:
     notebook = files.read(path)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
+            cell.source = BLOCK.sub(show_diagram, cell.source)
             cell.source = re.sub(r"\]\(([\w-]+)\.ipynb(#[^)]*)?\)", r"](\1.html\2)", cell.source)
+        for output in cell.get("outputs", []):
+            if "text/markdown" in output.get("data", {}):
+                output.data["text/markdown"] = BLOCK.sub(show_diagram, output.data["text/markdown"])
     page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": title_of(notebook)}})
     page = re.sub(r'<script src="">\s*</script>', "", str(page))
     return page.replace("</head>", f"<style>{STYLE}</style></head>", 1)
+
+
+def show_diagram(found: re.Match[str]) -> str:
+    """A Mermaid diagram as an image, with its text for those who do not see it."""
+    drawn = base64.b64encode(path_of(found[1]).read_bytes()).decode()
+    alt = html.escape(" ".join(found[1].split()))
+    return (
+        f'<img style="max-width:100%" alt="Diagram: {alt}" src="data:image/svg+xml;base64,{drawn}">'
+    )
 
 
 def title_of(notebook: Any) -> str:
