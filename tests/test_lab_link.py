@@ -159,3 +159,34 @@ def test_its_repr_names_its_faults_and_closing_twice_does_no_harm(live: LiveServ
     link.close()
     link.close()
     assert "Link" not in {thread.name for thread in threading.enumerate()}
+
+
+def quiet_server() -> LiveServer:
+    return LiveServer("memory", name="no pings", heartbeat_interval=0)
+
+
+def test_a_connection_on_which_nothing_passes_is_forgotten() -> None:
+    with quiet_server() as quiet, Link(quiet) as link, through(link, quiet) as client:
+        echo(client, "a NAT remembers what was said just now")
+        link.forgets = 0.2
+        time.sleep(0.3)
+        client.send("too late")
+        with pytest.raises(TimeoutError):
+            client.recv(timeout=0.3)
+        assert link.connections == 1
+        assert repr(link) == "<Link: forgets=0.2>"
+
+
+def test_pings_keep_a_connection_in_memory(live: LiveServer) -> None:
+    with Link(live, forgets=1.5) as link, through(link, live) as client:
+        time.sleep(2.0)
+        echo(client, "the server pinged ten times a second")
+
+
+def test_nobody_learns_of_the_end_of_a_forgotten_connection() -> None:
+    with quiet_server() as quiet, Link(quiet) as link, through(link, quiet) as client:
+        link.forgets = 0.1
+        time.sleep(0.2)
+        client.socket.close()
+        time.sleep(0.2)
+        assert link.connections == 1

@@ -51,10 +51,12 @@ class Link:
         rate: bytes a second that pass each way; None for no limit.
         chunk: largest number of bytes in a piece; 1 delivers byte by byte.
         reorder: swap neighbouring pieces. TCP never does this to you: see what it spares you.
+        forgets: seconds without a byte after which a connection is forgotten, as a NAT does it:
+            from then on nothing passes on it, and nobody is told; None for never.
         seed: of the chance, so that a run can be repeated.
 
     Attributes:
-        delay, jitter, rate, chunk, reorder: as above, to read and to set.
+        delay, jitter, rate, chunk, reorder, forgets: as above, to read and to set.
         passed: bytes that were delivered, by direction: ``"in"`` goes to the server.
         silent: whether the link swallows everything at the moment.
 
@@ -74,10 +76,11 @@ class Link:
         rate: float | None = None,
         chunk: int = _READ,
         reorder: bool = False,
+        forgets: float | None = None,
         seed: int = 0,
     ) -> None:
         self.delay, self.jitter, self.rate = delay, jitter, rate
-        self.chunk, self.reorder = chunk, reorder
+        self.chunk, self.reorder, self.forgets = chunk, reorder, forgets
         self.passed: Counter[Direction] = Counter()
         self._target = server if isinstance(server, int) else server.port
         self._chance = random.Random(seed)
@@ -227,6 +230,7 @@ class Link:
         faults += [f"rate={self.rate:g}"] if self.rate else []
         faults += [f"chunk={self.chunk}"] if self.chunk < _READ else []
         faults += ["reorder"] if self.reorder else []
+        faults += [f"forgets={self.forgets:g}"] if self.forgets else []
         faults += ["silent"] if self.silent else []
         return f"<Link: {', '.join(faults) or 'no faults'}>"
 
@@ -241,6 +245,8 @@ class _Relay:
     def __init__(self, link: Link, client: Ends, server: Ends) -> None:
         self._link = link
         self._client, self._server = client, server
+        self._last = monotonic()  # when the last piece came
+        self._forgotten = False
 
     async def run(self) -> None:
         """Carry bytes until both sides have ended, or one has broken off."""
@@ -254,6 +260,8 @@ class _Relay:
                 writer.close()
         except OSError:
             await self._link.until_open()  # nobody learns anything through a silent link
+            if self._is_forgotten():
+                await asyncio.Future()  # nor on a forgotten connection: until the link is closed
             self.reset()  # one side has broken off: so the other one learns of it
         finally:
             for pump in pumps:
@@ -272,12 +280,23 @@ class _Relay:
         delivery = asyncio.create_task(self._deliver(direction, under_way, writer))
         try:
             while data := await reader.read(_READ):
+                if self._is_forgotten():
+                    continue
+                self._last = monotonic()
                 for piece in self._pieces(data):
                     await under_way.put((monotonic() + self._link.lateness(), piece))
+            if self._is_forgotten():
+                await asyncio.Future()
             await under_way.put((monotonic() + self._link.delay, b""))
             await delivery
         finally:
             delivery.cancel()
+
+    def _is_forgotten(self) -> bool:
+        limit = self._link.forgets
+        if limit is not None and monotonic() - self._last > limit:
+            self._forgotten = True
+        return self._forgotten
 
     def _pieces(self, data: bytes) -> list[bytes]:
         size = max(self._link.chunk, 1)
