@@ -104,6 +104,19 @@ def test_what_was_sent_in_silence_arrives_late(live: LiveServer) -> None:
         assert client.recv(timeout=BOUND) == "late"
 
 
+def test_one_direction_may_be_silent(live: LiveServer) -> None:
+    """The request arrives, its answer does not."""
+    with Link(live) as link, through(link, live) as client:
+        link.silence("out")
+        assert not link.silent
+        client.send("heard, not answered")
+        until(lambda: bool(live.capture.find("heard, not", sender="client")), "its arrival")
+        with pytest.raises(TimeoutError):
+            client.recv(timeout=0.05)
+        link.restore()
+        assert client.recv(timeout=BOUND) == "heard, not answered"
+
+
 def test_a_cut_ends_both_sides_at_once(live: LiveServer) -> None:
     with Link(live) as link, through(link, live) as client:
         echo(client, "alive")

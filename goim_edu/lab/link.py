@@ -58,7 +58,7 @@ class Link:
     Attributes:
         delay, jitter, rate, chunk, reorder, forgets: as above, to read and to set.
         passed: bytes that were delivered, by direction: ``"in"`` goes to the server.
-        silent: whether the link swallows everything at the moment.
+        silent: whether the link swallows everything at the moment, both ways.
 
     >>> import socket
     >>> with socket.create_server(("127.0.0.1", 0)) as server:
@@ -102,8 +102,11 @@ class Link:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        self._open = asyncio.Event()
-        self._open.set()
+        self._open: dict[Direction, asyncio.Event] = {
+            "in": asyncio.Event(),
+            "out": asyncio.Event(),
+        }
+        self._restore()
         listener = await asyncio.start_server(self._accept, _HOST, 0)
         self.port: int = listener.sockets[0].getsockname()[1]
         self._started.set_result(None)
@@ -144,20 +147,34 @@ class Link:
     @property
     def silent(self) -> bool:
         """Whether nothing passes at the moment."""
-        return not self._open.is_set()
+        return not any(open_.is_set() for open_ in self._open.values())
 
     @property
     def connections(self) -> int:
         """How many connections go through it now."""
         return len(self._relays)
 
-    def silence(self) -> None:
-        """Let nothing pass any more, and tell nobody: a pulled cable, a NAT that has forgotten."""
-        self._soon(self._open.clear)
+    def silence(self, direction: Direction | None = None) -> None:
+        """Let nothing pass any more, and tell nobody: a pulled cable, a NAT that has forgotten.
+
+        Args:
+            direction: only this one: with ``"out"`` a request still arrives, its answer does not.
+        """
+        directions = tuple(self._open) if direction is None else (direction,)
+
+        def shut() -> None:
+            for one in directions:
+                self._open[one].clear()
+
+        self._soon(shut)
 
     def restore(self) -> None:
         """Let everything pass again; what was sent meanwhile arrives late, as TCP repeats it."""
-        self._soon(self._open.set)
+        self._soon(self._restore)
+
+    def _restore(self) -> None:
+        for open_ in self._open.values():
+            open_.set()
 
     def cut(self) -> int:
         """End all connections at once with a TCP reset; return how many that were."""
@@ -199,17 +216,18 @@ class Link:
         """Return how long the next piece is under way, in seconds."""
         return self.delay + self._chance.random() * self.jitter
 
-    async def until_open(self) -> None:
-        """Wait while the link is silent."""
-        await self._open.wait()
+    async def until_open(self, *directions: Direction) -> None:
+        """Wait while the link is silent, in any of these directions; default: in both."""
+        for direction in directions or tuple(self._open):
+            await self._open[direction].wait()
 
     async def pass_piece(self, size: int, direction: Direction, busy_until: float) -> float:
         """Wait until a piece may arrive; return when the line is free for the next one."""
-        await self.until_open()
+        await self.until_open(direction)
         if self.rate:
             busy_until = max(busy_until, monotonic()) + size / self.rate
             await asyncio.sleep(busy_until - monotonic())
-            await self.until_open()
+            await self.until_open(direction)
         self.passed[direction] += size
         return busy_until
 
