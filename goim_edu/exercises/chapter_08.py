@@ -384,7 +384,7 @@ def _judge_cuts(answer: Any) -> str | None:
     if answer["outcomes"] != len(outcomes):
         return (
             f"You found {answer['outcomes']!r} different outcomes. Join the events of both reads "
-            "into one list, take a new endpoint for each cut, and count the *different* lists."
+            "into one list, take a new endpoint for each cut, and count the different lists."
         )
     return None
 
@@ -422,7 +422,7 @@ _CUTS = Measure(
     """),
     judge=_judge_cuts,
     wrong=(
-        ({"cuts": len(recorded()) - 1, "outcomes": 5}, "*different*"),
+        ({"cuts": len(recorded()) - 1, "outcomes": 5}, "the different lists"),
         ({"cuts": 3, "outcomes": 1}, "Cut behind each byte"),
         (1, "dictionary"),
     ),
