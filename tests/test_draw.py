@@ -206,6 +206,13 @@ def test_a_picture_shows_itself_inline_and_in_words() -> None:
     assert draw.frame(FRAMES["plain hello"])._repr_mimebundle_() == bundle, "must be stable"
 
 
+@pytest.mark.parametrize("alt", ['a filter {"room_id": 7}', "a 'b' \"c\" <d> & e", "two\nlines"])
+def test_the_words_stand_in_double_quotes_whatever_they_quote(alt: str) -> None:
+    svg = draw.Picture("", 10, 10, title="words", alt=alt).svg()
+    assert 'aria-label="' in svg
+    assert ET.fromstring(svg).get("aria-label") == alt
+
+
 @pytest.mark.parametrize("theme", ["auto", "light", "dark"])
 def test_every_style_rule_stays_inside_the_picture(theme: Theme) -> None:
     picture = draw.frame(FRAMES["plain hello"])

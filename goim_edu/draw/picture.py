@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape
 
 from goim_edu.draw.palette import ROLES, THEMES, ink_on
 
@@ -19,6 +19,7 @@ _SANS: Final = "'DejaVu Sans',system-ui,'Segoe UI',Helvetica,Arial,'Noto Sans CJ
 _MONO: Final = "'DejaVu Sans Mono',ui-monospace,Menlo,Consolas,'Noto Sans Mono CJK SC',monospace"
 _EAST: Final = re.compile(r"NotoSans(Mono)?(CJK|SC)|PingFang|msyh|SourceHanSans")
 _WIDE: Final = re.compile("[\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\uffef]")
+_IN_QUOTES: Final = {'"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
 _TINT: Final = {"light": "0.26", "dark": "0.38"}
 
 
@@ -71,7 +72,7 @@ class Picture:
         background = "" if theme == "auto" else '<rect width="100%" height="100%" class="paper"/>'
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" class="goim" role="img" '
-            f"aria-label={quoteattr(self.alt)} "
+            f'aria-label="{escape(self.alt, _IN_QUOTES)}" '
             f'viewBox="0 0 {self.width:g} {self.height:g}" width="{self.width:g}" '
             f'style="max-width:100%;height:auto">'
             f"<title>{escape(self.title)}</title><desc>{escape(self.alt)}</desc>"
