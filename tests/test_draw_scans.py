@@ -84,6 +84,7 @@ def test_a_real_index_against_a_real_scan(messages: Any) -> None:
     assert without["stages"] == ["COLLSCAN", "SORT"]
     assert without["documents_examined"] == 2000
     assert with_index["stages"] == ["IXSCAN", "FETCH", "LIMIT"]
+    assert (without["indexes"], with_index["indexes"]) == ([], ["room_seq"])
     assert with_index["documents_examined"] == with_index["keys_examined"] == 9
     assert with_index["documents"] == 2000, "both are drawn with one scale"
     assert "room_seq (room_id 1, seq 1), backwards" in " ".join(texts(picture))
@@ -108,6 +109,7 @@ def test_other_plans_of_a_real_server(messages: Any) -> None:
     stages = [fields["stages"] for fields in picture.fields]
     assert stages[0] == ["IXSCAN", "PROJECTION_COVERED", "LIMIT"]
     assert stages[1].count("IXSCAN") == 2
+    assert sorted(picture.fields[1]["indexes"]) == ["room_seq", "user"]
     assert stages[2] == ["IDHACK"]
     assert stages[3][0] == "IXSCAN"
     assert picture.fields[0]["documents_examined"] == 0

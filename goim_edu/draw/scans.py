@@ -64,6 +64,7 @@ class _Stage:
     detail: str
     returned: int | None
     examined: str
+    index: str = ""
     inputs: list[_Stage] = field(default_factory=list)
 
     def walk(self) -> Iterator[_Stage]:
@@ -171,6 +172,7 @@ def _stage(node: Mapping[str, Any]) -> _Stage:
         _detail(node),
         int(node["nReturned"]) if "nReturned" in node else None,
         " and ".join(examined),
+        str(node.get("indexName", "")),
         [_stage(one) for one in inputs],
     )
 
@@ -235,6 +237,7 @@ def _plain(plan: _Plan, total: int) -> dict[str, Any]:
         "name": plan.name,
         "query": plan.query,
         "stages": [stage.name for stage in plan.root.walk()],
+        "indexes": [stage.index for stage in plan.root.walk() if stage.index],
         "documents": total,
         "documents_examined": plan.documents,
         "keys_examined": plan.keys,
