@@ -326,8 +326,8 @@ _PAGING = Function(
             tip="the oldest messages come first, and the rest is never reached.",
         ),
     ),
-    after="""Measured on a real MongoDB: of 1,000 messages that share milliseconds, paging by
-        time brought 868. The index `room_seq` serves paging by number.""",
+    after="""On the real MongoDB of chapter 11, paging by time brings 955 of 1,000 messages. The
+        index `room_seq` serves paging by number.""",
 )
 
 # ---------------------------------------------------------------------- 11.4
