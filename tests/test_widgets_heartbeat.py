@@ -83,7 +83,7 @@ def test_silence_is_noticed_after_interval_and_timeout(lab: HeartbeatLab) -> Non
     (silenced,) = [when for when, said in run.marks if said == "silenced"]
     assert lab.timeout <= at - silenced + 0.05
     assert "noticed" in lab.said
-    assert "interval + timeout are 0.45 s" in lab.said
+    assert "interval + timeout: 0.45 s" in lab.said
     assert None in [rtt for _, rtt in lab.round_trips]
     lab.restore()
     lab.start()

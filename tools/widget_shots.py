@@ -28,7 +28,8 @@ SET_UP: Final = """
 from goim_edu.lab import LiveServer
 from goim_edu.client import connect
 from goim_edu.protocol import build_frame
-from goim_edu.widgets import BsonLab, ChatPanel, FrameLab, HandshakeLab, MaskLab, WireTap
+from goim_edu.widgets import BsonLab, ChatPanel, DeflateLab, FrameLab, HandshakeLab
+from goim_edu.widgets import HeartbeatLab, MaskLab, WireTap
 live = LiveServer("memory", compression=True)
 async with connect(live.echo_url) as ws:
     for text in ("Hello, hello, hello", "你好", '{"type":"send","text":"Hello"}'):
@@ -83,6 +84,25 @@ def damaged_bson(page: Page) -> None:
     page.locator(".goim-bson").last.locator(".goim-bson-said", has_text="byte 14").wait_for()
 
 
+def deflate_lab(page: Page) -> None:
+    page.get_by_label("server: context takeover").uncheck()
+    page.locator(".goim-deflate-said", has_text="with context takeover as").wait_for()
+    page.get_by_label("server: context takeover").check()
+    page.get_by_label("next message").fill('{"type":"ack","seq":6}')
+    page.locator(".goim-deflate-weight", has_text="on the wire").wait_for()
+
+
+def heartbeat_lab(page: Page) -> None:
+    """Some seconds of a good link, of a slow one, of none, and the verdict."""
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.locator(".goim-beat-pong").nth(7).wait_for()
+    page.get_by_label("delay each way").fill("0.04")
+    page.get_by_label("jitter up to").fill("0.03")
+    page.locator(".goim-beat-pong").nth(17).wait_for()
+    page.get_by_role("button", name="Silence the link").click()
+    page.locator(".goim-beat .goim-verdict", has_text="the link fell silent").wait_for()
+
+
 SHOWS: Final[dict[str, tuple[str, str, Callable[[Page], None]]]] = {
     "widget-wire-tap": ("WireTap(live)", ".goim-tap", wire_tap),
     "widget-frame-lab": ("FrameLab('text: Hello', server=live)", ".goim-lab", frame_lab),
@@ -94,6 +114,8 @@ SHOWS: Final[dict[str, tuple[str, str, Callable[[Page], None]]]] = {
         ".goim-bson:has([data-state=wrong])",
         damaged_bson,
     ),
+    "widget-deflate-lab": ("DeflateLab('a chat in JSON')", ".goim-deflate", deflate_lab),
+    "widget-heartbeat-lab": ("HeartbeatLab(live)", ".goim-beat", heartbeat_lab),
     "widget-chat-panel": ("ChatPanel(live, users=['ada', 'lin'])", ".goim-chat", chat),
 }
 
@@ -156,6 +178,8 @@ TITLES: Final = {
     "widget-bson-lab": "A document as JSON and as BSON, both to be edited",
     "widget-bson-lab-damaged": "A damaged document, and where it breaks",
     "widget-chat-panel": "A chat in the notebook, over a WebSocket of the browser",
+    "widget-deflate-lab": "A series of messages through one compressor",
+    "widget-heartbeat-lab": "A real connection over a link that can be made bad",
     "widget-handshake-lab": "A request to edit, and what the live server answers",
     "widget-frame-lab": "A frame whose bits can be flipped",
     "widget-mask-lab": "Masking: flip a bit of payload or key",

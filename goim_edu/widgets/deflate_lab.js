@@ -181,7 +181,7 @@ function render({ model, el }) {
     }
   };
 
-  const line = (name, ...values) => make("div", {}, make("span", { className: "goim-deflate-name", textContent: name }), ...values);
+  const line = (name, value) => [make("span", { className: "goim-deflate-name", textContent: name }), value];
   furnish(el, "goim-deflate", "Deflate lab");
   el.append(
     make("div", { className: "goim-bar" }, labelled("start from", preset), labelled("sent by", sender)),
@@ -189,9 +189,9 @@ function render({ model, el }) {
     make(
       "div",
       { className: "goim-deflate-agreement" },
-      line("the client offers", offer),
-      line("the server answers", answer),
-      line("the server keeps for each connection", memory),
+      ...line("the client offers", offer),
+      ...line("the server answers", answer),
+      ...line("the server keeps per connection", memory),
     ),
     said,
     table,

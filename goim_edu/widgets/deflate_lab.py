@@ -28,7 +28,7 @@ __all__ = ["DeflateLab", "Memory", "Size"]
 
 _MOST_MESSAGES: Final = 100
 _MOST_OCTETS: Final = 16_384  # of one message
-_SHOWN: Final = 70  # characters of a message in the table
+_SHOWN: Final = 120  # characters of a message in the table
 _KEY: Final = bytes.fromhex("37fa213d")  # the masking key of the examples in RFC 6455 §5.7
 _DECOMPRESSOR: Final = 7 * 1024  # octets besides the window, see ``DeflateConfig``
 _SETTINGS: Final = (
@@ -404,8 +404,8 @@ def _opcode(message: str | bytes) -> Opcode:
 
 
 def _shown(message: str | bytes) -> str:
-    text = printable(message) if isinstance(message, str) else message[:_SHOWN].hex(" ")
-    return text[:_SHOWN] + ("…" if len(text) > _SHOWN else "")
+    text = printable(message) if isinstance(message, str) else message.hex(" ")
+    return text[:_SHOWN] + "…" * (len(text) > _SHOWN)
 
 
 def _summary(rows: list[dict[str, Any]], *, takeover: bool) -> str:

@@ -10,6 +10,7 @@ const LATE = "#e69f00";
 
 // A time with three digits that count, as `draw.round_trips` writes it.
 function inWords(seconds) {
+  if (seconds === 0) return "0 s";
   const [unit, factor] = seconds < 0.0009995 ? ["µs", 1e6] : seconds < 0.9995 ? ["ms", 1e3] : ["s", 1];
   return `${Number((seconds * factor).toPrecision(3))} ${unit}`;
 }
@@ -45,7 +46,7 @@ function plot(pulse) {
 
   for (let rtt = 0; rtt < top; rtt += step(top)) {
     drawn.push(shape("line", { x1: BOX.left, x2: BOX.width - BOX.right, y1: y(rtt), y2: y(rtt), class: "goim-beat-grid" }));
-    text(BOX.left - 6, y(rtt) + 4, rtt === 0 ? "0" : inWords(rtt), "end");
+    text(BOX.left - 6, y(rtt) + 4, inWords(rtt), "end");
   }
   const every = last - first > 12 ? 5 : 1;
   for (let time = Math.ceil(first / every) * every; time <= last; time += every) {
@@ -139,7 +140,7 @@ function render({ model, el }) {
     { className: "goim-bar goim-beat-legend" },
     key("goim-beat-is-pong", "pong, as high as it took"),
     key("goim-beat-is-waiting", "waits for its pong"),
-    key("goim-beat-is-lost", "✗ never answered"),
+    key("goim-beat-is-lost", "never answered"),
   );
 
   function drawPulse() {

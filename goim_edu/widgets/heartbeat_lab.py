@@ -312,6 +312,6 @@ def _silent(run: Run) -> str:
             "ping, the round trip takes longer"
         )
     return (
-        f"the peer is silent: noticed {at - silenced[-1]:.2f} s after the link fell silent; "
-        f"interval + timeout are {interval + timeout:g} s"
+        f"the peer is silent: noticed {at - silenced[-1]:.2f} s after the link fell silent, "
+        f"at most interval + timeout: {interval + timeout:g} s"
     )

@@ -24,20 +24,32 @@ function choice(entries, act) {
   return node;
 }
 
-// A slider with its value in words beside it. Returns its label, and how to show a value: what the
-// kernel says late does not move it while a pointer holds it.
+// A slider with its value in words beside it. Returns its label, and how to show a value. While it is
+// being moved, what the kernel says comes late: it counts again a moment after the last move.
 function slider(text, limits, say, act) {
   const node = make("input", { type: "range", ...limits });
   const shown = make("output");
-  let held = false;
-  const show = (value) => {
-    if (!held) node.value = value;
+  let told = Number(node.value); // by the kernel
+  let timer;
+  const put = (value) => {
+    node.value = value;
     shown.textContent = say(value);
     node.setAttribute("aria-valuetext", say(value));
   };
-  node.addEventListener("pointerdown", () => (held = true));
-  for (const end of ["pointerup", "pointercancel"]) node.addEventListener(end, () => (held = false));
-  node.addEventListener("input", () => act(Number(node.value)));
+  const show = (value) => {
+    told = value;
+    if (timer === undefined) put(value);
+  };
+  node.addEventListener("input", () => {
+    const value = Number(node.value);
+    put(value);
+    act(value);
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      timer = undefined;
+      put(told);
+    }, 1000);
+  });
   return { label: labelled(text, node, shown), node, show };
 }
 
@@ -79,11 +91,18 @@ function walk(group, selector, step, act) {
   });
 }
 
-// Make the element of a widget ready: its name for screen readers, and no shortcuts of JupyterLab,
-// which has some on plain keys: what is typed here is meant for the widget alone.
+// Make the element of a widget ready: its name for screen readers, and its keys for itself. JupyterLab
+// acts on plain keys wherever they are pressed: arrows choose cells, and Enter would send no form.
+// What comes with Ctrl, Alt or Cmd is for JupyterLab, and Escape leaves the widget.
 function furnish(el, className, label) {
   el.classList.add("goim-piece", className);
   el.setAttribute("role", "group");
   el.setAttribute("aria-label", label);
   el.dataset.lmSuppressShortcuts = "true";
+  for (const kind of ["keydown", "keypress", "keyup"]) {
+    el.addEventListener(kind, (event) => {
+      const plain = !event.ctrlKey && !event.altKey && !event.metaKey && event.key !== "Escape";
+      if (plain) event.stopPropagation();
+    });
+  }
 }
