@@ -90,13 +90,13 @@ _URI = Predict(
     ),
     experiment=code("""
         from pymongo import MongoClient
-        from pymongo.errors import InvalidURI
 
+        outcome = "nothing, it works"
         try:
             MongoClient("mongo://localhost:27017")
-        except InvalidURI as error:
-            said = type(error).__name__
-        said
+        except Exception as error:
+            outcome = type(error).__name__
+        outcome
     """),
     hints=(
         'Look at the manual, "Connection Strings": how must an address begin?',

@@ -429,6 +429,8 @@ def _judge_lost(answer: Any) -> str | None:
             continue
         if not isinstance(yours, list):
             return f"For {concern!r} a list of three numbers is wanted, one for each lag."
+        if yours == [lost_after_kill(concern, lag) for lag in (0, 5, 20)]:
+            return f"For {concern!r} you give pairs: acknowledged, lost. Only *lost* is asked for."
         if yours == [lost_after_kill(concern, lag)[0] for lag in (0, 5, 20)]:
             return f"For {concern!r} you give what was acknowledged; what was *lost* is asked for."
         return f"For {concern!r} you found {yours!r}. The lags are 0, 5 and 20, in this order."
@@ -460,6 +462,7 @@ _LOST = Measure(
     wrong=(
         ({"1": [100, 100, 100], "majority": [100, 95, 80]}, "what was *lost*"),
         ({"1": [0, 5, 20], "majority": [0, 5, 20]}, "The lags are"),
+        ({"1": [(100, 0), (100, 5), (100, 20)], "majority": [0, 0, 0]}, "pairs"),
         ({"1": 25, "majority": 0}, "a list of three numbers"),
         ([0, 5, 20], "dictionary"),
     ),
