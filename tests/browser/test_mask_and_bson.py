@@ -2,49 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import nbformat
-import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from goim_edu.draw.palette import contrast
-from tests.browser.jupyter import JupyterLab, Notebook, new_page
-from tests.browser.test_jupyterlab import NOTEBOOKS
-
-
-@pytest.fixture(scope="module", params=["light", "dark"])
-def lab(
-    request: pytest.FixtureRequest, browser: Browser, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[JupyterLab]:
-    """A JupyterLab with an empty notebook; after ``browser``, which may skip."""
-    root = tmp_path_factory.mktemp("notebooks")
-    empty = nbformat.v4.new_notebook(
-        metadata=nbformat.read(NOTEBOOKS[0], as_version=4).metadata,
-        cells=[nbformat.v4.new_markdown_cell("# Scratch")],
-    )
-    nbformat.write(empty, root / "scratch.ipynb")
-    server = JupyterLab(root, tmp_path_factory.mktemp("jupyter"), request.param)
-    try:
-        yield server.wait()
-    finally:
-        server.stop()
-
-
-@pytest.fixture(scope="module")
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context(locale="en-GB")
-    yield context
-    context.close()
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Iterator[Page]:
-    """A page; the test fails if its console has shown an error."""
-    with new_page(context) as (page, errors):
-        yield page
-        assert errors == []
-
+from tests.browser.jupyter import JupyterLab, Notebook
 
 # What one can read, and on which colour: the page's own, where a node has none.
 COLOURS = """(selector) => [...document.querySelectorAll(selector)].map(node => {
