@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import IPython
@@ -14,6 +15,10 @@ from nbformat.v4 import new_code_cell, new_notebook
 from goim_edu.errors import StoreUnavailable
 from goim_edu.lab.mongo import need, need_mongod
 
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+IN_NEED = [
+    path for path in sorted(NOTEBOOKS.glob("*.ipynb")) if "need_mongod()" in path.read_text()
+]
 NEED = "from goim_edu.lab.mongo import need_mongod\nneed_mongod()"
 CELLS = [NEED, "kept = 6 * 7\nkept", "%who_ls", "await something_undefined()"]
 
@@ -62,3 +67,9 @@ def test_elsewhere_it_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
         need_mongod()
     monkeypatch.setattr(need, "why_no_mongod", lambda: None)
     need_mongod()
+
+
+@pytest.mark.parametrize("path", IN_NEED, ids=lambda path: path.stem)
+def test_a_chapter_runs_to_its_end_without_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs = run(nbformat.read(path, as_version=4), monkeypatch, "nowhere/mongod")
+    assert sum("skipped" in output.get("text", "") for each in outputs for output in each) > 5
