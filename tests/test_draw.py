@@ -14,6 +14,7 @@ from goim_edu import draw
 from goim_edu.capture import Capture, CapturedFrame
 from goim_edu.draw.palette import OKABE_ITO, ROLES, THEMES, contrast, ink_on
 from goim_edu.draw.picture import Theme
+from goim_edu.draw.pieces import fit
 from goim_edu.draw.rows import BITS, Part, boxes_in_row, rows_shown
 from goim_edu.draw.svg import printable, text_width, wrap
 from goim_edu.explain import explain
@@ -239,6 +240,22 @@ def test_wrapped_lines_fit_and_lose_nothing(content: str, width: float) -> None:
     lines = wrap(content, 12, width)
     assert "".join("".join(lines).split()) == "".join(content.split())
     assert all(text_width(line, 12) <= width or len(line) == 1 for line in lines)
+
+
+@given(st.text(alphabet="iIl.mW好é\n", max_size=60), st.integers(20, 200))
+def test_a_line_that_is_cut_is_as_long_as_it_can_be(content: str, width: int) -> None:
+    shown = fit(content, width)
+    whole = printable(content)
+    if text_width(whole, 12) <= width:
+        assert shown == whole
+    else:
+        assert shown[:-1] + shown[-1] == whole[: len(shown) - 1] + "…"
+        assert text_width(shown, 12) <= width or shown == "…"
+        assert text_width(whole[: len(shown)] + "…", 12) > width
+
+
+def test_fitting_does_not_take_longer_for_longer_texts() -> None:
+    assert fit("m" * 5_000_000, 100) == fit("m" * 50, 100)
 
 
 @given(st.text())

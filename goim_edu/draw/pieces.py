@@ -7,7 +7,7 @@ from math import atan2, cos, sin
 from typing import Final
 
 from goim_edu.draw.palette import OKABE_ITO, ink_on
-from goim_edu.draw.svg import element, printable, rect, text, text_width, wrap
+from goim_edu.draw.svg import NARROWEST, element, printable, rect, text, text_width, wrap
 
 __all__ = [
     "LINE",
@@ -83,7 +83,8 @@ def fit(
     >>> fit("a rather long line", 60), fit("short", 60)
     ('a rather…', 'short')
     """
-    content = printable(content)
+    # No more characters than these can fit; a megabyte of text is not measured again and again.
+    content = printable(content[: int(width / (NARROWEST * size)) + 1])
     if text_width(content, size, mono=mono, bold=bold) <= width:
         return content
     while content and text_width(content + "…", size, mono=mono, bold=bold) > width:

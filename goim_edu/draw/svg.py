@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from xml.sax.saxutils import escape, quoteattr
 
-__all__ = ["element", "printable", "rect", "text", "text_width", "wrap"]
+__all__ = ["NARROWEST", "element", "printable", "rect", "text", "text_width", "wrap"]
 
 # Advance widths of DejaVu Sans in 1/1000 of the font size, rounded up: it is the widest of the
 # fonts in our stack, so what fits by this table fits in Helvetica, Arial and Segoe UI too.
@@ -13,6 +13,8 @@ _NARROW = dict.fromkeys("ijlI.,:;'!|()[]{}/ ", 400) | dict.fromkeys('frt-"', 440
 _WIDE = dict.fromkeys("mwMWQ@%", 960) | dict.fromkeys("⊕→=+<>§", 840)
 _ADVANCE = _NARROW | _WIDE
 _CAPITAL, _OTHER, _FULL, _MONO, _BOLD = 720, 630, 1020, 0.61, 1.1
+NARROWEST = 0.4
+"""Width of the narrowest character, in units of the font size."""
 
 
 def printable(content: str) -> str:
