@@ -118,7 +118,10 @@ function render({ model, el }) {
   const remove = make("button", { type: "button", textContent: "Remove the chosen one" });
   const clear = make("button", { type: "button", textContent: "Start anew" });
   remove.addEventListener("click", () => tell({ type: "remove", number: view().selected }));
-  clear.addEventListener("click", () => tell({ type: "clear" }));
+  clear.addEventListener("click", () => {
+    preset.value = "";
+    tell({ type: "clear" });
+  });
   text.addEventListener("input", () => {
     weight.textContent = "";
     if (text.value) tell({ type: "draft", text: text.value });
@@ -127,7 +130,7 @@ function render({ model, el }) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     tell({ type: "add", text: text.value });
-    text.value = weight.textContent = "";
+    text.value = weight.textContent = preset.value = "";
   });
 
   // ------------------------------------------------------------------ the chosen message

@@ -125,7 +125,7 @@ function render({ model, el }) {
     rate.replaceChildren(...choices.map(([value, textContent]) => make("option", { value, textContent })));
     rate.value = view.rate ?? "";
     const { interval, timeout } = view;
-    bound.textContent = `a silence is noticed after ${inWords(timeout)} to ${inWords(interval + timeout)}`;
+    bound.textContent = `so a silence is noticed within ${inWords(interval + timeout)}`;
   }
 
   // ------------------------------------------------------------------ what was measured
