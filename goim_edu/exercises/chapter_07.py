@@ -526,7 +526,8 @@ _STEPS = Predict(
     options=(
         Option(
             "mask, compress, cut into fragments",
-            "Masked bytes look random, and what looks random cannot be compressed.",
+            """The mask changes a byte by its place, so what was equal is so no longer, and
+                there is little left to copy.""",
         ),
         Option(
             "cut into fragments, compress each, mask each",
