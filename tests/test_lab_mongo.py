@@ -392,6 +392,51 @@ class TestNothingStaysBehind:
         process.kill()
         process.wait(30)
 
+    @pytest.mark.usefixtures("needs_mongod")
+    @pytest.mark.parametrize(
+        "start",
+        [
+            "from goim_edu.lab.mongo import LocalMongod as M; m = M(temporary=True).start()",
+            "from goim_edu.lab.mongo import LocalReplicaSet as R; m = R(2).start().members[1]",
+            "from goim_edu.lab import LiveServer as L; m = L('local'); m.data_dir = m._own_dir",
+        ],
+    )
+    @pytest.mark.parametrize("number", [signal.SIGKILL, None])
+    def test_a_temporary_folder_goes_with_its_owner(
+        self, start: str, number: signal.Signals | None
+    ) -> None:
+        program = f"{start}; print(m.data_dir, flush=True); input()"
+        process = subprocess.Popen(
+            [sys.executable, "-c", program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with process:
+            assert process.stdout
+            assert process.stdin
+            folder = Path(process.stdout.readline().strip())
+            assert folder.joinpath("temporary").is_file()
+            if number:
+                process.send_signal(number)
+            else:
+                process.stdin.write("\n")
+                process.stdin.close()
+            process.wait(60)
+        until(lambda: not folder.exists(), "the folder is gone")
+        if folder.name == "member1":
+            until(lambda: not folder.parent.exists(), "the folder of all members is gone")
+
+    @pytest.mark.usefixtures("needs_mongod")
+    def test_a_temporary_folder_stays_while_it_is_needed(self) -> None:
+        with LocalMongod(temporary=True, replica_set="goim") as server:
+            add_document(server.uri)
+            server.kill()
+            assert documents(server.start().uri) == 1
+            server.stop()
+            assert documents(server.start().uri) == 1
+        assert not server.data_dir.exists()
+
     def test_the_folder_of_a_killed_owner_can_be_used_at_once(self, tmp_path: Path) -> None:
         process, mongod, _ = owner(tmp_path, "time.sleep(60)")
         process.kill()

@@ -17,6 +17,7 @@ from goim_edu.capture import Capture
 from goim_edu.frames import Frame
 from goim_edu.lab.asking import HOST, ask, ask_http
 from goim_edu.lab.link import Link
+from goim_edu.lab.mongo.server import mark_temporary
 from goim_edu.server import ChatServer, ServerConfig
 from goim_edu.store import MessageStore, open_store
 from goim_edu.transport import Connection, Tap
@@ -83,7 +84,10 @@ class LiveServer:
             before.close()
         self.name = name
         self.capture = Capture()
-        self._own_dir = None if data_dir else Path(tempfile.mkdtemp(prefix="goim-edu-"))
+        self._own_dir = None
+        if data_dir is None and mongo in ("auto", "local"):
+            self._own_dir = Path(tempfile.mkdtemp(prefix="goim-edu-"))
+            mark_temporary(self._own_dir)
         self._started: Future[None] = Future()
         self._stop: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -10,17 +10,22 @@ It also holds a lock on the data folder for as long as mongod runs, and writes i
 who asked for it. First line on standard output: a JSON object, ``{"pid": ...}`` or
 ``{"error": ...}``.
 
-Usage: guard.py LOCKFILE CONSOLE MONGOD ARGUMENT...
+If the owner died and the file TEMPORARY exists, the folder in which it stands is removed: nobody
+else will do it. (After an ordinary end the owner does.)
+
+Usage: guard.py LOCKFILE CONSOLE TEMPORARY MONGOD ARGUMENT...
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fcntl
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,7 +37,7 @@ PR_SET_PDEATHSIG = 1
 
 def main() -> int:
     """Lock, start, watch; answers mongod's exit code."""
-    lock_file, console, *command = sys.argv[1:]
+    lock_file, console, temporary, *command = sys.argv[1:]
     parent = os.getppid()
     lock = os.open(lock_file, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -60,7 +65,19 @@ def main() -> int:
         name = errno.errorcode.get(error.errno or 0, "")
         return say({"error": "start", "errno": name, "text": os.strerror(error.errno or 0)})
     say({"pid": child.pid})
-    return watch(child, parent, awake)
+    code = watch(child, parent, awake)
+    if os.getppid() != parent and os.path.exists(temporary):
+        remove(os.path.dirname(temporary))
+    return code
+
+
+def remove(folder: str) -> None:
+    """Remove the data; the last member of a replica set also removes the folder of them all."""
+    shutil.rmtree(folder, ignore_errors=True)
+    above = os.path.dirname(folder)
+    if os.path.basename(above).startswith("goim-replica-set-"):
+        with contextlib.suppress(OSError):
+            os.rmdir(above)
 
 
 def say(what: dict[str, object]) -> int:

@@ -20,7 +20,7 @@ from pymongo.errors import PyMongoError
 
 from goim_edu.errors import StoreUnavailable
 from goim_edu.lab.mongo.membership import direct_client
-from goim_edu.lab.mongo.server import LocalMongod
+from goim_edu.lab.mongo.server import LocalMongod, mark_temporary
 
 __all__ = ["LocalReplicaSet", "MemberStatus"]
 
@@ -107,6 +107,8 @@ class LocalReplicaSet:
             for index in range(self._count)
         ]
         try:
+            for member in self.members if not self._keep else ():
+                mark_temporary(member.data_dir)
             with ThreadPoolExecutor(self._count) as pool:
                 list(pool.map(LocalMongod.start, self.members))
             self._configure()

@@ -13,12 +13,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
+from uuid import uuid4
 
 import platformdirs
 from pymongo.errors import PyMongoError
@@ -28,7 +30,7 @@ from goim_edu.lab.mongo.binary import find_mongod, runnable
 from goim_edu.lab.mongo.diagnosis import LEAST_DISK, diagnose, read_tail, why_no_start
 from goim_edu.lab.mongo.membership import correct_address, direct_client, initiate_once
 
-__all__ = ["LocalMongod"]
+__all__ = ["LocalMongod", "mark_temporary"]
 
 HOST = "127.0.0.1"
 NEEDED_DISK = 300 * 1024 * 1024
@@ -37,7 +39,15 @@ LONGEST_LOG = 20 * 1024 * 1024
 _POLL = 0.02
 _REVIVE_PAUSE = 1.0
 
+_TEMPORARY = "temporary"
+
 log = logging.getLogger("goim_edu.lab.mongo")
+
+
+def mark_temporary(folder: Path) -> None:
+    """Have a data folder removed if its owner dies, so that 300 MB do not stay behind."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.joinpath(_TEMPORARY).touch()
 
 
 class LocalMongod:
@@ -54,6 +64,8 @@ class LocalMongod:
         cache_mb: memory of its cache in MiB, 256 or more.
         start_timeout: seconds until it must answer.
         revive: start it again when it dies without having been told to.
+        temporary: a data folder that goes with this process, however that ends. (It stays while
+            the server is stopped or killed, so that it can be started again.)
 
     It listens on 127.0.0.1 only, without passwords: it is for lessons and tests.
 
@@ -73,7 +85,13 @@ class LocalMongod:
         cache_mb: int = 256,
         start_timeout: float = 60.0,
         revive: bool = False,
+        temporary: bool = False,
     ) -> None:
+        if temporary:
+            data_dir = Path(tempfile.gettempdir(), f"goim-mongod-{uuid4().hex}")
+            # Registered before any start, so that it comes after the stop.
+            atexit.register(shutil.rmtree, data_dir, ignore_errors=True)
+        self._temporary = temporary
         self.data_dir = (
             platformdirs.user_data_path("goim_edu") / "mongod"
             if data_dir is None
@@ -199,6 +217,8 @@ class LocalMongod:
 
     def _prepare_folder(self) -> None:
         try:
+            if self._temporary:
+                mark_temporary(self.data_dir)
             self.data_dir.joinpath("db").mkdir(parents=True, exist_ok=True)
             if not os.access(self.data_dir, os.W_OK):
                 raise PermissionError(errno.EACCES, "not writable")
@@ -251,7 +271,10 @@ class LocalMongod:
             _probe(self.port)
             begin = self.log_file.stat().st_size if self.log_file.exists() else 0
             self._guard, said = _start_guard(
-                self.data_dir / "lock", self.data_dir / "console", command
+                self.data_dir / "lock",
+                self.data_dir / "console",
+                self.data_dir / _TEMPORARY,
+                command,
             )
             if "pid" in said:
                 break
@@ -408,6 +431,8 @@ class LocalMongod:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+        if self._temporary:
+            shutil.rmtree(self.data_dir, ignore_errors=True)
 
     def __repr__(self) -> str:
         state = f"pid {self.pid}" if self.running else "stopped"
@@ -434,13 +459,13 @@ def _probe(port: int) -> int:
 
 
 def _start_guard(
-    lock: Path, console: Path, command: list[str]
+    lock: Path, console: Path, temporary: Path, command: list[str]
 ) -> tuple[subprocess.Popen[str], dict[str, Any]]:
     """Run the guard in a session of its own, so that Ctrl-C at the terminal is not for mongod."""
     guard = subprocess.Popen(  # noqa: S603 - our own script and the mongod that the user chose
         [
             *(sys.executable, "-I", "-S", str(Path(__file__).with_name("guard.py"))),
-            *(str(lock), str(console), *command),
+            *(str(lock), str(console), str(temporary), *command),
         ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
