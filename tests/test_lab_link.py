@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import threading
 import time
@@ -203,3 +204,12 @@ def test_nobody_learns_of_the_end_of_a_forgotten_connection() -> None:
         client.socket.close()
         time.sleep(0.2)
         assert link.connections == 1
+
+
+def test_a_link_closed_while_somebody_connects_leaves_no_socket(live: LiveServer) -> None:
+    """Else a socket is found without an owner later, and the warning fails some other test."""
+    for _ in range(20):
+        with Link(live) as link:
+            client = socket.create_connection(("127.0.0.1", link.port), timeout=BOUND)
+        client.close()
+    gc.collect()

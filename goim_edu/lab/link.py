@@ -23,6 +23,7 @@ __all__ = ["Link"]
 _HOST: Final = "127.0.0.1"
 _START_TIMEOUT: Final = 10.0  # seconds
 _STOP_TIMEOUT: Final = 10.0  # seconds
+_SETTLE: Final = 0.01  # seconds
 _READ: Final = 65_536  # bytes at once
 _UNDER_WAY: Final = 64  # pieces that may be on their way in one direction
 # SO_LINGER with zero seconds: closing sends a TCP reset, as a cut through the wire would end it.
@@ -111,6 +112,9 @@ class Link:
         self.port: int = listener.sockets[0].getsockname()[1]
         self._started.set_result(None)
         await self._stop.wait()
+        # Who has just connected is still let in: asyncio leaks a socket that it accepts while the
+        # listener closes.
+        await asyncio.sleep(_SETTLE)
         listener.close()
         for relay in tuple(self._relays):
             relay.reset()
