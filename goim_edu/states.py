@@ -92,11 +92,14 @@ COMMANDS: Final[dict[State, frozenset[str]]] = {
 def state_diagram() -> str:
     """The states and their steps as the text of a Mermaid diagram, made from the table.
 
+    Steps that lead from one state to the same other one share an arrow.
+
     >>> print(state_diagram().splitlines()[2])
         connecting --> open: 101 is sent or received
     """
     lines = ["stateDiagram-v2", "    [*] --> connecting"]
     for state, steps in TRANSITIONS.items():
-        for step, target in steps.items():
-            lines.append(f"    {state.value} --> {target.value}: {step.value}")
+        for target in dict.fromkeys(steps.values()):
+            words = ", or ".join(step.value for step in steps if steps[step] is target)
+            lines.append(f"    {state.value} --> {target.value}: {words}")
     return "\n".join([*lines, "    closed --> [*]", ""])
