@@ -150,6 +150,25 @@ def test_idle_connections_keep_nothing() -> None:
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize(("bits", "mem_level"), [(15, 8), (12, 5), (9, 1)])
+def test_what_a_connection_keeps_is_what_the_documentation_says(bits: int, mem_level: int) -> None:
+    config = DeflateConfig(bits, bits, mem_level=mem_level)
+    params = DeflateParams(False, False, bits, bits)
+    message = client(params).compress(b"Hello" * 20)
+    tracemalloc.start()
+    try:
+        side = PerMessageDeflate(params, server=True, config=config)
+        side.decompress(message, True, LIMIT)
+        before = tracemalloc.get_traced_memory()[0]
+        side.compress(b"Hello")
+        compressor = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    said = 2 ** (bits + 2) + 2 ** (mem_level + 9) + 6 * 1024
+    assert said - 2048 < compressor < said + 2048
+    assert before < 2**bits + 9 * 1024
+
+
 def test_forgetting_frees_the_memory_in_both_directions() -> None:
     side = server(FORGETFUL)
     side.compress(b"Hello")

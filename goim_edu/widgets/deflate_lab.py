@@ -30,7 +30,8 @@ _MOST_MESSAGES: Final = 100
 _MOST_OCTETS: Final = 16_384  # of one message
 _SHOWN: Final = 120  # characters of a message in the table
 _KEY: Final = bytes.fromhex("37fa213d")  # the masking key of the examples in RFC 6455 §5.7
-_DECOMPRESSOR: Final = 7 * 1024  # octets besides the window, see ``DeflateConfig``
+_COMPRESSOR: Final = 6 * 1024  # octets besides the window and its index, see ``DeflateConfig``
+_DECOMPRESSOR: Final = 7 * 1024  # octets besides the window
 _SETTINGS: Final = (
     "sender",
     "server_takeover",
@@ -189,7 +190,8 @@ client_max_window_bits=12'
     def memory(self) -> Memory:
         """What the server keeps for each connection between two messages, estimated in octets."""
         config = self._config
-        compressor = 2 ** (self.server_window_bits + 2) + 2 ** (config.mem_level + 9)
+        tables = 2 ** (self.server_window_bits + 2) + 2 ** (config.mem_level + 9)
+        compressor = tables + _COMPRESSOR
         decompressor = 2**self.client_window_bits + _DECOMPRESSOR
         return Memory(compressor * self.server_takeover, decompressor * self.client_takeover)
 
