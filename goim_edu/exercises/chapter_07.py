@@ -427,6 +427,8 @@ def _judge_takeover(answer: Any) -> str | None:
     for name, value in right.items():
         if answer[name] == value:
             continue
+        if answer[name] is ...:
+            return f"For `{name}` there is still `...`: fill it in."
         if isinstance(answer[name], list):
             return f"`{name}` is a list of sizes in yours: add them up with `sum(...)`."
         return f"`{name}` is {answer[name]!r} in yours. Add up the sizes of all ten messages."
@@ -479,6 +481,7 @@ _TAKEOVER = Measure(
             },
             "`sum(...)`",
         ),
+        ({"plain": sum(map(len, chat_messages())), "alone": ..., "takeover": ...}, "fill it in"),
         (None, "dictionary"),
     ),
     hints=(
