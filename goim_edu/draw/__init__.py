@@ -15,6 +15,7 @@ from goim_edu.draw.replicas import replica_roles
 from goim_edu.draw.scans import scans
 from goim_edu.draw.sequence import conversation
 from goim_edu.draw.shards import shards
+from goim_edu.draw.traffic import traffic
 from goim_edu.draw.trips import trips
 from goim_edu.draw.xor import masking
 
@@ -36,5 +37,6 @@ __all__ = [
     "round_trips",
     "scans",
     "shards",
+    "traffic",
     "trips",
 ]

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from goim_edu.lab.outcome import said as said
     from goim_edu.lab.proxy import NaiveProxy as NaiveProxy
     from goim_edu.lab.proxy import Site as Site
+    from goim_edu.lab.ways import News as News
 
 __all__ = ["Link", "LiveServer", "said", "serve_with", "take_cases"]
 
@@ -19,6 +20,7 @@ _HOMES = {
     "Link": "goim_edu.lab.link",
     "LiveServer": "goim_edu.lab.live",
     "NaiveProxy": "goim_edu.lab.proxy",
+    "News": "goim_edu.lab.ways",
     "Site": "goim_edu.lab.proxy",
     "said": "goim_edu.lab.outcome",
     "serve_with": "goim_edu.lab.learners",
