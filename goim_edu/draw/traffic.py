@@ -114,7 +114,9 @@ def _paint(
     highest = max(len(record.data) for lane in lanes for record in lane.records)
     span = max(end - began, 0.001)
     for moment in moments:
-        axes.axvline(moment - began, color=LINE_COLOUR, linewidth=1.2, linestyle=(0, (2, 3)))
+        axes.axvline(
+            moment - began, color=LINE_COLOUR, linewidth=1.2, linestyle=(0, (2, 3)), zorder=0
+        )
     for at, (lane, fact) in enumerate(zip(lanes, facts, strict=True)):
         level = float(len(lanes) - 1 - at)
         axes.axhline(level, color=LINE_COLOUR, linewidth=0.8)

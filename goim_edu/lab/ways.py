@@ -1,6 +1,6 @@
-"""Four ways to hear news from one real server: polling, long polling, an event stream, WebSocket.
+"""Four ways to hear news from one real server: polling, long polling, events, WebSocket.
 
-``News`` offers the same news in each of these ways, on real sockets of this machine. ``Wire`` is a
+``News`` tells the same news in each of these ways, on real sockets of this machine. ``Wire`` is a
 client's end of such a connection, for lessons that write the bytes themselves, and ``race`` lets
 all four ways listen at the same time and notes every byte.
 """
@@ -49,7 +49,7 @@ _LARGEST_BODY: Final = 1_000  # bytes; who announces more is refused before they
 
 
 class News(socketserver.ThreadingTCPServer):
-    r"""A web server of this machine that has news, and four ways to tell them.
+    r"""A web server of this machine that has news, and four ways to tell it.
 
     ``GET /poll?since=0`` answers at once with a list of the news after that number, ``/long-poll``
     as soon as there is one, ``/events`` is an event stream, and ``/websocket`` opens a WebSocket.
@@ -58,7 +58,7 @@ class News(socketserver.ThreadingTCPServer):
 
     Attributes:
         port: where it listens.
-        published: when each of the news appeared, on the monotonic clock, and its text.
+        published: when each message appeared, on the monotonic clock, and its text.
         connections: how many connections it was asked for.
 
     >>> with News() as news, news.wire() as wire:
@@ -90,7 +90,7 @@ class News(socketserver.ThreadingTCPServer):
             self._changed.notify_all()
 
     def since(self, number: int, patience: float = 0.0) -> list[str]:
-        """Return the news after the first ``number``; wait for them up to ``patience`` seconds."""
+        """Return the news after the first ``number``; wait for it up to ``patience`` seconds."""
         with self._changed:
             self._changed.wait_for(lambda: len(self.published) > number, patience)
             return [text for _, text in self.published[number:]]
@@ -99,7 +99,7 @@ class News(socketserver.ThreadingTCPServer):
     def listening(
         self, greet: Callable[[], None], listener: Callable[[str], None]
     ) -> Iterator[None]:
-        """Call ``listener`` with each of the news from now on; ``greet`` goes before them."""
+        """Call ``listener`` with each message from now on; ``greet`` goes before them."""
         with self._changed:
             greet()
             self._listeners.append(listener)
@@ -180,7 +180,7 @@ class _Answering(BaseHTTPRequestHandler):
         self.wfile.write(body.encode())
 
     def _stream_events(self) -> None:
-        """Send an event for each of the news until the client hangs up (WHATWG HTML)."""
+        """Send an event for each message until the client hangs up (WHATWG HTML)."""
 
         def greet() -> None:
             self.send_response(200)
