@@ -201,8 +201,10 @@ def listen(host: str, port: int) -> socket.socket:
         OSError: it cannot.
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    family, _, _, _, address = min(found, key=lambda one: one[0] is not socket.AF_INET)
-    link = socket.socket(family, socket.SOCK_STREAM)
+    family, kind, protocol, _, address = min(found, key=lambda one: one[0] is not socket.AF_INET)
+    # With its protocol, which accepted sockets inherit: asyncio turns Nagle's algorithm off only
+    # for those that say TCP, and with it on a reply may wait 40 ms for an acknowledgement.
+    link = socket.socket(family, kind, protocol)
     try:
         if os.name == "posix":  # elsewhere it would let two servers share the port
             link.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

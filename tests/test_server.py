@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 import subprocess
 import sys
 import time
@@ -381,6 +382,28 @@ class Slow(MessageStore):
     def flush(self, timeout: float | None = None) -> bool:
         time.sleep(0.3)
         return super().flush(timeout)
+
+
+def test_small_replies_wait_for_nobody() -> None:
+    """Nagle's algorithm is off on what is accepted: TCP sends each reply at once."""
+    options = []
+
+    class Look(Handler):
+        __slots__ = ()
+
+        def on_open(self, connection: Connection) -> None:
+            link = connection.transport.get_extra_info("socket")
+            options.append(link.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    async def test() -> None:
+        async with running_server() as server:
+            server.handlers["/look"] = Look
+            async with connect(f"ws://127.0.0.1:{server.port}/look"):
+                await until(lambda: bool(options))
+
+    run(test())
+    assert options != [0]
+    assert len(options) == 1
 
 
 def test_draining() -> None:
