@@ -356,6 +356,12 @@ _SSE = Function(
             tip="each empty line makes a message, even if there was no `data:`.",
         ),
         Wrong(
+            "One space",
+            'for line in stream.split("\\n")[:-1]:\n        if not line and data:',
+            'for line in stream.split("\\n"):\n        if not line:',
+            tip="each empty line makes a message, and so does the nothing behind the last one.",
+        ),
+        Wrong(
             "joined with a line end",
             '"\\n".join(data)',
             '"".join(data)',
