@@ -388,7 +388,7 @@ def _judge_poll(answer: Any) -> str | None:
     poll = len(POLL_REQUEST) + len(POLL_RESPONSE)
     frame = len(build_frame(_NEWS))
     if answer["poll"] in (len(POLL_REQUEST), len(POLL_RESPONSE)):
-        return "`poll` has one half only: request *and* answer go over the wire."
+        return "`poll` has one half only: the request and the answer both go over the wire."
     if answer["poll"] != poll:
         return f"`poll` is {answer['poll']!r} in yours. Add the lengths of request and answer."
     if answer["frame"] == len(_NEWS):
