@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from time import monotonic
-from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 from goim_edu.capture import Direction
+from goim_edu.lab.closing import Closing
 
 __all__ = ["Link"]
 
@@ -39,7 +39,7 @@ class HasPort(Protocol):
         ...
 
 
-class Link:
+class Link(Closing):
     """A bad network between a client and a server of this machine, made of real sockets.
 
     Connect to ``link.port`` instead of the server's own port (``link.through(url)`` rewrites an
@@ -234,17 +234,6 @@ class Link:
             await self.until_open(direction)
         self.passed[direction] += size
         return busy_until
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         faults = [f"delay={self.delay:g}"] if self.delay else []

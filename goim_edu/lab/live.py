@@ -10,12 +10,12 @@ import tempfile
 import threading
 from concurrent.futures import Future
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from goim_edu.capture import Capture
 from goim_edu.frames import Frame
 from goim_edu.lab.asking import HOST, ask, ask_http
+from goim_edu.lab.closing import Closing
 from goim_edu.lab.link import Link
 from goim_edu.lab.mongo.server import mark_temporary
 from goim_edu.server import ChatServer, ServerConfig
@@ -36,7 +36,7 @@ _STOP_TIMEOUT: Final = 20.0  # seconds to drain, to flush the store and to end
 _running: dict[str, LiveServer] = {}
 
 
-class LiveServer:
+class LiveServer(Closing):
     """The chat server of this package, alive in a thread with an event loop of its own.
 
     It listens on a free port of this machine only. Running the cell that makes it again replaces
@@ -205,17 +205,6 @@ class LiveServer:
             self.store.close()
         if self._own_dir is not None:
             shutil.rmtree(self._own_dir, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         # No port: a notebook's saved output must not change from one run to the next.

@@ -15,12 +15,12 @@ import threading
 from collections import deque
 from collections.abc import Mapping
 from http.client import HTTPConnection
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from goim_edu.errors import HandshakeError, IncompleteFrame, RemoteProtocolError
 from goim_edu.frames import parse_frame
 from goim_edu.handshake import Headers, Response, accept_response, parse_request, parse_response
+from goim_edu.lab.closing import Closing
 from goim_edu.lab.link import HasPort
 
 __all__ = ["NaiveProxy", "Site"]
@@ -36,7 +36,7 @@ _REQUEST: Final = re.compile(
 )
 
 
-class _Listener:
+class _Listener(Closing):
     """A socket that listens in a thread, and a thread for each connection."""
 
     def __init__(self) -> None:
@@ -72,17 +72,6 @@ class _Listener:
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
         self._socket.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class Site(_Listener):
@@ -150,7 +139,7 @@ def _await_frame(client: socket.socket, data: bytes) -> None:
             return
 
 
-class NaiveProxy:
+class NaiveProxy(Closing):
     """A caching proxy in the way to some sites of this machine.
 
     It carries all bytes, and looks at each piece as it comes: what looks like a request is one for
@@ -187,17 +176,6 @@ class NaiveProxy:
         """End it, and all connections through it; twice does no harm."""
         for way in self._ways.values():
             way.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<NaiveProxy: before {', '.join(self.ports)}>"

@@ -18,8 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler
 from time import monotonic
-from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from goim_edu.capture import Record
@@ -31,6 +30,7 @@ from goim_edu.handshake import (
     generate_key,
     parse_response,
 )
+from goim_edu.lab.closing import Closing
 
 __all__ = ["BROWSER", "Lane", "News", "Wire", "race"]
 
@@ -230,7 +230,7 @@ class _Answering(BaseHTTPRequestHandler):
         """Write no log: it would stand in the middle of a lesson."""
 
 
-class Wire:
+class Wire(Closing):
     """A client's end of a connection to a server of this machine, for bytes written by hand.
 
     Args:
@@ -324,17 +324,6 @@ class Wire:
     def close(self) -> None:
         """Hang up; twice does no harm."""
         self._socket.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<Wire: {self.sent:,} bytes sent, {self.received:,} received>"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from goim_edu.lab.jupyter import trust
-from tests.browser.jupyter import JupyterLab, Notebook, new_page
+from tests.browser.jupyter import JupyterLab, Notebook
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
 GREETING = "hello from a real browser, 你好"
@@ -33,21 +33,6 @@ def lab(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield server.wait()
     finally:
         server.stop()
-
-
-@pytest.fixture(scope="module")
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context(locale="en-GB")
-    yield context
-    context.close()
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Iterator[Page]:
-    """A page; the test fails if its console has shown an error."""
-    with new_page(context) as (page, errors):
-        yield page
-        assert errors == []
 
 
 @pytest.mark.parametrize("name", [path.name for path in NOTEBOOKS])
