@@ -1,11 +1,11 @@
-"""What all tests share: the rule for missing tools, one real mongod, one Chromium per module."""
+"""What all tests share: how a missing tool is told, one real mongod, one Chromium per module."""
 
 from __future__ import annotations
 
 import functools
 import os
 import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from goim_edu.lab.mongo import LocalMongod, LocalReplicaSet
 
-REQUIRE_ALL = os.environ.get("GOIM_REQUIRE_ALL") == "1"
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -45,19 +44,6 @@ def require_mongod() -> None:
     """Skip the test, saying what to install, unless a real mongod runs here."""
     why = _why_no_mongod()
     require(why is None, "a mongod", why or "")
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Turn a skip into a failure where everything is required (``GOIM_REQUIRE_ALL=1``)."""
-    report = yield
-    if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
-        report.outcome = "failed"
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-        report.longrepr = f"GOIM_REQUIRE_ALL=1 forbids skips. {reason}"
-    return report
 
 
 @pytest.fixture(scope="session")

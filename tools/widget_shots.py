@@ -50,7 +50,7 @@ def chat(page: Page) -> None:
 
 def frame_lab(page: Page) -> None:
     page.locator("[data-bit='1']").click()
-    page.locator(".goim-lab-verdict[data-state=wrong]").wait_for()
+    page.locator(".goim-lab .goim-verdict[data-state=wrong]").wait_for()
     page.get_by_role("button", name="Send it to the live server").click()
     page.locator(".goim-lab-answer li").wait_for()
 
@@ -63,7 +63,7 @@ def wire_tap(page: Page) -> None:
 
 def handshake_lab(page: Page) -> None:
     page.get_by_label("start from").last.select_option("version 8")
-    page.locator(".goim-hand-verdict[data-state=wrong]").wait_for()
+    page.locator(".goim-hand .goim-verdict[data-state=wrong]").wait_for()
     page.get_by_role("button", name="Ask the live server").click()
     page.locator(".goim-hand-answer", has_text="426").wait_for()
 

@@ -202,8 +202,8 @@ function render({ model, el }) {
     node.focus();
     chooseByte(focused);
   });
-  walk(elements, "[data-element]", 1, (node) => choose(Number(node.dataset.element)));
-  walk(bytes, "[data-at]", PER_LINE, (node) => {
+  walk(elements, "[data-element]", () => 1, (node) => choose(Number(node.dataset.element)));
+  walk(bytes, "[data-at]", () => PER_LINE, (node) => {
     focused = Number(node.dataset.at);
     chooseByte(focused);
   });
@@ -251,14 +251,7 @@ function render({ model, el }) {
     said,
   );
   draw();
-  model.on("change:view", draw);
-  model.on("change:selected", onSelected);
-  model.on("msg:custom", onMessage);
-  return () => {
-    model.off("change:view", draw);
-    model.off("change:selected", onSelected);
-    model.off("msg:custom", onMessage);
-  };
+  return listen(model, { "change:view": draw, "change:selected": onSelected, "msg:custom": onMessage });
 }
 
 export default { render };

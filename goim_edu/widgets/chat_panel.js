@@ -189,11 +189,9 @@ function render({ model, el }) {
     tell("messages", []);
     columns.forEach((column) => column.reconnect());
   };
-  model.on("msg:custom", say);
-  model.on("change:url", move);
+  const leave = listen(model, { "msg:custom": say, "change:url": move });
   return () => {
-    model.off("msg:custom", say);
-    model.off("change:url", move);
+    leave();
     columns.forEach((column) => column.stop());
   };
 }

@@ -178,7 +178,7 @@ function render({ model, el }) {
     drawChosen();
   }
   const onMessage = (message) => {
-    if (message.type === "refused") refused.textContent = `That does not work: ${message.text}`;
+    sayRefused(refused, message);
     if (message.type === "draft" && text.value) {
       weight.textContent = `${thousands(message.plain)} octets, ${thousands(message.compressed)} on the wire`;
     }
@@ -205,12 +205,7 @@ function render({ model, el }) {
     picture,
   );
   draw();
-  model.on("change:view", draw);
-  model.on("msg:custom", onMessage);
-  return () => {
-    model.off("change:view", draw);
-    model.off("msg:custom", onMessage);
-  };
+  return listen(model, { "change:view": draw, "msg:custom": onMessage });
 }
 
 export default { render };

@@ -16,9 +16,7 @@ function render({ model, el }) {
   const shownBits = () => view().octets.length * 8;
 
   function paint(node, part, kind) {
-    const [colour, ink] = model.get("colours")[part.role];
-    node.style.setProperty("--goim-role", colour);
-    node.style.setProperty("--goim-on-role", ink);
+    paintRole(node, model.get("colours"), part.role);
     node.classList.add(kind);
     node.classList.toggle("goim-lab-wrong", part.wrong);
   }
@@ -93,42 +91,13 @@ function render({ model, el }) {
     tell({ type: "flip", bit: focused });
   });
 
-  bits.addEventListener("keydown", (event) => {
-    const width = model.get("columns");
-    const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -width, ArrowDown: width };
-    let next;
-    if (event.key in moves) next = focused + moves[event.key];
-    else if (event.key === "Home") next = 0;
-    else if (event.key === "End") next = shownBits() - 1;
-    else return;
-    event.preventDefault();
-    if (next < 0 || next >= shownBits()) return;
-    bits.querySelector(`[data-bit="${focused}"]`)?.setAttribute("tabindex", "-1");
-    focused = next;
-    const button = bits.querySelector(`[data-bit="${focused}"]`);
-    button.setAttribute("tabindex", "0");
-    button.focus();
-  });
+  const width = () => model.get("columns");
+  walk(bits, "[data-bit]", width, (button) => (focused = Number(button.dataset.bit)));
 
   // ------------------------------------------------------------------ the verdict and the fields
 
-  const verdict = make("p", { className: "goim-lab-verdict", role: "status" });
-  const fields = make("tbody");
-  const heads = ["field", "where", "value", "what it means", "rule"];
-  const table = make(
-    "table",
-    { className: "goim-lab-fields" },
-    make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col", textContent: head })))),
-    fields,
-  );
-
-  function drawVerdict() {
-    const { state, verdict: text } = view();
-    const sign = { good: "✓", cut: "…", wrong: "✗" }[state];
-    const sentence = `${sign} ${text[0].toUpperCase()}${text.slice(1)}`;
-    if (verdict.textContent !== sentence) verdict.textContent = sentence;
-    verdict.dataset.state = state;
-  }
+  const verdict = make("p", { className: "goim-verdict", role: "status" });
+  const [table, fields] = tableOf(["field", "where", "value", "what it means", "rule"], "goim-lab-fields");
 
   function drawFields() {
     fields.replaceChildren(
@@ -139,7 +108,7 @@ function render({ model, el }) {
           {},
           make("th", { scope: "row" }, swatch, part.name),
           make("td", { textContent: part.place }),
-          make("td", { className: "goim-lab-mono", textContent: part.value }),
+          make("td", { className: "goim-mono", textContent: part.value }),
           make("td", { textContent: part.meaning }),
           make("td", { className: "goim-lab-rule", textContent: part.section.replace("RFC 6455 ", "") }),
         );
@@ -163,18 +132,18 @@ function render({ model, el }) {
     if (preset.value) tell({ type: "load", name: preset.value });
   });
 
-  const sender = make("select", {}, ...["client", "server"].map((who) => make("option", { value: who, textContent: `a ${who}` })));
-  sender.addEventListener("change", () => tell({ type: "sender", value: sender.value }));
-  const columns = make("select", {}, ...[16, 32].map((count) => make("option", { value: count, textContent: `${count} bits` })));
-  columns.addEventListener("change", () => tell({ type: "columns", value: Number(columns.value) }));
+  const senders = ["client", "server"].map((who) => [who, `a ${who}`]);
+  const sender = choice(senders, (value) => tell({ type: "sender", value }));
+  const widths = [16, 32].map((count) => [count, `${count} bits`]);
+  const columns = choice(widths, (value) => tell({ type: "columns", value: Number(value) }));
 
   const opcode = make("select");
   const masked = make("input", { type: "checkbox" });
-  const key = make("input", { type: "text", size: 11, className: "goim-lab-mono", spellcheck: false });
-  const payload = make("input", { type: "text", className: "goim-lab-wide", spellcheck: false });
+  const key = make("input", { type: "text", size: 11, className: "goim-mono", spellcheck: false });
+  const payload = make("input", { type: "text", className: "goim-wide", spellcheck: false });
   const asHex = make("input", { type: "checkbox" });
-  const bytes = make("input", { type: "text", className: "goim-lab-wide goim-lab-mono", spellcheck: false });
-  const refused = make("p", { className: "goim-lab-refused", role: "alert" });
+  const bytes = make("input", { type: "text", className: "goim-wide goim-mono", spellcheck: false });
+  const refused = make("p", { className: "goim-refused", role: "alert" });
 
   const build = () =>
     tell({
@@ -209,7 +178,7 @@ function render({ model, el }) {
     }
   });
 
-  const send = make("button", { type: "button", className: "goim-lab-send", textContent: "Send it to the live server" });
+  const send = make("button", { type: "button", className: "goim-main", textContent: "Send it to the live server" });
   send.addEventListener("click", () => tell({ type: "send" }));
   const answer = make("ul", { className: "goim-lab-answer" });
   answer.setAttribute("aria-live", "polite");
@@ -240,24 +209,23 @@ function render({ model, el }) {
     answer.replaceChildren(...lines.map((textContent) => make("li", { textContent })));
   }
 
-  const field = (text, ...inputs) => make("label", {}, make("span", { textContent: text }), ...inputs);
   const top = make(
     "div",
-    { className: "goim-lab-bar" },
-    field("start from", preset),
-    field("sent by", sender),
-    field("rows of", columns),
+    { className: "goim-bar" },
+    labelled("start from", preset),
+    labelled("sent by", sender),
+    labelled("rows of", columns),
   );
   const bottom = make(
     "fieldset",
-    { className: "goim-lab-bar" },
+    { className: "goim-bar" },
     make("legend", { textContent: "or put it together" }),
-    field("opcode", opcode),
-    field("masked", masked),
-    field("key", key),
-    field("payload", payload),
-    field("as hex", asHex),
-    field("all bytes", bytes),
+    labelled("opcode", opcode),
+    labelled("masked", masked),
+    labelled("key", key),
+    labelled("payload", payload),
+    labelled("as hex", asHex),
+    labelled("all bytes", bytes),
   );
 
   // ------------------------------------------------------------------ together
@@ -265,30 +233,21 @@ function render({ model, el }) {
   function draw() {
     if (!view().parts) return;
     drawBits();
-    drawVerdict();
+    sayVerdict(verdict, view().state, view().verdict);
     drawFields();
     drawControls();
   }
 
-  const onMessage = (message) => {
-    if (message.type === "refused") refused.textContent = `That does not work: ${message.text}`;
-  };
-
-  el.classList.add("goim-lab");
-  el.setAttribute("role", "group");
-  el.setAttribute("aria-label", "Frame lab");
-  // JupyterLab has shortcuts on plain keys; what is typed here is meant for the lab alone.
-  el.dataset.lmSuppressShortcuts = "true";
-  el.append(top, verdict, bits, table, bottom, refused, make("div", { className: "goim-lab-bar" }, send), answer);
+  furnish(el, "goim-lab", "Frame lab");
+  el.append(top, verdict, bits, table, bottom, refused, make("div", { className: "goim-bar" }, send), answer);
   draw();
 
-  const changes = ["change:view", "change:columns", "change:sender"];
-  for (const change of changes) model.on(change, draw);
-  model.on("msg:custom", onMessage);
-  return () => {
-    for (const change of changes) model.off(change, draw);
-    model.off("msg:custom", onMessage);
-  };
+  return listen(model, {
+    "change:view": draw,
+    "change:columns": draw,
+    "change:sender": draw,
+    "msg:custom": (message) => sayRefused(refused, message),
+  });
 }
 
 export default { render };

@@ -5,48 +5,38 @@ function render({ model, el }) {
   const view = () => model.get("view");
   const tell = (content) => model.send(content);
   const area = (label) => {
-    const node = make("textarea", { className: "goim-hand-text", rows: 9, spellcheck: false });
+    const node = make("textarea", { className: "goim-mono goim-hand-text", rows: 9, spellcheck: false });
     node.setAttribute("aria-label", label);
     return node;
   };
 
-  const preset = make("select", {}, make("option", { value: "", textContent: "choose …" }));
-  preset.append(...model.get("menu").map((name) => make("option", { value: name, textContent: name })));
-  preset.addEventListener("change", () => {
-    if (preset.value) tell({ type: "load", name: preset.value });
+  const preset = choice([["", "choose …"], ...model.get("menu")], (name) => {
+    if (name) tell({ type: "load", name });
   });
   const request = area("The request");
   request.addEventListener("input", () => {
     preset.value = "";
     tell({ type: "text", text: request.value });
   });
-  const verdict = make("p", { className: "goim-hand-verdict", role: "status" });
-  const rows = make("tbody");
-  const heads = ["line", "value", "what it is for", "rule"];
-  const table = make(
-    "table",
-    {},
-    make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col", textContent: head })))),
-    rows,
-  );
-  const send = make("button", { type: "button", textContent: "Ask the live server" });
+  const verdict = make("p", { className: "goim-verdict", role: "status" });
+  const [table, rows] = tableOf(["line", "value", "what it is for", "rule"], "goim-hand-lines");
+  const send = make("button", { type: "button", className: "goim-main", textContent: "Ask the live server" });
   send.addEventListener("click", () => tell({ type: "send" }));
-  const answer = make("pre", { className: "goim-hand-answer" });
+  const answer = make("pre", { className: "goim-mono goim-hand-answer" });
   answer.setAttribute("aria-live", "polite");
   answer.setAttribute("aria-label", "What the live server answered");
 
   function draw() {
     const { text, fields, state, verdict: said, answer: heard, canSend } = view();
     if (document.activeElement !== request) request.value = text;
-    verdict.textContent = `${state === "good" ? "✓" : "✗"} ${said[0].toUpperCase()}${said.slice(1)}`;
-    verdict.dataset.state = state;
+    sayVerdict(verdict, state, said);
     rows.replaceChildren(
       ...fields.map((field) => {
         const row = make(
           "tr",
           {},
           make("th", { scope: "row", textContent: field.name }),
-          make("td", { className: "goim-hand-mono", textContent: field.value }),
+          make("td", { className: "goim-mono", textContent: field.value }),
           make("td", { textContent: field.meaning }),
           make("td", { className: "goim-hand-rule", textContent: field.section }),
         );
@@ -66,25 +56,16 @@ function render({ model, el }) {
     }
   };
 
-  el.classList.add("goim-hand");
-  el.setAttribute("role", "group");
-  el.setAttribute("aria-label", "Handshake lab");
-  // JupyterLab has shortcuts on plain keys; what is typed here is meant for the lab alone.
-  el.dataset.lmSuppressShortcuts = "true";
+  furnish(el, "goim-hand", "Handshake lab");
   el.append(
-    make("label", {}, make("span", { textContent: "start from " }), preset),
+    make("div", { className: "goim-bar" }, labelled("start from", preset)),
     make("div", { className: "goim-hand-halves" }, request, answer),
     make("div", {}, send),
     verdict,
     table,
   );
   draw();
-  model.on("change:view", draw);
-  model.on("msg:custom", onMessage);
-  return () => {
-    model.off("change:view", draw);
-    model.off("msg:custom", onMessage);
-  };
+  return listen(model, { "change:view": draw, "msg:custom": onMessage });
 }
 
 export default { render };

@@ -168,7 +168,7 @@ function render({ model, el }) {
   }
 
   const onMessage = (message) => {
-    if (message.type === "refused") refused.textContent = `That does not work: ${message.text}`;
+    sayRefused(refused, message);
     if (message.type !== "pulse") return;
     refused.textContent = "";
     pulse = message;
@@ -190,14 +190,12 @@ function render({ model, el }) {
     refused,
   );
   drawKnobs();
-  model.on("change:view", drawKnobs);
-  model.on("msg:custom", onMessage);
+  const leave = listen(model, { "change:view": drawKnobs, "msg:custom": onMessage });
   tell({ type: "poll" });
   return () => {
     stopped = true;
     clearTimeout(timer);
-    model.off("change:view", drawKnobs);
-    model.off("msg:custom", onMessage);
+    leave();
   };
 }
 

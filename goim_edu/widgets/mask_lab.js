@@ -229,9 +229,6 @@ function render({ model, el }) {
       ),
     );
   }
-  const onMessage = (message) => {
-    if (message.type === "refused") refused.textContent = `That does not work: ${message.text}`;
-  };
 
   furnish(el, "goim-mask", "Mask lab");
   const group = make("span", { className: "goim-mask-key", role: "group" }, make("span", { textContent: "key" }), ...keys, fresh);
@@ -245,12 +242,7 @@ function render({ model, el }) {
     table,
   );
   draw();
-  model.on("change:view", draw);
-  model.on("msg:custom", onMessage);
-  return () => {
-    model.off("change:view", draw);
-    model.off("msg:custom", onMessage);
-  };
+  return listen(model, { "change:view": draw, "msg:custom": (message) => sayRefused(refused, message) });
 }
 
 export default { render };

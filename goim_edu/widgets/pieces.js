@@ -74,13 +74,18 @@ function sayVerdict(node, state, text) {
   node.dataset.state = state;
 }
 
-// Arrow keys walk through the buttons of a group, of which Tab reaches one; `step` buttons are a
-// line of it. `act` does what a click there does.
+// What the kernel could not do, in a place of its own.
+function sayRefused(node, message) {
+  if (message.type === "refused") node.textContent = `That does not work: ${message.text}`;
+}
+
+// Arrow keys walk through the buttons of a group, of which Tab reaches one; `step()` buttons are a
+// line of it. `act` is told where they have come to.
 function walk(group, selector, step, act) {
   group.addEventListener("keydown", (event) => {
     const all = [...group.querySelectorAll(selector)];
     const at = all.indexOf(document.activeElement);
-    const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -step, ArrowDown: step, Home: -at, End: all.length - 1 - at };
+    const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -step(), ArrowDown: step(), Home: -at, End: all.length - 1 - at };
     if (at < 0 || !(event.key in moves)) return;
     event.preventDefault();
     const next = all[at + moves[event.key]];
@@ -105,4 +110,12 @@ function furnish(el, className, label) {
       if (plain) event.stopPropagation();
     });
   }
+}
+
+// Do what the model's events ask for, {name: act}; returns how to leave off, which `render` returns.
+function listen(model, acts) {
+  for (const [name, act] of Object.entries(acts)) model.on(name, act);
+  return () => {
+    for (const [name, act] of Object.entries(acts)) model.off(name, act);
+  };
 }

@@ -97,11 +97,7 @@ function render({ model, el }) {
   const bytes = make("div", { className: "goim-tap-bytes", role: "tabpanel" });
   const said = make("p", { className: "goim-tap-said", role: "status" });
 
-  function paint(node, role) {
-    const [colour, ink] = model.get("colours")[role];
-    node.style.setProperty("--goim-role", colour);
-    node.style.setProperty("--goim-on-role", ink);
-  }
+  const paint = (node, role) => paintRole(node, model.get("colours"), role);
 
   function drawDetail() {
     title.textContent = detail ? detail.title : "Choose an entry of the list.";
@@ -220,9 +216,9 @@ function render({ model, el }) {
     if (node) lightByte(Number(node.dataset.at));
   });
 
-  walk(fields, "[data-field]", 1, (node) => lightField(Number(node.dataset.field)));
-  walk(bytes, "[data-at]", PER_LINE, (node) => lightByte(Number(node.dataset.at)));
-  walk(tabs, "[data-tab]", 1, (node) => showTab(Number(node.dataset.tab)));
+  walk(fields, "[data-field]", () => 1, (node) => lightField(Number(node.dataset.field)));
+  walk(bytes, "[data-at]", () => PER_LINE, (node) => lightByte(Number(node.dataset.at)));
+  walk(tabs, "[data-tab]", () => 1, (node) => showTab(Number(node.dataset.tab)));
 
   function showTab(number) {
     layer = number;
@@ -278,26 +274,21 @@ function render({ model, el }) {
     }
   }
 
-  const label = (text, input) => make("label", {}, make("span", { textContent: text }), input);
-  el.classList.add("goim-tap");
-  el.setAttribute("role", "group");
-  el.setAttribute("aria-label", "Wire tap");
-  // JupyterLab has shortcuts on plain keys; what is typed here is meant for the tap alone.
-  el.dataset.lmSuppressShortcuts = "true";
+  furnish(el, "goim-tap", "Wire tap");
   el.append(
-    make("div", { className: "goim-tap-bar" }, label("show only", filter), pause, count),
+    make("div", { className: "goim-bar goim-tap-bar" }, labelled("show only", filter), pause, count),
     list,
     title,
     make("div", { className: "goim-tap-detail" }, fields, make("div", { className: "goim-tap-right" }, tabs, bytes)),
     said,
   );
-  model.on("msg:custom", onMessage);
+  const leave = listen(model, { "msg:custom": onMessage });
   drawDetail();
   tell({ type: "poll" });
   return () => {
     stopped = true;
     clearTimeout(timer);
-    model.off("msg:custom", onMessage);
+    leave();
   };
 }
 

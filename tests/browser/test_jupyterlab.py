@@ -106,7 +106,7 @@ def test_bits_are_flipped_by_mouse_and_by_keyboard(lab: JupyterLab, page: Page) 
         "from goim_edu.lab import LiveServer; from goim_edu.widgets import FrameLab\n"
         "live = LiveServer('memory'); lab = FrameLab(server=live); lab"
     )
-    verdict = page.locator(".goim-lab-verdict")
+    verdict = page.locator(".goim-lab .goim-verdict")
     expect(verdict).to_have_attribute("data-state", "good")
 
     page.locator("[data-bit='1']").click()
@@ -139,9 +139,9 @@ def test_frames_are_put_together_from_fields_and_presets(lab: JupyterLab, page: 
     notebook = Notebook(page, lab, "scratch.ipynb")
     notebook.run_cell("from goim_edu.widgets import FrameLab\nlab = FrameLab(); lab")
     page.get_by_label("start from").select_option("ping of 126 bytes")
-    expect(page.locator(".goim-lab-verdict")).to_contain_text("longer than 125")
+    expect(page.locator(".goim-lab .goim-verdict")).to_contain_text("longer than 125")
     page.get_by_label("start from").select_option("text: Hello")
-    expect(page.locator(".goim-lab-verdict")).to_contain_text("A good frame")
+    expect(page.locator(".goim-lab .goim-verdict")).to_contain_text("A good frame")
     page.get_by_label("payload", exact=True).fill("Grüße")
     page.get_by_label("payload", exact=True).press("Enter")
     expect(page.locator(".goim-lab-fields")).to_contain_text("'Grüße'")
@@ -149,7 +149,7 @@ def test_frames_are_put_together_from_fields_and_presets(lab: JupyterLab, page: 
     page.get_by_label("key", exact=True).press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("That does not work")
     page.get_by_label("sent by").select_option("server")
-    expect(page.locator(".goim-lab-verdict")).to_contain_text("the server masked a frame")
+    expect(page.locator(".goim-lab .goim-verdict")).to_contain_text("the server masked a frame")
     page.get_by_label("rows of").select_option("16")
     expect(page.locator(".goim-lab-line")).to_have_count(7)
     assert notebook.run_cell("lab.sender, lab.columns") == "('server', 16)"
@@ -162,7 +162,7 @@ def test_an_action_is_answered_in_a_tenth_of_a_second(lab: JupyterLab, page: Pag
         """async () => {
             const times = [];
             for (let turn = 0; turn < 9; turn++) {
-                const verdict = document.querySelector('.goim-lab-verdict');
+                const verdict = document.querySelector('.goim-lab .goim-verdict');
                 const before = verdict.textContent;
                 const changed = new Promise((done) => new MutationObserver(done).observe(
                     verdict, {childList: true, characterData: true, subtree: true}));
@@ -246,7 +246,7 @@ def test_a_request_is_edited_and_the_real_server_answers(lab: JupyterLab, page: 
         "from goim_edu.lab import LiveServer; from goim_edu.widgets import HandshakeLab\n"
         "live = LiveServer('memory'); lab = HandshakeLab(live); lab"
     )
-    verdict, answer = page.locator(".goim-hand-verdict"), page.locator(".goim-hand-answer")
+    verdict, answer = page.locator(".goim-hand .goim-verdict"), page.locator(".goim-hand-answer")
     ask = page.get_by_role("button", name="Ask the live server")
     ask.click()
     expect(answer).to_contain_text("101 Switching Protocols")
