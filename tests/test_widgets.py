@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from goim_edu import widgets
 from goim_edu.capture import Capture
 from goim_edu.explain import explain
 from goim_edu.frames import Frame, Opcode, build_close, build_frame
@@ -37,6 +38,14 @@ class Server:
 def click(lab: FrameLab, **content: Any) -> None:
     """Do what the browser does when something is clicked there."""
     lab._handle_custom_msg(content, [])
+
+
+@pytest.mark.parametrize("name", widgets.__all__)
+def test_every_widget_stands_on_the_shared_pieces(name: str) -> None:
+    widget = getattr(widgets, name)
+    assert ".goim-piece {" in str(widget._css)
+    assert str(widget._esm).count("furnish(el") == 2, "the shared function, and one use of it"
+    assert "return listen(" in str(widget._esm) or "leave();" in str(widget._esm)
 
 
 def test_a_chat_panel_has_a_stable_repr_and_a_stand_in() -> None:

@@ -32,7 +32,7 @@ class Column {
       maxLength: 4096,
     });
     this.input.setAttribute("aria-label", `Message from ${this.user}`);
-    this.button = make("button", { type: "submit", textContent: "Send" });
+    this.button = make("button", { type: "submit", className: "goim-main", textContent: "Send" });
     this.button.setAttribute("aria-label", `Send as ${this.user}`);
     const form = make("form", { className: "goim-chat-form" }, this.input, this.button);
     form.addEventListener("submit", (event) => {
@@ -175,9 +175,7 @@ function render({ model, el }) {
   for (const [index, user] of model.get("users").entries()) {
     columns.push(new Column(model, user, index, onState, onMessage));
   }
-  el.classList.add("goim-chat");
-  el.setAttribute("role", "group");
-  el.setAttribute("aria-label", `Chat room ${model.get("room")}`);
+  furnish(el, "goim-chat", `Chat room ${model.get("room")}`);
   el.append(...columns.map((column) => column.node));
 
   const say = (message) => {

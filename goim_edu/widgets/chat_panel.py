@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 from typing import Any, Protocol
 
 import anywidget
 import traitlets
 
-from goim_edu.widgets.pieces import script
+from goim_edu.widgets.pieces import script, style
 
 __all__ = ["ChatPanel"]
-
-_HERE = Path(__file__).parent
 
 
 class HasUrl(Protocol):
@@ -46,7 +43,7 @@ class ChatPanel(anywidget.AnyWidget):
     """
 
     _esm = script("chat_panel")
-    _css = _HERE / "chat_panel.css"
+    _css = style("chat_panel")
 
     url = traitlets.Unicode().tag(sync=True)
     users = traitlets.List(traitlets.Unicode()).tag(sync=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 import traitlets
@@ -16,11 +15,10 @@ from goim_edu.draw.svg import printable
 from goim_edu.explain import Explanation, explain
 from goim_edu.frames import Frame, Opcode, apply_mask, build_frame, parse_close, parse_frame
 from goim_edu.widgets.frame_presets import PRESETS
-from goim_edu.widgets.pieces import Lab, octets_of, script
+from goim_edu.widgets.pieces import Lab, octets_of, script, style
 
 __all__ = ["FrameLab"]
 
-_HERE: Final = Path(__file__).parent
 _SHOWN: Final = 40  # bytes whose bits can be clicked
 _MOST_PAYLOAD: Final = 1 << 17  # bytes that the payload field takes
 
@@ -58,7 +56,7 @@ class FrameLab(Lab):
     """
 
     _esm = script("frame_lab")
-    _css = _HERE / "frame_lab.css"
+    _css = style("frame_lab")
 
     presets = tuple(preset.name for preset in PRESETS)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 import traitlets
@@ -10,11 +9,10 @@ import traitlets
 from goim_edu import draw
 from goim_edu.draw.svg import printable
 from goim_edu.explain import Explanation, explain
-from goim_edu.widgets.pieces import Lab, script
+from goim_edu.widgets.pieces import Lab, script, style
 
 __all__ = ["HandshakeLab"]
 
-_HERE: Final = Path(__file__).parent
 _MOST: Final = 1 << 16  # bytes of a request
 
 _GOOD: Final = """\
@@ -77,7 +75,7 @@ class HandshakeLab(Lab):
     """
 
     _esm = script("handshake_lab")
-    _css = _HERE / "handshake_lab.css"
+    _css = style("handshake_lab")
 
     presets = tuple(PRESETS)
 

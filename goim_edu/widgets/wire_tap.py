@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 import anywidget
@@ -15,11 +14,10 @@ from goim_edu.draw.palette import ROLES, ink_on
 from goim_edu.draw.svg import printable
 from goim_edu.explain import Explanation, explain
 from goim_edu.frames import parse_close
-from goim_edu.widgets.pieces import script
+from goim_edu.widgets.pieces import script, style
 
 __all__ = ["WireTap"]
 
-_HERE: Final = Path(__file__).parent
 _MOST_ROWS: Final = 400  # of the list, in one answer
 _MOST_BYTES: Final = 4096  # of a layer that are shown
 _MOST_TEXT: Final = 120  # characters in a row of the list
@@ -57,7 +55,7 @@ class WireTap(anywidget.AnyWidget):
     """
 
     _esm = script("wire_tap")
-    _css = _HERE / "wire_tap.css"
+    _css = style("wire_tap")
 
     colours = traitlets.Dict().tag(sync=True)
     selected = traitlets.Int(-1)
