@@ -144,7 +144,7 @@ def _words(
 
 
 def _paint(figure: Figure, sent: Sequence[Ping], said: Sequence[tuple[float, Verdict]]) -> None:
-    axes = plain_axes(figure, left=76, bottom=44, top=34)
+    axes = plain_axes(figure, left=76, bottom=44, right=56, top=34)
     unit, factor = _unit(sent)
     answered = [(time, rtt * factor) for time, rtt in sent if rtt is not None]
     lost = [time for time, rtt in sent if rtt is None]
@@ -183,10 +183,10 @@ def _paint_pongs(axes: Axes, answered: Sequence[tuple[float, float]]) -> None:
     axes.annotate(
         "mean",
         (1, mean),
-        (-4, 4),
+        (5, 0),
         xycoords=("axes fraction", "data"),
         textcoords="offset points",
-        ha="right",
+        va="center",
         color=FAINT,
         fontsize=11,
     )
