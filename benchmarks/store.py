@@ -316,7 +316,7 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory(prefix="goim-bench-") as folder:
         if options.only != "mongomock":
-            with LocalMongod(Path(folder), replica_set="goim", cache_mb=2048) as server:
+            with LocalMongod(Path(folder), replica_set="goim", cache_mb=None) as server:
                 if options.only != "reading":
                     writing(server, options.rounds, options.seconds)
                 if options.only != "writing":

@@ -61,7 +61,8 @@ class LocalMongod:
             change streams need one.
         initiate: False leaves the replica set to the caller (:class:`LocalReplicaSet`).
         binary: the program; default :func:`find_mongod`.
-        cache_mb: memory of its cache in MiB, 256 or more.
+        cache_mb: memory of its cache in MiB, 256 or more; None: MongoDB's own choice, which is
+            about half of what the machine has.
         start_timeout: seconds until it must answer.
         revive: start it again when it dies without having been told to.
         temporary: a data folder that goes with this process, however that ends. (It stays while
@@ -82,7 +83,7 @@ class LocalMongod:
         *,
         initiate: bool = True,
         binary: Path | str | None = None,
-        cache_mb: int = 256,
+        cache_mb: int | None = 256,
         start_timeout: float = 60.0,
         revive: bool = False,
         temporary: bool = False,
@@ -255,11 +256,12 @@ class LocalMongod:
             *("--dbpath", str(self.data_dir / "db")),
             *("--logpath", str(self.log_file), "--logappend"),
             *("--bind_ip", HOST, "--port", str(self.port), "--nounixsocket"),
-            *("--wiredTigerCacheSizeGB", f"{max(256, self._cache_mb) / 1024:.2f}"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
             # A replica set's member waits this long before it stops, for a successor.
             *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
         ]
+        if self._cache_mb is not None:
+            command += ["--wiredTigerCacheSizeGB", f"{max(256, self._cache_mb) / 1024:.2f}"]
         if self.replica_set and replica_set:
             command += ["--replSet", self.replica_set, "--oplogSize", "256"]
         return command
