@@ -69,7 +69,7 @@ def test_what_was_not_stored_is_neither_acknowledged_nor_told(
             await tom.join(room)
             with monkeypatch.context() as patch:
                 patch.setattr(store.home, "grant", away)
-                patch.setattr(store._writer, "_patience", 0.1)
+                patch.setattr(store._writers.of(room), "_patience", 0.1)
                 answer = await lisa.say("lost?", f"{room}-1", room)
                 assert (answer["type"], answer["code"]) == ("error", "unavailable")
                 assert documents(store, room) == []

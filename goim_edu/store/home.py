@@ -73,10 +73,14 @@ class Change:
 
 
 class Home(Protocol):
-    """Where messages live. Errors are those of :mod:`goim_edu.errors`, and :class:`Unsure`."""
+    """Where messages live. Errors are those of :mod:`goim_edu.errors`, and :class:`Unsure`.
+
+    ``writers`` says how many threads serve it best, each with rooms of its own.
+    """
 
     description: str
     durable: bool
+    writers: int
     database: Any
 
     def ping(self) -> float:

@@ -42,6 +42,7 @@ class MemoryHome:
     """
 
     durable = False
+    writers = 1  # all is done in this process, one after the other
     description = "mongomock in this process (forgets everything when it ends)"
 
     def __init__(self, remark: str = "") -> None:

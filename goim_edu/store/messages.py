@@ -15,7 +15,7 @@ from uuid import uuid4
 from goim_edu.errors import StoreUnavailable
 from goim_edu.store.documents import MAX_SEQ, Saved, StoredMessage, check_name
 from goim_edu.store.home import Change, Home, Page, Plan, Span
-from goim_edu.store.writer import GroupCommit, WriterStats
+from goim_edu.store.writer import Writers, WriterStats
 
 __all__ = ["MessageStore"]
 
@@ -49,7 +49,7 @@ class MessageStore:
     def __init__(self, home: Home, *, flush_timeout: float = 10.0, **writer: Any) -> None:
         self.home = home
         self.flush_timeout = flush_timeout
-        self._writer = GroupCommit(home, **writer)
+        self._writers = Writers(home, **writer)
         self._readers: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
         self._closed = False
@@ -75,9 +75,8 @@ class MessageStore:
 
     @property
     def stats(self) -> WriterStats:
-        """What the writer has done, and how many messages wait for it now."""
-        self._writer.stats.waiting = self._writer.waiting
-        return self._writer.stats
+        """What the writers have done, and how many messages wait for them now."""
+        return self._writers.stats
 
     def ping(self) -> float:
         """Seconds that the database took to answer.
@@ -110,7 +109,7 @@ class MessageStore:
             StoreUnavailable: the queue is full or the store closed; nothing was saved.
         """
         future: Future[Saved] = Future()
-        self._writer.submit(room_id, user_id, client_msg_id, text, future)
+        self._writers.of(room_id).submit(room_id, user_id, client_msg_id, text, future)
         return future
 
     def submit_async(
@@ -122,7 +121,7 @@ class MessageStore:
         ``asyncio.wrap_future`` for each.
         """
         future: asyncio.Future[Saved] = asyncio.get_running_loop().create_future()
-        self._writer.submit(room_id, user_id, client_msg_id, text, future)
+        self._writers.of(room_id).submit(room_id, user_id, client_msg_id, text, future)
         return future
 
     def insert_one_message(
@@ -137,7 +136,7 @@ class MessageStore:
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until everything submitted so far is answered; False after ``timeout`` seconds."""
-        return self._writer.flush(timeout)
+        return self._writers.flush(timeout)
 
     # Reading.
 
@@ -308,7 +307,7 @@ class MessageStore:
                 return
             self._closed = True
         atexit.unregister(self.close)
-        self._writer.close(self.flush_timeout)
+        self._writers.close(self.flush_timeout)
         if self._readers is not None:
             self._readers.shutdown(wait=True, cancel_futures=True)
         self.home.close()

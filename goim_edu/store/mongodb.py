@@ -184,6 +184,7 @@ class MongoHome:
     """
 
     durable = True
+    writers = 2  # measured: a third adds nothing, since mongod and this process then have no rest
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
-"""The group commit: many senders, one writer thread, one bulk write for all who wait.
+"""The group commit: many senders, one writer thread for a room, one bulk write for all who wait.
 
-The way of a message: ``submit`` puts it in a bounded queue; the writer takes what has gathered,
-asks for sequence numbers (one step per room), writes the batch, and answers each sender by its own
-result.
+The way of a message: ``submit`` puts it in the bounded queue of its room's writer; that takes what
+has gathered, asks for sequence numbers (one step per room), writes the batch, and answers each
+sender by its own result.
 
 When a write's outcome is unknown (the primary died), the writer does not guess. It writes the same
 documents again: a key that is taken tells that the first attempt arrived. Until then it answers no
@@ -21,6 +21,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from goim_edu.errors import DuplicateMessage, StoreError, StoreUnavailable
 from goim_edu.store.documents import (
@@ -33,7 +34,7 @@ from goim_edu.store.documents import (
 )
 from goim_edu.store.home import Home, Refusal, Taken, Unsure
 
-__all__ = ["GroupCommit", "WriterStats"]
+__all__ = ["GroupCommit", "WriterStats", "Writers"]
 
 Answer = Saved | StoreError
 Reply = Future[Saved] | asyncio.Future[Saved]
@@ -46,7 +47,7 @@ _NEVER = utc_now().replace(year=1970)
 
 @dataclass(slots=True)
 class WriterStats:
-    """What the writer has done so far; figures only grow, except ``waiting``."""
+    """What a writer has done so far; figures only grow, except ``waiting``."""
 
     batches: int = 0
     saved: int = 0
@@ -55,6 +56,23 @@ class WriterStats:
     attempts: int = 0
     largest_batch: int = 0
     waiting: int = 0
+
+    def __add__(self, other: WriterStats) -> WriterStats:
+        """What both have done together.
+
+        >>> both = WriterStats(saved=2, largest_batch=2) + WriterStats(saved=1, largest_batch=1)
+        >>> both.saved, both.largest_batch
+        (3, 2)
+        """
+        return WriterStats(
+            self.batches + other.batches,
+            self.saved + other.saved,
+            self.duplicates + other.duplicates,
+            self.failed + other.failed,
+            self.attempts + other.attempts,
+            max(self.largest_batch, other.largest_batch),
+            self.waiting + other.waiting,
+        )
 
 
 class _Waiting:
@@ -164,11 +182,15 @@ class GroupCommit:
         with self._lock:
             return self._settled.wait_for(lambda: not self._on_the_way, timeout)
 
-    def close(self, timeout: float) -> None:
-        """Take no more, write what waits within ``timeout`` seconds, answer the rest, stop."""
+    def take_no_more(self) -> None:
+        """Refuse what is submitted from now on; what waits is still written."""
         with self._lock:
             self._closing = True
             self._arrived.notify()
+
+    def close(self, timeout: float) -> None:
+        """Take no more, write what waits within ``timeout`` seconds, answer the rest, stop."""
+        self.take_no_more()
         self.flush(timeout)
         self._give_up.set()
         if threading.current_thread() is not self._thread:
@@ -393,6 +415,48 @@ class GroupCommit:
             self.stats.duplicates += 1
         else:
             self.stats.saved += 1
+
+
+class Writers:
+    """Group commits side by side, of which each room has one: as many as its home has writers.
+
+    Within a room one batch follows the other, so its numbers are answered in order and none is seen
+    before a lower one. Between rooms there is no order to keep: while one writer waits for the
+    disk, another prepares the batch of other rooms or has it written.
+
+    Args:
+        home: where messages live.
+        **settings: of each :class:`GroupCommit`, whose bounds hold for each by itself.
+    """
+
+    def __init__(self, home: Home, **settings: Any) -> None:
+        self._all = [GroupCommit(home, **settings) for _ in range(home.writers)]
+
+    def of(self, room_id: str) -> GroupCommit:
+        """Return the writer of a room; one of them, too, for what is no room's name."""
+        return self._all[hash(room_id) % len(self._all) if isinstance(room_id, str) else 0]
+
+    @property
+    def stats(self) -> WriterStats:
+        """What all of them have done, and how many messages wait for them now."""
+        waiting = sum(writer.waiting for writer in self._all)
+        return sum((writer.stats for writer in self._all), WriterStats(waiting=waiting))
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until all that was submitted is answered; False if that took too long."""
+        end = None if timeout is None else time.monotonic() + timeout
+        for writer in self._all:
+            if not writer.flush(None if end is None else max(0.0, end - time.monotonic())):
+                return False
+        return True
+
+    def close(self, timeout: float) -> None:
+        """Take no more, write what waits within ``timeout`` seconds, answer the rest, stop."""
+        for writer in self._all:
+            writer.take_no_more()
+        end = time.monotonic() + timeout
+        for writer in self._all:
+            writer.close(max(0.0, end - time.monotonic()))
 
 
 def _in_room(answer: Answer, room_id: str) -> Answer:
