@@ -1,7 +1,7 @@
 """The fast path: whole messages in single frames, many of them by one read from the socket.
 
-Nothing here is needed, and nothing here decides anything: whatever is not a whole, short, plain
-message is left where it is for the plain path (``FrameDecoder``, ``MessageAssembler``), which
+Nothing here is needed, and nothing here decides anything: whatever is not a whole, plain message
+is left where it is for the plain path (``FrameDecoder``, ``MessageAssembler``), which
 says what is wrong with it. The two give the same events, the same errors and the same state; a
 test holds them to that.
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from goim_edu.events import BinaryMessage, TextMessage, maker_of
 from goim_edu.frames import Opcode, build_head
-from goim_edu.masking import apply_mask, have_numpy, unmask_many
+from goim_edu.masking import apply_mask, have_numpy, mask_to_view, unmask_many
 from goim_edu.messages import no_utf8
 
 if TYPE_CHECKING:
@@ -37,7 +37,10 @@ _KINDS_DEFLATED: Final = _KINDS | {kind | _RSV1 for kind in _KINDS}
 
 _MANY: Final = 12  # messages from which on one XOR for all is quicker than one for each
 _LONGER: Final = 126  # "16 bits of length follow"
-_UNUSUAL: Final = 127  # 64 bits of length follow, or the mask is missing or must not be there
+_LONGEST: Final = 127  # "64 bits of length follow"
+_UNUSUAL: Final = 128  # the mask is missing or must not be there
+
+_ENDLESS: Final = 1 << 64  # longer than any payload that is here
 
 # What the second octet says about the length, for a frame that is masked, and for one that is not.
 _MASKED_SIZES: Final = [_UNUSUAL] * 128 + list(range(128))
@@ -80,7 +83,7 @@ def take_messages(
     if len(data) - position < 2 or max_size < _LONGER:
         return position
     kind = data[position]
-    if kind == _WHOLE_TEXT and _take_one(data, position, events, masked):
+    if kind == _WHOLE_TEXT and _take_one(data, position, events, masked, max_size):
         return len(data)
     if kind not in (_KINDS if deflate is None else _KINDS_DEFLATED):
         return position
@@ -88,39 +91,59 @@ def take_messages(
     if not starts:
         return position
     many = len(starts) >= _MANY and (not masked or have_numpy())
-    if kind == _WHOLE_TEXT and many:
-        texts = _decode_many(data, position, starts, ends, masked)
+    if kind == _WHOLE_TEXT:
+        if many:
+            texts = _decode_many(data, position, starts, ends, masked)
+        else:
+            texts = _decode_few(data, starts, ends, masked)
+        events.extend(map(_make_text, zip(texts)))
+        return ends[len(texts) - 1] if texts else position
+    payloads = _unmask(data, position, starts, ends, masked, many)
+    if kind & _RSV1 and deflate is not None:
+        _take_deflated(payloads, kind, events, max_inflated, deflate)
     else:
-        payloads = _unmask(data, position, starts, ends, masked, many)
-        if kind & _RSV1 and deflate is not None:
-            _take_deflated(payloads, kind, events, max_inflated, deflate)
-            return ends[-1]
-        if kind == _WHOLE_BINARY:
-            events.extend(map(_make_binary, zip(payloads)))
-            return ends[-1]
-        texts = _decode_few(payloads)
-    events.extend(map(_make_text, zip(texts)))
-    return ends[len(texts) - 1] if texts else position
+        events.extend(map(_make_binary, zip(payloads)))
+    return ends[-1]
 
 
-def _take_one(data: bytes, position: int, events: list[Event], masked: bool) -> bool:
-    """If there is just one short text, as in most reads of a chat, take it; returns whether."""
+def _take_one(data: bytes, position: int, events: list[Event], masked: bool, max_size: int) -> bool:
+    """If there is just one text, as in most reads of a chat, take it; returns whether."""
     if masked:
         start = position + 6
         size = _MASKED_SIZES[data[position + 1]]
     else:
         start = position + 2
         size = _PLAIN_SIZES[data[position + 1]]
-    if size >= _LONGER or start + size != len(data):
+    if size >= _LONGER:
+        size, more = _long_size(data, position, size, max_size)
+        start += more
+    if start + size != len(data):
         return False
-    payload = data[start:]
-    if masked:
-        payload = apply_mask(payload, data[start - 4 : start])
     try:
-        events.append(_make_text((payload.decode(),)))
+        if size < _LONGER:
+            payload = data[start:]
+            if masked:
+                payload = apply_mask(payload, data[start - 4 : start])
+            events.append(_make_text((payload.decode(),)))
+        else:
+            events.append(_make_text((_text_at(data, start, len(data), masked),)))
     except UnicodeDecodeError:
         return False  # the plain path says what is wrong with it
     return True
+
+
+def _long_size(data: bytes, position: int, code: int, max_size: int) -> tuple[int, int]:
+    """A payload's size, and how many octets of the header say it.
+
+    The size is endless if the plain path has to judge it, or if those octets are not all here.
+    """
+    more = {_LONGER: 2, _LONGEST: 8}.get(code, 0)
+    octets = data[position + 2 : position + 2 + more]
+    size = int.from_bytes(octets)
+    shortest = _LONGER if code == _LONGER else 1 << 16
+    if not more or len(octets) < more or not shortest <= size <= max_size:
+        return _ENDLESS, more
+    return size, more
 
 
 def _find_payloads(
@@ -137,12 +160,10 @@ def _find_payloads(
         size = sizes[data[position + 1]]
         start = position + header
         if size >= _LONGER:
-            if size == _UNUSUAL or position + 4 > total:
+            size, more = _long_size(data, position, size, max_size)
+            if size == _ENDLESS:
                 break
-            size = data[position + 2] << 8 | data[position + 3]
-            if size < _LONGER or size > max_size:
-                break
-            start += 2
+            start += more
         position = start + size
         starts.append(start)
         ends.append(position)
@@ -177,12 +198,21 @@ def _unmask_together(
     return octets, position
 
 
-def _decode_few(payloads: list[bytes]) -> list[str]:
+def _text_at(data: bytes, start: int, end: int, masked: bool) -> str:
+    """One text; for a long one, Latin-1 is quicker than UTF-8, and the same if all is ASCII."""
+    octets: Any = data[start:end]
+    if masked:
+        octets = mask_to_view(octets, data[start - 4 : start])
+    text = str(octets, "latin-1")
+    return text if text.isascii() else str(octets, "utf-8")
+
+
+def _decode_few(data: bytes, starts: list[int], ends: list[int], masked: bool) -> list[str]:
     """The texts, up to the first one that is no UTF-8."""
     texts: list[str] = []
     try:
-        for payload in payloads:
-            texts.append(payload.decode())  # noqa: PERF401 - what was good is needed
+        for start, end in zip(starts, ends, strict=True):
+            texts.append(_text_at(data, start, end, masked))
     except UnicodeDecodeError:
         pass  # the plain path says what is wrong with it
     return texts
@@ -247,6 +277,8 @@ def join_text_frames(messages: Sequence[str | bytes]) -> bytes | None:
     >>> join_text_frames(["Hi", "you"])
     b'\x81\x02Hi\x81\x03you'
     """
+    if len(messages) == 1:
+        return _one_text_frame(messages[0])
     try:
         texts = "".join(messages)  # type: ignore[arg-type]
     except TypeError:  # some are bytes
@@ -259,3 +291,11 @@ def join_text_frames(messages: Sequence[str | bytes]) -> bytes | None:
     else:
         heads = [build_head(_WHOLE_TEXT, size, False).decode("latin-1") for size in sizes]
     return "".join(chain.from_iterable(zip(heads, messages, strict=True))).encode("latin-1")  # type: ignore[arg-type]
+
+
+def _one_text_frame(text: str | bytes) -> bytes | None:
+    if not isinstance(text, str) or not text.isascii():
+        return None
+    if len(text) < _LONGER:
+        return (_HEADS[len(text)] + text).encode("latin-1")
+    return build_head(_WHOLE_TEXT, len(text), False) + text.encode("latin-1")

@@ -457,8 +457,10 @@ class Endpoint:
         It is much quicker than to send them one by one. Raises as ``send_text`` does, and then
         none of them counts as sent.
         """
-        self._require("send")
-        return self._behind_replies(self._writer.many(messages, compress))
+        if self.state is not _OPEN:
+            self._require("send")
+        octets = self._writer.many(messages, compress)
+        return self._behind_replies(octets) if self._replies else octets
 
     def ping(self, payload: bytes = b"") -> bytes:
         """A Ping; the peer answers with the same octets, at most 125 (RFC 6455 §5.5.2)."""

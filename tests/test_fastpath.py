@@ -110,7 +110,7 @@ def test_both_paths_agree_on_compressed_messages(
 @pytest.mark.parametrize("masked", [True, False])
 @pytest.mark.parametrize("count", [1, 2, 11, 12, 40])
 @pytest.mark.parametrize(
-    "payload", [b"", b"Hi", b"x" * 125, b"x" * 126, b"x" * 5000, "消息".encode(), b"bad \xff"]
+    "payload", [b"", b"Hi", b"x" * 125, b"x" * 126, b"x" * 70_000, "消息".encode(), b"bad \xff"]
 )
 @pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.BINARY])
 @pytest.mark.usefixtures("numpy_or_not")
@@ -133,13 +133,14 @@ def test_what_is_taken(opcode: Opcode, payload: bytes, count: int, masked: bool)
 
 @pytest.mark.parametrize("masked", [True, False])
 @pytest.mark.parametrize("before", [b"", build_frame("skip", mask_key=KEY)])
-def test_one_short_text_at_the_end(before: bytes, masked: bool) -> None:
+def test_one_text_at_the_end(before: bytes, masked: bool) -> None:
     key = KEY if masked else None
-    for payload in (b"", b"Hi", "é".encode() * 62, b"x" * 126, b"\xff"):
+    long = [b"x" * 65_535, b"x" * 65_536, "é".encode() * 40_000, b"x" * 70_000 + b"\xff"]
+    for payload in (b"", b"Hi", "é".encode() * 62, b"x" * 126, b"\xff", *long):
         events: list[Event] = []
         data = before + build_frame(payload, mask_key=key)
         end = take_messages(data, len(before), events, masked, 1 << 20)
-        good = payload != b"\xff"
+        good = not payload.endswith(b"\xff")
         assert events == [TextMessage(payload.decode(errors="ignore"))] * good
         assert end == (len(data) if good else len(before))
 
@@ -187,7 +188,10 @@ LEFT_ALONE: list[tuple[str, bytes, dict[str, Any]]] = [
     ("more than we take", build_frame("x" * 500), {"max_size": 499}),
     ("short, but more than we take", build_frame("x" * 10), {"max_size": 9}),
     ("16 bits where 7 would do", b"\x81\x7e\x00\x01x", {}),
-    ("64 bits of length", build_frame("x" * 65_536), {}),
+    ("64 bits where 16 would do", b"\x81\x7f" + (300).to_bytes(8) + b"x" * 300, {}),
+    ("a length of 64 bits", b"\x81\x7f" + b"\xff" * 8 + b"x" * 300, {}),
+    ("cut in its long length", build_frame("x" * 65_536)[:9], {}),
+    ("more than we take, and that in 64 bits", build_frame("x" * 65_536), {"max_size": 65_535}),
     ("compressed, and nobody agreed on that", build_frame(b"x", rsv1=True), {}),
 ]
 
@@ -203,12 +207,13 @@ def test_what_is_left_to_the_plain_path(data: bytes, options: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize(
-    "texts", [[], ["", "Hi"], ["x" * 125], ["x" * 126, "y"], ["x" * 70_000, "{}"]]
+    "texts",
+    [[], [""], ["x" * 125], ["x" * 126], ["", "Hi"], ["x" * 126, "y"], ["x" * 70_000, "{}"]],
 )
 def test_frames_written_together(texts: list[str]) -> None:
     assert join_text_frames(texts) == b"".join(map(build_frame, texts))
 
 
-@pytest.mark.parametrize("texts", [["a", "é"], ["a", b"b"], [b"b"]])
+@pytest.mark.parametrize("texts", [["a", "é"], ["a", b"b"], [b"b"], ["é"]])
 def test_frames_that_are_written_one_by_one(texts: list[str | bytes]) -> None:
     assert join_text_frames(texts) is None

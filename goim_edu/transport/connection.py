@@ -33,6 +33,7 @@ log = logging.getLogger("goim_edu.transport")
 
 _OPEN: Final = State.OPEN
 _CONNECTING: Final = State.CONNECTING
+_ENDING: Final = State.ENDING
 _CLOSED: Final = State.CLOSED
 
 _SMALLEST_READ: Final = READ_SIZES[0]
@@ -205,7 +206,7 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Octets came: deal with all of them, and write all answers at once."""
         engine = self.engine
-        data = bytes(engine.buffer[:nbytes])
+        data = engine.buffer[:nbytes].tobytes()
         begin = monotonic()
         engine.bytes_in += nbytes
         if self.tap is not None:
@@ -238,7 +239,7 @@ class Connection(asyncio.BufferedProtocol):
                 if self.heartbeat is not None and self.heartbeat.outstanding:
                     self._match_pongs(events, now)
                 self._call_handler(events)
-        if endpoint.ending and self.handler.is_busy(self):
+        if endpoint.state is _ENDING and self.handler.is_busy(self):
             self._ending_since = events
             self.set_deadline(now + min(_LINGER, self._close_timeout))
             return
