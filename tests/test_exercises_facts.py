@@ -280,3 +280,14 @@ def test_the_first_refusal_of_02_4_and_the_example_of_the_rfc_agree() -> None:
     assert chapter_02.accept_for("dGhlIHNhbXBsZSBub25jZQ==") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
     frame, consumed = parse_frame(build_frame("Hello", mask_key=KEY))
     assert (frame, consumed) == (Frame(Opcode.TEXT, b"Hello", mask_key=KEY), 11)
+
+
+def test_steps_are_counted_from_the_first_call_on() -> None:
+    """Python 3.12 lets the first tracing of a process see no instruction, if it is not told to."""
+    program = (
+        "from goim_edu.exercises.chapter_04 import count_steps\n"
+        "print(*(count_steps(lambda n: [i for i in range(n)], 1000) for _ in range(2)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], stdout=-1, text=True, check=True)
+    first, second = map(int, done.stdout.split())
+    assert first == second > 1000

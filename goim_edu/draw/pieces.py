@@ -22,6 +22,7 @@ __all__ = [
     "line",
     "paragraph",
     "swatch",
+    "three_digits",
     "tooltip",
     "verdict",
 ]
@@ -46,6 +47,15 @@ def verdict(x: float, y: float, width: float, said: str, colour: str) -> tuple[s
     words, height = paragraph(x + 18, y + 4, said, width - 30, "t b")
     box = rect(x, y, width, height + 10, "box tint", fill=OKABE_ITO[colour], rx=4)
     return box + rect(x, y, 6, height + 10, "", fill=OKABE_ITO[colour]) + words, height + 10
+
+
+def three_digits(number: float) -> str:
+    """Return a number with the three digits that count, or with all that stand before the point.
+
+    >>> three_digits(0.01234), three_digits(1.5), three_digits(1023.7)
+    ('0.0123', '1.5', '1,024')
+    """
+    return f"{number:.3g}" if number < 999.5 else f"{number:,.0f}"
 
 
 def swatch(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from goim_edu.capture import Capture, CapturedFrame
 from goim_edu.draw.palette import OKABE_ITO
 from goim_edu.draw.picture import Picture
-from goim_edu.draw.pieces import PAGE, heading, legend
+from goim_edu.draw.pieces import PAGE, heading, legend, three_digits
 from goim_edu.draw.plot import FAINT, INK, LINE_COLOUR, plain_axes, plot
 from goim_edu.heartbeat import RoundTrips, Verdict
 
@@ -124,8 +124,8 @@ def _time(seconds: float) -> str:
         seconds = 0.0
     for unit, factor in (("µs", 1e6), ("ms", 1e3)):
         if seconds * factor < 999.5:
-            return f"{seconds * factor:.3g} {unit}"
-    return f"{seconds:.3g} s"
+            return f"{three_digits(seconds * factor)} {unit}"
+    return f"{three_digits(seconds)} s"
 
 
 def _words(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from goim_edu.draw.palette import OKABE_ITO
 from goim_edu.draw.picture import Picture
-from goim_edu.draw.pieces import PAGE, heading
+from goim_edu.draw.pieces import PAGE, heading, three_digits
 from goim_edu.draw.plot import (
     FAINT,
     INK,
@@ -79,7 +79,7 @@ def _size(octets: int) -> str:
     """
     for unit, factor in _UNITS:
         if octets >= factor:
-            return f"{octets / factor:.3g} {unit}"
+            return f"{three_digits(octets / factor)} {unit}"
     return "0 bytes"
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from goim_edu.capture import Record
 from goim_edu.draw.palette import OKABE_ITO
 from goim_edu.draw.picture import Picture
-from goim_edu.draw.pieces import PAGE, heading, legend
+from goim_edu.draw.pieces import PAGE, heading, legend, three_digits
 from goim_edu.draw.plot import INK, LINE_COLOUR, plain_axes, plot
 
 if TYPE_CHECKING:
@@ -97,7 +97,9 @@ def _words(fact: dict[str, Any]) -> str:
     """
     words = f"{fact['requests']:,} request{'s'[: fact['requests'] != 1]}, "
     words += f"{fact['sent'] + fact['received']:,} bytes"
-    return words if fact["late"] is None else f"{words}, {fact['late'] * 1000:.3g} ms late"
+    return (
+        words if fact["late"] is None else f"{words}, {three_digits(fact['late'] * 1000)} ms late"
+    )
 
 
 # ---------------------------------------------------------------------- the plot

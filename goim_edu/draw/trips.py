@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from goim_edu.draw.palette import OKABE_ITO
 from goim_edu.draw.picture import Picture
-from goim_edu.draw.pieces import PAGE, heading, legend
+from goim_edu.draw.pieces import PAGE, heading, legend, three_digits
 from goim_edu.draw.plot import INK, plain_axes, plot
 
 if TYPE_CHECKING:
@@ -88,9 +88,7 @@ def _trips(count: int, seconds: float) -> str:
     >>> _trips(1, 0.0123), _trips(1200, 2)
     ('1 trip in 12.3 ms', '1,200 trips in 2,000 ms')
     """
-    milliseconds = seconds * 1000
-    took = f"{milliseconds:.3g}" if milliseconds < 100 else f"{milliseconds:,.0f}"
-    return f"{count:,} trip{'s'[: count != 1]} in {took} ms"
+    return f"{count:,} trip{'s'[: count != 1]} in {three_digits(seconds * 1000)} ms"
 
 
 # ---------------------------------------------------------------------- the plot

@@ -18,10 +18,11 @@ _SIGNS: Final = {True: "✓ ", False: "✗ ", None: ""}
 _STYLE: Final = (
     ".goim-card{border-left:5px solid;padding:.1em 0 .1em .9em;margin:.3em 0}"
     ".goim-card code{white-space:pre-wrap}.goim-card table{margin:.3em 0}"
-    ".goim-card th,.goim-card td{text-align:left}"
+    # JupyterLab puts numbers to the right, by a more specific rule.
+    ".goim-card th,.goim-card td{text-align:left !important}"
 )
 _LINE_END: Final = re.compile(r"\s*\n\s*")
-_CODE: Final = re.compile(r"`([^`]+)`")
+_CODE_OR_STRESS: Final = re.compile(r"`([^`]+)`|(?<![\w*])\*(\w[^*`]*)\*(?![\w*])")
 
 
 @dataclass(frozen=True)
@@ -191,4 +192,14 @@ class Card:
 
 
 def _inline(text: str) -> str:
-    return _CODE.sub(r"<code>\1</code>", escape(text, quote=False))
+    """Return HTML for the two marks that words may have, `code` and *stress*.
+
+    >>> _inline("`2 * 3 * 4` is *not* 2 * 3 < 4")
+    '<code>2 * 3 * 4</code> is <em>not</em> 2 * 3 &lt; 4'
+    """
+
+    def mark(found: re.Match[str]) -> str:
+        code, stress = found.groups()
+        return f"<code>{code}</code>" if code else f"<em>{stress}</em>"
+
+    return _CODE_OR_STRESS.sub(mark, escape(text, quote=False))

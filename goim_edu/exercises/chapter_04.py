@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -336,6 +337,8 @@ def count_steps(function: Callable[..., Any], *args: Any) -> int:
         return trace
 
     before = sys.gettrace()
+    # Python 3.12 looks only here, as tracing begins, whether instructions are wanted at all.
+    inspect.currentframe().f_trace_opcodes = True  # type: ignore[union-attr]
     sys.settrace(trace)
     try:
         function(*args)
