@@ -22,7 +22,7 @@ from tests.browser.jupyter import JupyterLab, Notebook, Theme, new_page  # noqa:
 from tests.conftest import CHROMIUM_FLAGS, find_chromium  # noqa: E402
 from tools.gallery import Exhibit, Shot  # noqa: E402
 
-__all__ = ["WIDGETS"]
+__all__ = ["WIDGETS", "prepare"]
 
 SET_UP: Final = """
 from goim_edu.lab import LiveServer
@@ -124,15 +124,20 @@ SHOWS: Final[dict[str, tuple[str, str, Callable[[Page], None]]]] = {
 def photographs(theme: Theme) -> dict[str, bytes]:
     """Return a PNG for each widget."""
     with tempfile.TemporaryDirectory() as folder:
-        root, home = Path(folder, "notebooks"), Path(folder, "home")
-        root.mkdir()
-        home.mkdir()
-        _write_notebook(root / "widgets.ipynb")
-        lab = JupyterLab(root, home, theme)
+        lab = prepare(Path(folder), theme)
         try:
-            return _photograph(lab.wait(), theme)
+            return _photograph(lab, theme)
         finally:
             lab.stop()
+
+
+def prepare(folder: Path, theme: Theme) -> JupyterLab:
+    """Start a JupyterLab with a notebook, ``widgets.ipynb``, in which a live server runs."""
+    root, home = folder / "notebooks", folder / "home"
+    root.mkdir()
+    home.mkdir()
+    _write_notebook(root / "widgets.ipynb")
+    return JupyterLab(root, home, theme).wait()
 
 
 def _write_notebook(path: Path) -> None:

@@ -1,0 +1,127 @@
+"""How long a widget takes to answer: from a click in a real JupyterLab to what it changes there.
+
+    python -m benchmarks.widgets
+
+Chromium and JupyterLab run here, so every figure holds the way to the kernel, its work, the way
+back, and the change of the page. The aim is 100 ms on a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from playwright.sync_api import Page, sync_playwright
+
+from tests.browser.jupyter import Notebook, new_page
+from tests.conftest import CHROMIUM_FLAGS, find_chromium
+from tools.widget_shots import prepare
+
+# Widget: the cell that shows it, its element, what is done there, and what that changes.
+ACTIONS: Final = {
+    "FrameLab": (
+        "FrameLab('text: Hello', server=live)",
+        ".goim-lab",
+        "root.querySelector(\"[data-bit='1']\").click()",
+        ".goim-verdict",
+    ),
+    "HandshakeLab": (
+        "HandshakeLab(live)",
+        ".goim-hand",
+        """const text = root.querySelector("textarea");
+           text.value = text.value.replace(/Version: .*/, `Version: ${turn % 2 ? 13 : 8}`);
+           text.dispatchEvent(new Event("input"))""",
+        ".goim-verdict",
+    ),
+    "MaskLab": (
+        "MaskLab('Hello')",
+        ".goim-mask",
+        "root.querySelector(\"[data-of='key'][data-bit='0']\").click()",
+        ".goim-mask-lines",
+    ),
+    "BsonLab": (
+        "BsonLab('a chat message')",
+        ".goim-bson",
+        """const menu = root.querySelector("select");
+           menu.selectedIndex = 2 + (turn % 2);
+           menu.dispatchEvent(new Event("change"))""",
+        ".goim-bson-list",
+    ),
+    "DeflateLab": (
+        "DeflateLab('a chat in JSON')",
+        ".goim-deflate",
+        "root.querySelector(\"input[type='checkbox']\").click()",
+        "table",
+    ),
+    "WireTap": (
+        "WireTap(live)",
+        ".goim-tap",
+        'root.querySelectorAll(".goim-tap-row")[1 + (turn % 2)].click()',
+        ".goim-tap-title",
+    ),
+    "ChatPanel": (
+        "ChatPanel(live, users=['ada', 'lin'])",
+        ".goim-chat",
+        """const form = root.querySelector("form");
+           form.querySelector("input").value = `message ${turn}`;
+           form.requestSubmit()""",
+        ".goim-chat-column:last-child .goim-chat-log",
+    ),
+}
+MEASURE: Final = """async ([widget, watched, turns]) => {
+    const root = document.querySelector(widget);
+    const act = new Function("root", "turn", %s);
+    const times = [];
+    for (let turn = 0; turn < turns; turn++) {
+        const node = root.querySelector(watched);
+        const changed = new Promise((done) => new MutationObserver(done).observe(
+            node, {childList: true, characterData: true, subtree: true}));
+        const start = performance.now();
+        act(root, turn);
+        await Promise.race([changed, new Promise((done) => setTimeout(done, 5000))]);
+        times.push(performance.now() - start);
+        await new Promise((done) => setTimeout(done, 100));
+    }
+    return times;
+}"""
+
+
+def measure(page: Page, notebook: Notebook, name: str, turns: int) -> list[float]:
+    """Milliseconds of each action."""
+    call, widget, act, watched = ACTIONS[name]
+    notebook.run_cell(call)
+    page.locator(f"{widget} {watched}").first.wait_for()
+    if name == "ChatPanel":
+        page.locator("[data-state=connected]").nth(1).wait_for()
+    page.wait_for_timeout(1000)
+    times: list[float] = page.evaluate(MEASURE % repr(act), [widget, watched, turns])
+    return times
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--turns", type=int, default=15)
+    parser.add_argument("--only", default="", choices=["", *ACTIONS])
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        lab = prepare(Path(folder), "light")
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_FLAGS)
+        try:
+            with new_page(browser, height=1400) as (page, _):
+                notebook = Notebook(page, lab, "widgets.ipynb")
+                notebook.run_all()
+                for name in ACTIONS:
+                    if args.only in ("", name):
+                        times = sorted(measure(page, notebook, name, args.turns))
+                        middle = statistics.median(times)
+                        print(f"{name:14} median {middle:5.0f} ms, worst {times[-1]:5.0f} ms")
+        finally:
+            browser.close()
+            lab.stop()
+
+
+if __name__ == "__main__":
+    main()
