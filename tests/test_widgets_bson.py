@@ -196,7 +196,8 @@ def test_what_the_browser_does_in_the_bson_lab() -> None:
         ('{"a": 99999999999999999999}', "8-byte ints"),
         ('{"a\\u0000": 1}', "NULL byte"),
         ('{"a": "\\ud800"}', "surrogates not allowed"),
-        ('{"a":' * 9000, "too deep"),
+        ('{"a":' * 9000 + "1" + "}" * 9000, "too deep"),
+        ('{"a":' * 101 + "1" + "}" * 101, "100 levels"),
         ('{"a": "' + "x" * 70_000 + '"}', "65,536"),
     ],
 )
@@ -231,3 +232,9 @@ def test_a_bson_lab_leaves_a_picture_where_no_kernel_runs() -> None:
     lab.load("a boolean of 2")
     assert "not 02" in lab.picture().alt
     assert BsonLab(b"").picture().svg()
+
+
+def test_a_hundred_levels_are_allowed() -> None:
+    lab = BsonLab(SEVEN)
+    lab._handle_custom_msg({"type": "json", "text": '{"a":' * 99 + "[1]" + "}" * 99}, [])
+    assert lab.document != SEVEN

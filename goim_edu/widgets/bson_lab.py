@@ -25,6 +25,8 @@ _MOST_BYTES: Final = 1 << 16  # of a document
 _MOST_SHOWN: Final = 1024  # bytes that are shown
 _MOST_ROWS: Final = 300
 _MOST_QUOTED: Final = 16  # bytes of a piece in a sentence
+_MOST_LEVELS: Final = 100  # of documents within documents, as MongoDB has it
+_TOO_DEEP: Final = f"documents lie in each other too deep: {_MOST_LEVELS} levels are allowed"
 
 # Times before 1 and after 9999 are no datetime: they stay numbers.
 _DATES: Final = DatetimeConversion.DATETIME_AUTO
@@ -279,13 +281,23 @@ def _encoded(text: str) -> bytes:
         found = json_util.loads(text, json_options=_JSON)
         if not isinstance(found, dict):
             raise ValueError(f"a document stands in braces, this is a {type(found).__name__}")
+        _check_depth(found, _MOST_LEVELS)
         return bson.encode(found)
     except json.JSONDecodeError as error:
         raise ValueError(f"line {error.lineno}, column {error.colno}: {error.msg}") from None
     except RecursionError:
-        raise ValueError("documents lie in each other too deep") from None
+        raise ValueError(_TOO_DEEP) from None
     except (BSONError, ArithmeticError, AttributeError, LookupError, TypeError) as error:
         raise ValueError(f"this is no document: {error}") from None
+
+
+def _check_depth(value: object, levels: int) -> None:
+    """Refuse what lies deeper than MongoDB takes it (manual: "MongoDB Limits and Thresholds")."""
+    if isinstance(value, dict | list):
+        if not levels:
+            raise ValueError(_TOO_DEEP)
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check_depth(inner, levels - 1)
 
 
 def _dumped(document: dict[str, Any], **how: Any) -> str:
