@@ -215,7 +215,10 @@ def object_ids() -> Picture:
 def plans() -> Picture:
     """Ask a real mongod, without and with an index."""
     find = {"find": "messages", "filter": {"room_id": "room7"}, "sort": {"seq": -1}, "limit": 20}
-    with LocalMongod() as mongod, pymongo.MongoClient[dict[str, Any]](mongod.uri) as client:
+    with (
+        LocalMongod(temporary=True) as mongod,
+        pymongo.MongoClient[dict[str, Any]](mongod.uri) as client,
+    ):
         database = client["gallery"]
         database["messages"].insert_many(
             {"room_id": f"room{n % 100}", "seq": n // 100} for n in range(50_000)
