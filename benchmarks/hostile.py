@@ -53,11 +53,14 @@ def give_cores(process: psutil.Process) -> None:
             os.sched_setaffinity(0, others)
 
 
-def start_attack(stack: ExitStack, port: int, seconds: float, drips: int, only: str) -> None:
+def start_attack(
+    stack: ExitStack, port: int, seconds: float, drips: int, only: str, together: bool
+) -> None:
     command = [sys.executable, "-m", "tests.attackers", str(port), str(seconds), str(drips), only]
     process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT))
     stack.callback(process.terminate)
-    psutil.Process(process.pid).nice(19 if os.name == "posix" else None)
+    if os.name == "posix" and not together:
+        psutil.Process(process.pid).nice(19)
     if process.stdout is not None:
         process.stdout.readline()
 
@@ -104,7 +107,7 @@ def main() -> None:
         links = [handshake(port, "/echo") for _ in range(5)]
         measure(links, 0.5)
         quiet = tell("quiet", measure(links, args.seconds), process.memory_info().rss / 2**20)
-        start_attack(stack, target, args.seconds + 2, args.drips, args.only)
+        start_attack(stack, target, args.seconds + 2, args.drips, args.only, args.together)
         time.sleep(1)
         trips = measure(links, args.seconds)
         loud = tell("under attack", trips, process.memory_info().rss / 2**20)

@@ -97,9 +97,9 @@ def _words(fact: dict[str, Any]) -> str:
     """
     words = f"{fact['requests']:,} request{'s'[: fact['requests'] != 1]}, "
     words += f"{fact['sent'] + fact['received']:,} bytes"
-    return (
-        words if fact["late"] is None else f"{words}, {three_digits(fact['late'] * 1000)} ms late"
-    )
+    if fact["late"] is None:
+        return words
+    return f"{words}, {three_digits(fact['late'] * 1000)} ms late"
 
 
 # ---------------------------------------------------------------------- the plot

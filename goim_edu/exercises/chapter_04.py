@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -338,7 +337,7 @@ def count_steps(function: Callable[..., Any], *args: Any) -> int:
 
     before = sys.gettrace()
     # Python 3.12 looks only here, as tracing begins, whether instructions are wanted at all.
-    inspect.currentframe().f_trace_opcodes = True  # type: ignore[union-attr]
+    sys._getframe().f_trace_opcodes = True
     sys.settrace(trace)
     try:
         function(*args)

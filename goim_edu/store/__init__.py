@@ -1,6 +1,6 @@
 """Messages in MongoDB: stored once, numbered by room, never lost once acknowledged.
 
-    submit -> queue -> a room's writer: numbers, one bulk write -> futures  (writer.py)
+    submit -> queue -> a room's writer: numbers, one bulk write           (writer.py)
     history, recent, read marks, counts, change stream                    (messages.py)
     documents, what is refused, which index serves which query            (documents.py)
     two homes behind one interface                                        (memory.py, mongodb.py)

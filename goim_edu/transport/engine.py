@@ -126,6 +126,9 @@ class Engine:
             self._turn_is_due = False
 
 
+_KEPT_BYTES: Final = 16 * 1024 * 1024
+
+
 def _keep_freed_memory() -> None:
     """Let the C library keep some freed memory, instead of giving it back to the system.
 
@@ -136,7 +139,6 @@ def _keep_freed_memory() -> None:
     bytes(_KEPT_BYTES // 2)
 
 
-_KEPT_BYTES: Final = 16 * 1024 * 1024
 _WAKES_PER_TURN: Final = 32
 
 

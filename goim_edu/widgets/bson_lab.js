@@ -202,11 +202,12 @@ function render({ model, el }) {
     node.focus();
     chooseByte(focused);
   });
-  walk(elements, "[data-element]", () => 1, (node) => choose(Number(node.dataset.element)));
-  walk(bytes, "[data-at]", () => PER_LINE, (node) => {
+  walk(elements, "[data-element]", (node) => choose(Number(node.dataset.element)));
+  const chooseNode = (node) => {
     focused = Number(node.dataset.at);
     chooseByte(focused);
-  });
+  };
+  walk(bytes, "[data-at]", chooseNode, () => PER_LINE);
   bytes.addEventListener("keydown", (event) => {
     const node = event.target.closest("[data-at]");
     if (!node || !/^[0-9a-f]$/i.test(event.key) || event.ctrlKey || event.metaKey || event.altKey) return;

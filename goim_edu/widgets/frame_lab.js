@@ -44,7 +44,7 @@ function render({ model, el }) {
     for (let bit = first; bit < end; bit++) {
       const button = make("button", {
         type: "button",
-        className: "goim-lab-bit",
+        className: "goim-mono goim-lab-bit",
         textContent: bitAt(bit),
         tabIndex: bit === focused ? 0 : -1,
       });
@@ -61,11 +61,11 @@ function render({ model, el }) {
     }
     for (let octet = first / 8; octet < Math.ceil(end / 8); octet++) {
       const text = `0x${hex(view().octets[octet])}`;
-      const under = make("div", { className: "goim-lab-octet", textContent: text });
+      const under = make("div", { className: "goim-mono goim-lab-octet", textContent: text });
       under.style.gridColumn = `${octet * 8 - first + 1} / span 8`;
       row.append(under);
     }
-    const number = make("span", { className: "goim-lab-number", textContent: first / 8 });
+    const number = make("span", { className: "goim-mono goim-lab-number", textContent: first / 8 });
     return make("div", { className: "goim-lab-line" }, number, row);
   }
 
@@ -91,8 +91,8 @@ function render({ model, el }) {
     tell({ type: "flip", bit: focused });
   });
 
-  const width = () => model.get("columns");
-  walk(bits, "[data-bit]", width, (button) => (focused = Number(button.dataset.bit)));
+  const perLine = () => model.get("columns");
+  walk(bits, "[data-bit]", (button) => (focused = Number(button.dataset.bit)), perLine);
 
   // ------------------------------------------------------------------ the verdict and the fields
 

@@ -79,13 +79,13 @@ function sayRefused(node, message) {
   if (message.type === "refused") node.textContent = `That does not work: ${message.text}`;
 }
 
-// Arrow keys walk through the buttons of a group, of which Tab reaches one; `step()` buttons are a
-// line of it. `act` is told where they have come to.
-function walk(group, selector, step, act) {
+// Arrow keys walk through the buttons of a group, of which Tab reaches one. `act` is told where they
+// have come to; `perLine()` buttons are a line of the group.
+function walk(group, selector, act, perLine = () => 1) {
   group.addEventListener("keydown", (event) => {
     const all = [...group.querySelectorAll(selector)];
     const at = all.indexOf(document.activeElement);
-    const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -step(), ArrowDown: step(), Home: -at, End: all.length - 1 - at };
+    const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -perLine(), ArrowDown: perLine(), Home: -at, End: all.length - 1 - at };
     if (at < 0 || !(event.key in moves)) return;
     event.preventDefault();
     const next = all[at + moves[event.key]];

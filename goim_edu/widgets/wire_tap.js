@@ -216,9 +216,9 @@ function render({ model, el }) {
     if (node) lightByte(Number(node.dataset.at));
   });
 
-  walk(fields, "[data-field]", () => 1, (node) => lightField(Number(node.dataset.field)));
-  walk(bytes, "[data-at]", () => PER_LINE, (node) => lightByte(Number(node.dataset.at)));
-  walk(tabs, "[data-tab]", () => 1, (node) => showTab(Number(node.dataset.tab)));
+  walk(fields, "[data-field]", (node) => lightField(Number(node.dataset.field)));
+  walk(bytes, "[data-at]", (node) => lightByte(Number(node.dataset.at)), () => PER_LINE);
+  walk(tabs, "[data-tab]", (node) => showTab(Number(node.dataset.tab)));
 
   function showTab(number) {
     layer = number;
