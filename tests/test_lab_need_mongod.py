@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +76,18 @@ def test_elsewhere_it_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_chapter_runs_to_its_end_without_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outputs = run(nbformat.read(path, as_version=4), monkeypatch, "nowhere/mongod")
     assert sum("skipped" in output.get("text", "") for each in outputs for output in each) > 5
+
+
+@pytest.mark.parametrize("required", ["0", "1"])
+def test_nbval_skips_what_needs_one_unless_nothing_may_be_skipped(required: str) -> None:
+    where = os.environ | {"GOIM_MONGOD": "nowhere/mongod", "GOIM_REQUIRE_ALL": required}
+    command = [sys.executable, "-m", "pytest", "-q", "-rs", "--nbval", "notebooks/11-indexes.ipynb"]
+    done = subprocess.run(
+        command, cwd=NOTEBOOKS.parent, env=where, stdout=-1, text=True, timeout=60, check=False
+    )
+    assert done.returncode == int(required)
+    if required == "1":
+        assert "GOIM_REQUIRE_ALL=1 forbids skips" in done.stdout
+    else:
+        assert "set GOIM_MONGOD to a mongod" in done.stdout
+        assert " passed" not in done.stdout

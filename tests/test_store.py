@@ -437,6 +437,49 @@ def failing() -> Iterator[tuple[FailingHome, MessageStore]]:
         home.gate.set()
 
 
+class TwoWriters(MemoryHome):
+    """A home whose numbers for one room wait at a gate."""
+
+    writers = 2
+
+    def __init__(self, held: str) -> None:
+        super().__init__()
+        self.held = held
+        self.gate = threading.Event()
+
+    def grant(self, wanted: Mapping[str, int]) -> dict[str, int]:
+        if self.held in wanted:
+            self.gate.wait(20)
+        return super().grant(wanted)
+
+
+def test_a_room_that_is_held_up_holds_up_no_room_of_the_other_writer() -> None:
+    home = TwoWriters("held")
+    with MessageStore(home, flush_timeout=5) as store:
+        rooms = [f"room {n}" for n in range(64)]
+        other = next(r for r in rooms if store._writers.of(r) is not store._writers.of("held"))
+        waiting = [store.submit("held", "u", f"h{n}", "x") for n in range(5)]
+        free = [store.submit(other, "u", f"o{n}", "x").result(5).seq for n in range(5)]
+        assert free == [1, 2, 3, 4, 5]
+        assert not any(future.done() for future in waiting)
+        assert store.stats.waiting == 5
+        assert not store.flush(0.05)
+        home.gate.set()
+        assert store.flush(5)
+        assert [future.result(5).seq for future in waiting] == [1, 2, 3, 4, 5]
+        assert (store.stats.saved, store.stats.waiting) == (10, 0)
+
+
+def test_closing_writes_what_waits_for_either_writer() -> None:
+    home = TwoWriters("")
+    store = MessageStore(home, flush_timeout=5)
+    futures = [store.submit(f"room {n}", "u", f"m{n}", "x") for n in range(20)]
+    store.close()
+    assert [future.result(0).seq for future in futures] == [1] * 20
+    with pytest.raises(StoreUnavailable, match="closed"):
+        store.submit("room 1", "u", "late", "x")
+
+
 Failing = tuple[FailingHome, MessageStore]
 
 
