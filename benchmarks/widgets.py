@@ -17,7 +17,7 @@ from typing import Final
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.browser.jupyter import Notebook, new_page
+from tests.browser.jupyter import A_LONG_TALK, Notebook, answer_times, new_page
 from tests.conftest import CHROMIUM_FLAGS, find_chromium
 from tools.widget_shots import prepare
 
@@ -72,32 +72,6 @@ ACTIONS: Final = {
         ".goim-chat-column:last-child .goim-chat-log",
     ),
 }
-A_LONG_TALK: Final = """
-from goim_edu.capture import Capture
-from goim_edu.protocol import build_frame
-capture = Capture()
-record = capture.tap(1)
-record("in", 0.0, b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
-record("out", 0.0, b"HTTP/1.1 101 Switching Protocols\\r\\n\\r\\n")
-for n in range(100_000):
-    record("in", n / 1e3, build_frame(f"n{n}", mask_key=b"abcd"))
-"""
-MEASURE: Final = """async ([widget, watched, turns]) => {
-    const root = document.querySelector(widget);
-    const act = new Function("root", "turn", %s);
-    const times = [];
-    for (let turn = 0; turn < turns; turn++) {
-        const node = root.querySelector(watched);
-        const changed = new Promise((done) => new MutationObserver(done).observe(
-            node, {childList: true, characterData: true, subtree: true}));
-        const start = performance.now();
-        act(root, turn);
-        await Promise.race([changed, new Promise((done) => setTimeout(done, 5000))]);
-        times.push(performance.now() - start);
-        await new Promise((done) => setTimeout(done, 100));
-    }
-    return times;
-}"""
 
 
 def measure(page: Page, notebook: Notebook, name: str, turns: int) -> list[float]:
@@ -108,8 +82,7 @@ def measure(page: Page, notebook: Notebook, name: str, turns: int) -> list[float
     if name == "ChatPanel":
         page.locator("[data-state=connected]").nth(1).wait_for()
     page.wait_for_timeout(1000)
-    times: list[float] = page.evaluate(MEASURE % repr(act), [widget, watched, turns])
-    return times
+    return answer_times(page, widget, act, watched, turns)
 
 
 def open_a_long_talk(page: Page, notebook: Notebook) -> float:

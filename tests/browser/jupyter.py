@@ -19,6 +19,33 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 START_TIMEOUT = 60.0  # seconds
 STEP_TIMEOUT = 60.0  # seconds for what is asked of JupyterLab from outside
 Theme = Literal["light", "dark"]
+A_LONG_TALK = """
+from goim_edu.capture import Capture
+from goim_edu.protocol import build_frame
+capture = Capture()
+record = capture.tap(1)
+record("in", 0.0, b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+record("out", 0.0, b"HTTP/1.1 101 Switching Protocols\\r\\n\\r\\n")
+for n in range(100_000):
+    record("in", n / 1e3, build_frame(f"n{n}", mask_key=b"abcd"))
+"""
+"""A cell that records 100,000 frames and a handshake: 100,002 entries."""
+_MEASURE = """async ([widget, watched, turns]) => {
+    const root = document.querySelector(widget);
+    const act = new Function("root", "turn", %s);
+    const times = [];
+    for (let turn = 0; turn < turns; turn++) {
+        const node = root.querySelector(watched);
+        const changed = new Promise((done) => new MutationObserver(done).observe(
+            node, {childList: true, characterData: true, subtree: true}));
+        const start = performance.now();
+        act(root, turn);
+        await Promise.race([changed, new Promise((done) => setTimeout(done, 5000))]);
+        times.push(performance.now() - start);
+        await new Promise((done) => setTimeout(done, 100));
+    }
+    return times;
+}"""
 
 
 class JupyterLab:
@@ -233,3 +260,17 @@ class Notebook:
             )
         self.page.screenshot(path=path)
         return path
+
+
+def answer_times(page: Page, widget: str, act: str, watched: str, turns: int) -> list[float]:
+    """Milliseconds from what is done in a widget to what that changes there, for each turn.
+
+    Args:
+        page: that shows the widget.
+        widget: the selector of its element.
+        act: JavaScript that does it, with ``root``, that element, and ``turn``.
+        watched: the selector, within the widget, of what changes; 5,000 ms if it does not.
+        turns: how often.
+    """
+    times: list[float] = page.evaluate(_MEASURE % repr(act), [widget, watched, turns])
+    return times
