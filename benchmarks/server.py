@@ -6,7 +6,11 @@
 All servers of a case run at the same time, each in its process, and are measured in turns, so that
 whatever else the machine does hits all of them alike. Of the rounds the median is taken. Two
 figures are told: messages per second of the server's own CPU time, which says what the server
-costs, and per second of the wall clock, in which the load generator has its share.
+costs, and per second of the wall clock, in which the load generator has its share. Behind them
+stands the first figure as a ratio to each peer on the same loop.
+
+``bare`` is no peer: it makes the system calls and nothing else, so it shows how much of a figure
+is the operating system's, and how far above a peer anything could get here.
 
 ``goim chat`` is the chat room itself: JSON, checked, numbered and stored in memory, acknowledged,
 and only then handed on.
@@ -40,7 +44,8 @@ from benchmarks.load import (
 from goim_edu.frames import build_frame
 
 HERE = Path(__file__).resolve().parent
-PEERS = ("goim", "websockets", "aiohttp", "picows")
+BARE = "bare"
+PEERS = ("websockets", "aiohttp", "picows")
 
 
 @dataclass
@@ -55,7 +60,7 @@ class Server:
 
     @property
     def label(self) -> str:
-        return f"{self.name}/{self.loop}"
+        return self.name if self.name == BARE else f"{self.name}/{self.loop}"
 
     def cpu(self) -> float:
         times = psutil.Process(self.process.pid).cpu_times()
@@ -204,6 +209,8 @@ def run_case(name: str, args: argparse.Namespace) -> list[Server]:
         works: list[Work] = []
         for loop in args.loops:
             for peer in args.servers:
+                if peer == BARE and loop != args.loops[0]:
+                    continue
                 kinds = ["", " chat"] if name in FANOUTS and peer == "goim" else [""]
                 for kind in kinds:
                     server = stack.enter_context(running(peer, loop))
@@ -222,7 +229,7 @@ def memory_case(args: argparse.Namespace, compression: bool, number: int = 1000)
     """KiB per idle connection, after one message each."""
     print(f"\nidle memory, KiB per connection, {'compression' if compression else 'plain'}")
     for loop in args.loops:
-        for peer in args.servers:
+        for peer in (one for one in args.servers if one != BARE):
             for path in ("/echo", "/chat") if peer == "goim" else ("/echo",):
                 with running(peer, loop, compression) as server:
                     protocol = "goim.v1.json" if path == "/chat" else ""
@@ -249,13 +256,23 @@ def memory_case(args: argparse.Namespace, compression: bool, number: int = 1000)
 
 
 def report(name: str, servers: list[Server]) -> dict[str, Any]:
-    rows = {}
+    rows = {
+        server.label: {
+            "cpu": statistics.median(rate[0] for rate in server.rates),
+            "wall": statistics.median(rate[1] for rate in server.rates),
+        }
+        for server in servers
+    }
     print(f"\n{name}: messages per server CPU second, and per wall second")
     for server in servers:
-        per_cpu = statistics.median(rate[0] for rate in server.rates)
-        per_wall = statistics.median(rate[1] for rate in server.rates)
-        rows[server.label] = {"cpu": per_cpu, "wall": per_wall}
-        print(f"  {server.label:20} {per_cpu:12,.0f} {per_wall:12,.0f}", flush=True)
+        row = rows[server.label]
+        ratios = [
+            f"{row['cpu'] / rows[peer.label]['cpu']:6.2f} x {peer.label}"
+            for peer in servers
+            if peer.name in PEERS and peer is not server and server.name not in PEERS
+            if peer.loop == server.loop or server.name == BARE
+        ]
+        print(f"  {server.label:20} {row['cpu']:12,.0f} {row['wall']:12,.0f}", *ratios, flush=True)
     return rows
 
 
@@ -263,7 +280,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="", help="names of cases, or parts of them, by comma")
-    parser.add_argument("--servers", default=",".join(PEERS))
+    parser.add_argument("--servers", default=",".join((BARE, "goim", *PEERS)))
     parser.add_argument("--loops", default="asyncio,uvloop")
     parser.add_argument("--json", type=Path, help="write the figures there, too")
     args = parser.parse_args()

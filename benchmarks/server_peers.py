@@ -4,7 +4,8 @@
 
 Each serves ``/echo``, and ``/fanout``: what one client says goes to all clients there. It prints
 its port, and closes when its standard input does. Every peer runs at its best setting: no limits
-that cost, no compression unless asked for, its own way of broadcasting.
+that cost, no compression unless asked for, its own way of broadcasting. ``bare`` is none, but the
+floor under all of them (``benchmarks/bare.py``); it has no use for a loop.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
+
+from benchmarks import bare
 
 # Heartbeats are on, but none falls due in a measurement: the load generator answers no ping.
 _HEARTBEAT = 3600
@@ -212,10 +215,13 @@ async def run(start: Start, compression: bool) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("name", choices=SERVERS)
+    parser.add_argument("name", choices=("bare", *SERVERS))
     parser.add_argument("--loop", choices=("asyncio", "uvloop"), default="asyncio")
     parser.add_argument("--compression", action="store_true")
     args = parser.parse_args()
+    if args.name == "bare":
+        bare.serve()
+        return
     logging.disable(logging.CRITICAL)  # a load generator that just hangs up fills many a log
     factory: Any = asyncio.new_event_loop
     if args.loop == "uvloop":
