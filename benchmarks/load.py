@@ -103,7 +103,7 @@ class EchoLoad:
             self._send(poll, links, unsent, number, memoryview(self.request))
         end = time.monotonic() + PATIENCE
         while left:
-            for number, event in poll.poll(1.0):
+            for number, event in poll.poll(0):
                 if event & select.EPOLLOUT:
                     self._send(poll, links, unsent, number, unsent.pop(number))
                 if event & select.EPOLLIN:
@@ -181,7 +181,7 @@ class FanoutLoad:
         missing = octets * len(self._links)
         end = time.monotonic() + PATIENCE
         while missing:
-            for number, _ in self._poll.poll(1.0):
+            for number, _ in self._poll.poll(0):
                 missing -= self._links[number].recv_into(_BUFFER)
             if time.monotonic() > end:
                 raise TimeoutError(f"{missing} octets are missing")
@@ -228,7 +228,7 @@ def handshakes(port: int, number: int, at_once: int = 50) -> None:
             links[link.fileno()] = link
             poll.register(link.fileno(), select.EPOLLOUT)
             started += 1
-        for descriptor, event in poll.poll(1.0):
+        for descriptor, event in poll.poll(0):
             link = links[descriptor]
             if event & select.EPOLLOUT:
                 link.send(request)

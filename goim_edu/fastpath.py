@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from goim_edu.events import BinaryMessage, TextMessage, maker_of
 from goim_edu.frames import Opcode, build_head
-from goim_edu.masking import apply_mask, have_numpy, mask_to_view, unmask_many
+from goim_edu.masking import apply_mask, have_numpy, mask_in_place, mask_to_view, unmask_many
 from goim_edu.messages import no_utf8
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ _RSV1: Final = 0x40  # compressed
 _KINDS: Final = frozenset((_WHOLE_TEXT, _WHOLE_BINARY))
 _KINDS_DEFLATED: Final = _KINDS | {kind | _RSV1 for kind in _KINDS}
 
+_LONG: Final = 700  # octets from which on a payload is unmasked where it stands
 _MANY: Final = 12  # messages from which on one XOR for all is quicker than one for each
 _LONGER: Final = 126  # "16 bits of length follow"
 _LONGEST: Final = 127  # "64 bits of length follow"
@@ -51,7 +52,7 @@ _make_binary: Final = maker_of(BinaryMessage)
 
 
 def take_messages(
-    data: bytes,
+    data: bytes | memoryview,
     position: int,
     events: list[Event],
     masked: bool,
@@ -62,7 +63,8 @@ def take_messages(
     r"""Take the messages that stand whole and simple at this position, all of one kind.
 
     Args:
-        data: octets received, with a header at ``position``, or nothing.
+        data: octets received, with a header at ``position``, or nothing. If they are lent, as a
+            memoryview that can be written to, those of the messages that are taken may change.
         position: where to start.
         events: the messages are appended to it.
         masked: whether frames must be masked; others are left alone.
@@ -87,18 +89,20 @@ def take_messages(
         return len(data)
     if kind not in (_KINDS if deflate is None else _KINDS_DEFLATED):
         return position
+    if kind != _WHOLE_TEXT or data[position + 1] & 0x7F < _LONGER:
+        data = bytes(data)
     starts, ends = _find_payloads(data, position, masked, max_size)
     if not starts:
         return position
     many = len(starts) >= _MANY and (not masked or have_numpy())
     if kind == _WHOLE_TEXT:
         if many:
-            texts = _decode_many(data, position, starts, ends, masked)
+            texts = _decode_many(bytes(data), position, starts, ends, masked)
         else:
             texts = _decode_few(data, starts, ends, masked)
         events.extend(map(_make_text, zip(texts)))
         return ends[len(texts) - 1] if texts else position
-    payloads = _unmask(data, position, starts, ends, masked, many)
+    payloads = _unmask(bytes(data), position, starts, ends, masked, many)
     if kind & _RSV1 and deflate is not None:
         _take_deflated(payloads, kind, events, max_inflated, deflate)
     else:
@@ -106,7 +110,9 @@ def take_messages(
     return ends[-1]
 
 
-def _take_one(data: bytes, position: int, events: list[Event], masked: bool, max_size: int) -> bool:
+def _take_one(
+    data: bytes | memoryview, position: int, events: list[Event], masked: bool, max_size: int
+) -> bool:
     """If there is just one text, as in most reads of a chat, take it; returns whether."""
     if masked:
         start = position + 6
@@ -120,11 +126,9 @@ def _take_one(data: bytes, position: int, events: list[Event], masked: bool, max
     if start + size != len(data):
         return False
     try:
-        if size < _LONGER:
-            payload = data[start:]
-            if masked:
-                payload = apply_mask(payload, data[start - 4 : start])
-            events.append(_make_text((payload.decode(),)))
+        if masked and size < _LONGER and isinstance(data, bytes):
+            text = apply_mask(data[start:], data[start - 4 : start]).decode()
+            events.append(_make_text((text,)))
         else:
             events.append(_make_text((_text_at(data, start, len(data), masked),)))
     except UnicodeDecodeError:
@@ -132,7 +136,9 @@ def _take_one(data: bytes, position: int, events: list[Event], masked: bool, max
     return True
 
 
-def _long_size(data: bytes, position: int, code: int, max_size: int) -> tuple[int, int]:
+def _long_size(
+    data: bytes | memoryview, position: int, code: int, max_size: int
+) -> tuple[int, int]:
     """A payload's size, and how many octets of the header say it.
 
     The size is endless if the plain path has to judge it, or if those octets are not all here.
@@ -147,7 +153,7 @@ def _long_size(data: bytes, position: int, code: int, max_size: int) -> tuple[in
 
 
 def _find_payloads(
-    data: bytes, position: int, masked: bool, max_size: int
+    data: bytes | memoryview, position: int, masked: bool, max_size: int
 ) -> tuple[list[int], list[int]]:
     """Walk from header to header, as long as the first octet is the same."""
     starts: list[int] = []
@@ -198,16 +204,25 @@ def _unmask_together(
     return octets, position
 
 
-def _text_at(data: bytes, start: int, end: int, masked: bool) -> str:
-    """One text; for a long one, Latin-1 is quicker than UTF-8, and the same if all is ASCII."""
-    octets: Any = data[start:end]
-    if masked:
-        octets = mask_to_view(octets, data[start - 4 : start])
-    text = str(octets, "latin-1")
-    return text if text.isascii() else str(octets, "utf-8")
+def _text_at(data: bytes | memoryview, start: int, end: int, masked: bool) -> str:
+    """One text, unmasked where it stands if it is long and that is allowed."""
+    octets = data[start:end]
+    if not masked:
+        return str(octets, "utf-8")
+    key = bytes(data[start - 4 : start])
+    if end - start < _LONG or isinstance(data, bytes):
+        return str(mask_to_view(octets, key), "utf-8")
+    mask_in_place(data[:end], key, start)
+    try:
+        return str(octets, "utf-8")
+    except UnicodeDecodeError:
+        mask_in_place(data[:end], key, start)  # as it came, for the plain path
+        raise
 
 
-def _decode_few(data: bytes, starts: list[int], ends: list[int], masked: bool) -> list[str]:
+def _decode_few(
+    data: bytes | memoryview, starts: list[int], ends: list[int], masked: bool
+) -> list[str]:
     """The texts, up to the first one that is no UTF-8."""
     texts: list[str] = []
     try:

@@ -68,9 +68,10 @@ class MessageReader:
         self._decoder: FrameDecoder | None = None
         self._assembler: MessageAssembler | None = None
 
-    def read(self, data: bytes, events: list[Event]) -> bool:
+    def read(self, data: bytes | memoryview, events: list[Event]) -> bool:
         """Take octets; the events that they complete are appended.
 
+        A memoryview that can be written to is lent: it may change, and nothing of it is kept.
         Behind a Close nothing is read any more.
 
         Returns:
@@ -86,7 +87,7 @@ class MessageReader:
             if position == len(data):
                 return False
             data = data[position:]
-        return self._read_plain(data, events)
+        return self._read_plain(bytes(data), events)
 
     def _read_plain(self, data: bytes, events: list[Event]) -> bool:
         decoder, assembler = self._parts()

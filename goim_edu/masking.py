@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from functools import cache
 from io import BytesIO
+from sys import byteorder
 from typing import TYPE_CHECKING, Any, Final
 
 from goim_edu.errors import LocalProtocolError
@@ -69,33 +70,29 @@ def apply_mask(payload: bytes | memoryview, mask_key: bytes) -> bytes:
     return (int.from_bytes(payload) ^ int.from_bytes(keys)).to_bytes(size)
 
 
-def mask_to_view(payload: bytes, mask_key: bytes) -> bytes | memoryview:
-    """As ``apply_mask``, but a long result is a view of an array: good for who only reads it.
+def mask_to_view(payload: bytes | memoryview, mask_key: bytes) -> bytes | memoryview:
+    """As ``apply_mask``, but a long result is a view, which saves a copy for who only reads it.
 
     >>> bytes(mask_to_view(b"Hello", bytes.fromhex("37fa213d"))).hex(" ")
     '7f 9f 4d 51 58'
     """
-    size = len(payload)
-    numpy = _numpy() if size >= _LONG else None
-    if numpy is None:
+    if len(payload) < _LONG or _numpy() is None:
         return apply_mask(payload, mask_key)
-    whole = size & ~7
-    octets = numpy.empty(size, numpy.uint8)
-    words = octets[:whole].view(numpy.uint64)
-    key = numpy.frombuffer(mask_key * 2, numpy.uint64)
-    numpy.bitwise_xor(numpy.frombuffer(payload, numpy.uint64, whole >> 3), key, words)
-    view = memoryview(octets)
-    if whole < size:
-        view[whole:] = apply_mask(payload[whole:], mask_key)
-    return view
+    octets = bytearray(payload)
+    mask_in_place(octets, mask_key)
+    return memoryview(octets)
 
 
-def mask_in_place(octets: bytearray | memoryview, mask_key: bytes) -> None:
+def mask_in_place(octets: bytearray | memoryview, mask_key: bytes, start: int = 0) -> None:
     """Mask or unmask octets where they stand, which saves the memory for a copy.
+
+    It goes by words of eight octets, so up to seven octets before ``start`` change with the rest.
+    The second time they change back.
 
     Args:
         octets: what to change.
         mask_key: four octets.
+        start: where the payload starts in ``octets``, which it ends with.
 
     Raises:
         LocalProtocolError: the key has not four octets.
@@ -107,12 +104,19 @@ def mask_in_place(octets: bytearray | memoryview, mask_key: bytes) -> None:
     """
     if len(mask_key) != 4:
         raise LocalProtocolError(f"a masking key has 4 octets, not {len(mask_key)}")
+    first = start & ~7
+    count = len(octets) - first >> 3
     numpy = _numpy()
-    whole = len(octets) & ~7 if numpy is not None else 0
-    if whole and numpy is not None:
-        words = numpy.frombuffer(octets, numpy.uint64, whole >> 3)
-        words ^= numpy.frombuffer(mask_key * 2, numpy.uint64)
-    octets[whole:] = apply_mask(bytes(octets[whole:]), mask_key)
+    if numpy is None or not count:
+        octets[start:] = apply_mask(bytes(octets[start:]), mask_key)
+        return
+    turn = first - start & 3
+    key = (mask_key * 3)[turn : turn + 8]
+    words = numpy.frombuffer(octets, numpy.uint64, count, first)
+    words ^= int.from_bytes(key, byteorder)
+    rest = first + 8 * count
+    if rest < len(octets):
+        octets[rest:] = apply_mask(bytes(octets[rest:]), key[:4])
 
 
 @cache

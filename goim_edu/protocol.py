@@ -222,10 +222,14 @@ class Endpoint:
 
     # ------------------------------------------------------------------ octets in, events out
 
-    def receive_data(self, data: bytes) -> list[Event]:
+    def receive_data(self, data: bytes | memoryview) -> list[Event]:
         """Take what the socket gave, in whatever pieces it comes.
 
         After ``accept`` call it once with ``b""``: the client may have sent frames already.
+
+        Args:
+            data: the octets. A memoryview that can be written to lends them: they may be changed
+                (unmasked where they stand), and nothing of them is kept.
 
         Returns:
             What it meant, in order. Nothing is raised for what a peer did: the last event is
@@ -233,7 +237,7 @@ class Endpoint:
         """
         reader = self._reader
         if reader is None:
-            return self._receive_handshake(data, eof=False)
+            return self._receive_handshake(bytes(data), eof=False)
         events: list[Event] = []
         try:
             if reader.read(data, events):

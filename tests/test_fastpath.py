@@ -48,8 +48,21 @@ def outcome(pieces: list[bytes], make: Callable[[], Endpoint]) -> list[tuple[obj
     return [*told, describe(endpoint, endpoint.receive_eof())]
 
 
+def outcome_of_lent(pieces: list[bytes], make: Callable[[], Endpoint]) -> list[tuple[object, ...]]:
+    """The same if each piece is lent only, and its memory used for something else right after."""
+    endpoint = make()
+    told = []
+    for piece in pieces:
+        lent = bytearray(piece)
+        events = endpoint.receive_data(memoryview(lent))
+        lent[:] = bytes(len(lent))
+        told.append(describe(endpoint, events))
+    return [*told, describe(endpoint, endpoint.receive_eof())]
+
+
 def same_both_ways(pieces: list[bytes], make: Callable[[], Endpoint]) -> None:
     fast = outcome(pieces, make)
+    assert outcome_of_lent(pieces, make) == fast
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(goim_edu.incoming, "take_messages", plain)
         assert outcome(pieces, make) == fast
@@ -143,6 +156,34 @@ def test_one_text_at_the_end(before: bytes, masked: bool) -> None:
         good = not payload.endswith(b"\xff")
         assert events == [TextMessage(payload.decode(errors="ignore"))] * good
         assert end == (len(data) if good else len(before))
+
+
+@pytest.mark.usefixtures("numpy_or_not")
+@pytest.mark.parametrize("payload", [b"x" * 699, b"x" * 700, "é".encode() * 800, b"x" * 65_540])
+@pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.BINARY])
+@pytest.mark.parametrize("count", [1, 3, 14])
+def test_lent_octets_are_not_kept(opcode: Opcode, payload: bytes, count: int) -> None:
+    frames = build_frame(payload, opcode, mask_key=KEY) * count
+    lent = bytearray(frames + b"\x81")
+    events: list[Event] = []
+    end = take_messages(memoryview(lent)[: len(frames)], 0, events, True, 1 << 20)
+    assert end == len(frames)
+    assert lent[end:] == b"\x81"
+    lent[:] = bytes(len(lent))
+    whole = TextMessage(payload.decode()) if opcode is Opcode.TEXT else BinaryMessage(payload)
+    assert events == [whole] * count
+
+
+@pytest.mark.usefixtures("numpy_or_not")
+@pytest.mark.parametrize("before", [0, 1, 2])
+def test_lent_octets_that_are_not_taken_are_given_back_as_they_came(before: int) -> None:
+    good = build_frame(b"x" * 1001, mask_key=KEY)
+    bad = build_frame(b"x" * 1001 + b"\xff", mask_key=b"abcd")
+    lent = bytearray(good * before + bad)
+    events: list[Event] = []
+    assert take_messages(memoryview(lent), 0, events, True, 1 << 20) == before * len(good)
+    assert len(events) == before
+    assert lent[-len(bad) :] == bad
 
 
 def test_texts_in_ascii_and_others_together() -> None:

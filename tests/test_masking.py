@@ -47,6 +47,19 @@ def test_each_way_does_what_the_rfc_says(
     assert apply_mask(masked, key) == payload
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(SIZES, KEYS, st.integers(0, 20))
+@pytest.mark.usefixtures("numpy_or_not")
+def test_a_payload_within_other_octets(size: int, key: bytes, start: int) -> None:
+    octets = bytes(i % 251 for i in range(start + size))
+    place = bytearray(octets)
+    mask_in_place(memoryview(place), key, start)
+    assert place[start:] == by_octet(octets[start:], key)
+    assert place[: max(0, start - 7)] == octets[: max(0, start - 7)]
+    mask_in_place(place, key, start)
+    assert place == octets
+
+
 def test_numpy_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "numpy", None)
     look = goim_edu.masking._numpy.__wrapped__

@@ -134,11 +134,11 @@ class _LearnersEndpoint(Endpoint):
         self._lent = lent
         self._rest = b""  # of a frame that is not whole yet
 
-    def receive_data(self, data: bytes) -> list[Event]:
+    def receive_data(self, data: bytes | memoryview) -> list[Event]:
         """Take what the socket gave; frames are read by the learner's functions first."""
         if self.state is not State.OPEN and self.state is not State.CLOSING:
             return super().receive_data(data)
-        data, self._rest = self._rest + data, b""
+        data, self._rest = self._rest + bytes(data), b""
         read = []
         while data:
             try:

@@ -41,6 +41,7 @@ _FIRST_READ: Final = READ_SIZES[2]
 _LARGEST_READ: Final = READ_SIZES[-1]
 _COSTLY: Final = 0.0004  # seconds of one read after which the next is smaller, and waits its turn
 _PORTION: Final = 64 * 1024  # octets that are handed to a socket that has become free again
+_LENT: Final = 1024  # octets of a read from which on it costs less to lend them than to copy them
 _DIRECT: Final = os.name == "posix"  # elsewhere a socket is no file
 _LINGER: Final = 1.0  # seconds for what is only a courtesy at the end
 
@@ -206,10 +207,12 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Octets came: deal with all of them, and write all answers at once."""
         engine = self.engine
-        data = engine.buffer[:nbytes].tobytes()
+        octets = engine.buffer[:nbytes]
+        data = octets if nbytes >= _LENT else octets.tobytes()
         begin = monotonic()
         engine.bytes_in += nbytes
         if self.tap is not None:
+            data = bytes(data)
             self.tap("in", begin, data)
         if self.heartbeat is not None:
             self.heartbeat.last_heard = begin
@@ -224,7 +227,9 @@ class Connection(asyncio.BufferedProtocol):
         if self._ended:
             self._finish()
             return
-        self._pace(nbytes, monotonic() - begin)
+        seconds = monotonic() - begin
+        if seconds > _COSTLY or nbytes >= self._read_size or self._read_size < _FIRST_READ:
+            self._pace(nbytes, seconds)
 
     def _receive(self, events: list[Event], now: float) -> None:
         """Hand events to whom they concern, then add the answers that the protocol demands."""
