@@ -7,7 +7,7 @@ All servers of a case run at the same time, each in its process, and are measure
 whatever else the machine does hits all of them alike. Of the rounds the median is taken. Two
 figures are told: messages per second of the server's own CPU time, which says what the server
 costs, and per second of the wall clock, in which the load generator has its share. Behind them
-stands the first figure as a ratio to each peer on the same loop.
+stands how many times that of each peer the first figure is.
 
 ``bare`` is no peer: it makes the system calls and nothing else, so it shows how much of a figure
 is the operating system's, and how far above a peer anything could get here.
@@ -263,16 +263,18 @@ def report(name: str, servers: list[Server]) -> dict[str, Any]:
         }
         for server in servers
     }
-    print(f"\n{name}: messages per server CPU second, and per wall second")
-    for server in servers:
-        row = rows[server.label]
-        ratios = [
-            f"{row['cpu'] / rows[peer.label]['cpu']:6.2f} x {peer.label}"
-            for peer in servers
-            if peer.name in PEERS and peer is not server and server.name not in PEERS
-            if peer.loop == server.loop or server.name == BARE
-        ]
-        print(f"  {server.label:20} {row['cpu']:12,.0f} {row['wall']:12,.0f}", *ratios, flush=True)
+    for loop in dict.fromkeys(server.loop for server in servers):
+        peers = [one for one in servers if one.name in PEERS and one.loop == loop]
+        times = "".join(f"{'x ' + peer.name:>13}" for peer in peers)
+        print(f"\n{f'{name}, {loop}':26}{'per CPU s':>12}{'per wall s':>12}{times}")
+        for server in servers:
+            if server.loop == loop or server.name == BARE:
+                row = rows[server.label]
+                ratios = [row["cpu"] / rows[peer.label]["cpu"] for peer in peers]
+                times = "".join(f"{ratio:13.2f}" for ratio in ratios)
+                print(
+                    f"  {server.name:24}{row['cpu']:12,.0f}{row['wall']:12,.0f}{times}", flush=True
+                )
     return rows
 
 
