@@ -63,8 +63,11 @@ class Server:
         return self.name if self.name == BARE else f"{self.name}/{self.loop}"
 
     def cpu(self) -> float:
-        times = psutil.Process(self.process.pid).cpu_times()
-        return times.user + times.system
+        """Seconds by the CPU clock of the process, as clock_getcpuclockid(3) would name it.
+
+        That counts nanoseconds; what /proc tells are hundredths of a second.
+        """
+        return time.clock_gettime(~self.process.pid << 3 | 2)
 
     def memory(self) -> int:
         return int(psutil.Process(self.process.pid).memory_full_info().uss)
