@@ -210,7 +210,7 @@ def _text_at(data: bytes | memoryview, start: int, end: int, masked: bool) -> st
     if not masked:
         return str(octets, "utf-8")
     key = bytes(data[start - 4 : start])
-    if end - start < _LONG or isinstance(data, bytes):
+    if end - start < _LONG or not isinstance(data, memoryview) or data.readonly:
         return str(mask_to_view(octets, key), "utf-8")
     mask_in_place(data[:end], key, start)
     try:

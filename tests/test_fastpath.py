@@ -174,6 +174,15 @@ def test_lent_octets_are_not_kept(opcode: Opcode, payload: bytes, count: int) ->
     assert events == [whole] * count
 
 
+@pytest.mark.parametrize("hand_over", [bytearray, memoryview])
+def test_what_is_not_lent_stays_as_it_is(hand_over: Callable[[bytes], Any]) -> None:
+    frame = build_frame("x" * 1001, mask_key=KEY)
+    data = hand_over(frame)
+    events: list[Event] = []
+    assert take_messages(data, 0, events, True, 1 << 20) == len(frame)
+    assert (events, bytes(data)) == ([TextMessage("x" * 1001)], frame)
+
+
 @pytest.mark.usefixtures("numpy_or_not")
 @pytest.mark.parametrize("before", [0, 1, 2])
 def test_lent_octets_that_are_not_taken_are_given_back_as_they_came(before: int) -> None:
