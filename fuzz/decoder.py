@@ -8,7 +8,7 @@ from __future__ import annotations
 from goim_edu.deflate import DeflateConfig, offer_client
 from goim_edu.errors import IncompleteFrame, RemoteProtocolError
 from goim_edu.explain import explain_stream
-from goim_edu.frames import Frame, FrameDecoder, parse_frame
+from goim_edu.frames import Frame, FrameDecoder, build_frame, parse_frame
 from goim_edu.handshake import ExtensionOffer, accept_response, build_request, parse_request
 from goim_edu.protocol import (
     BinaryMessage,
@@ -55,12 +55,19 @@ def open_endpoint(side: Side, compressed: bool) -> Endpoint:
     return endpoint
 
 
-def run(endpoint: Endpoint, pieces: list[bytes]) -> tuple[list[Event], list[Frame]]:
-    """All events and all frames that we answer with, piece after piece."""
+def run(
+    endpoint: Endpoint, pieces: list[bytes], lend: bool = False
+) -> tuple[list[Event], list[Frame]]:
+    """All events and all frames that we answer with, piece after piece.
+
+    Pieces that are only lent are gone as soon as the endpoint has seen them.
+    """
     events: list[Event] = []
     answers = b""
     for piece in pieces:
-        events += endpoint.receive_data(piece)
+        lent = bytearray(piece)
+        events += endpoint.receive_data(memoryview(lent) if lend else piece)
+        lent[:] = bytes(len(lent))
         answers += endpoint.data_to_send()
     events += endpoint.receive_eof()
     answers += endpoint.data_to_send()
@@ -87,6 +94,9 @@ def check(data: bytes) -> None:
     size, stream = data[1] % 64 + 1, data[2:]
     pieces = [stream[start : start + size] for start in range(0, len(stream), size)]
     whole = run(open_endpoint(side, compressed), [stream])
+    lent = run(open_endpoint(side, compressed), [stream], lend=True)
+    if comparable(*lent) != comparable(*whole):
+        raise AssertionError(f"lent: {lent} instead of {whole}")
     endpoint = open_endpoint(side, compressed)
     cut = run(endpoint, pieces)
     if comparable(*cut) != comparable(*whole):
@@ -145,4 +155,6 @@ SEEDS = [
     b"\x02\x05" + bytes.fromhex("c107f248cdc9c90700 c105f200110000".replace(" ", "")),
     b"\x03\x05" + bytes.fromhex("c18700000000f248cdc9c90700"),
     b"\x00\x07" + bytes.fromhex("827e0100") + bytes(256),
+    b"\x01\x3f" + build_frame("x" * 799 + "é", mask_key=b"abcd") * 2,
+    b"\x01\x3f" + build_frame(b"x" * 800 + b"\xe9", mask_key=b"abcd"),
 ]
