@@ -67,7 +67,8 @@ function render({ model, el }) {
     heads[4].textContent = takeover ? "without takeover" : "without takeover: agreed";
     if (said.textContent !== view().said) said.textContent = view().said;
     const most = Math.max(1, ...series.flatMap(({ plain, on, off }) => [plain, on, off]));
-    rows.replaceChildren(
+    redraw(
+      rows,
       ...series.map(({ text, plain, on, off }, number) => {
         const button = make("button", { type: "button", textContent: number + 1 });
         button.setAttribute("aria-label", `Show message ${number + 1}`);

@@ -30,17 +30,7 @@ function render({ model, el }) {
     const row = make("div", { className: "goim-lab-row" });
     row.style.setProperty("--goim-columns", width);
     const end = Math.min(first + width, shownBits());
-    for (const part of view().parts) {
-      const from = Math.max(part.start, first);
-      const to = Math.min(part.start + part.length, end);
-      if (from >= to) continue;
-      const span = to - from;
-      const name = make("div", { className: "goim-lab-name", textContent: part.name, title: part.name });
-      if (span < 4) name.classList.add("goim-lab-narrow");
-      name.style.gridColumn = `${from - first + 1} / span ${span}`;
-      paint(name, part, "goim-lab-strip");
-      row.append(name);
-    }
+    // The bits come first, so that each keeps its place when fields come and go: see redraw.
     for (let bit = first; bit < end; bit++) {
       const button = make("button", {
         type: "button",
@@ -58,6 +48,17 @@ function render({ model, el }) {
       }
       button.style.gridColumn = bit - first + 1;
       row.append(button);
+    }
+    for (const part of view().parts) {
+      const from = Math.max(part.start, first);
+      const to = Math.min(part.start + part.length, end);
+      if (from >= to) continue;
+      const span = to - from;
+      const name = make("div", { className: "goim-lab-name", textContent: part.name, title: part.name });
+      if (span < 4) name.classList.add("goim-lab-narrow");
+      name.style.gridColumn = `${from - first + 1} / span ${span}`;
+      paint(name, part, "goim-lab-strip");
+      row.append(name);
     }
     for (let octet = first / 8; octet < Math.ceil(end / 8); octet++) {
       const text = `0x${hex(view().octets[octet])}`;
@@ -79,7 +80,7 @@ function render({ model, el }) {
     if (hidden > 0) {
       rows.push(make("p", { className: "goim-lab-more", textContent: `… and ${hidden.toLocaleString("en")} bytes more` }));
     }
-    bits.replaceChildren(...rows);
+    redraw(bits, ...rows);
     if (hadFocus) bits.querySelector(`[data-bit="${focused}"]`)?.focus();
   }
 

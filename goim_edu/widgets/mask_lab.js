@@ -82,6 +82,7 @@ function render({ model, el }) {
 
   function drawBits() {
     const hadFocus = bits.contains(document.activeElement);
+    const lit = bits.querySelector(".goim-mask-lit")?.dataset.cell;
     const { payload, total } = view();
     const rows = [];
     for (let line = 0; line < Math.max(Math.ceil(payload.length / OCTETS), 1); line++) {
@@ -93,13 +94,14 @@ function render({ model, el }) {
       const said = `… and ${thousands(hidden)} octets more${how}`;
       rows.push(make("p", { className: "goim-mask-more", textContent: said }));
     }
-    bits.replaceChildren(...rows);
+    redraw(bits, ...rows);
     if (!button(focused)) {
       const first = bits.querySelector("[data-of]");
       focused = { of: first.dataset.of, line: 0, column: 0 };
       first.tabIndex = 0;
     }
     if (hadFocus) button(focused).focus();
+    light(lit && bits.querySelector(`[data-cell="${lit}"]`));
   }
 
   const placeOf = ({ dataset }) => ({ of: dataset.of, line: Number(dataset.line), column: Number(dataset.column) });

@@ -10,6 +10,24 @@ function make(tag, properties = {}, ...children) {
   return node;
 }
 
+// As replaceChildren, but what is there and of the same kind stays, and is made equal: it keeps the
+// focus, and who is pressing a button at this very moment will have pressed it. What is drawn like this
+// has its listeners on `parent` or above.
+function redraw(parent, ...wanted) {
+  wanted.forEach((node, index) => {
+    const there = parent.childNodes[index];
+    if (!there) parent.append(node);
+    else if (there.nodeName !== node.nodeName) there.replaceWith(node);
+    else if (node.nodeType !== Node.ELEMENT_NODE) there.data = node.data;
+    else {
+      for (const name of there.getAttributeNames()) if (!node.hasAttribute(name)) there.removeAttribute(name);
+      for (const name of node.getAttributeNames()) there.setAttribute(name, node.getAttribute(name));
+      redraw(there, ...node.childNodes);
+    }
+  });
+  while (parent.childNodes.length > wanted.length) parent.lastChild.remove();
+}
+
 const hex = (octet) => octet.toString(16).padStart(2, "0");
 const thousands = (number) => number.toLocaleString("en");
 
