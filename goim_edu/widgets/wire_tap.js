@@ -55,7 +55,7 @@ function render({ model, el }) {
     spacer.style.height = `${shown * ROW}px`;
     const nodes = [];
     for (let number = first; number < last; number++) nodes.push(drawRow(number));
-    spacer.replaceChildren(...nodes);
+    redraw(spacer, ...nodes);
     list.setAttribute("aria-activedescendant", selected < 0 ? "" : `${uid}-${selected}`);
     const lacking = nodes.findIndex((_, index) => !rows.has(first + index));
     if (lacking >= 0) tell({ type: "rows", from: first + lacking, count: last - first - lacking });

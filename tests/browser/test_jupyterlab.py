@@ -204,6 +204,22 @@ def test_a_byte_of_the_wire_and_its_field_light_up_together(lab: JupyterLab, pag
     expect(page.locator(".goim-tap-row", has_text="unseen").first).to_be_visible()
 
 
+def test_a_row_that_is_pressed_while_news_come_is_chosen(lab: JupyterLab, page: Page) -> None:
+    notebook = Notebook(page, lab, "scratch.ipynb")
+    notebook.run_cell(
+        "from goim_edu.lab import LiveServer; from goim_edu.widgets import WireTap\n"
+        "from goim_edu.protocol import build_frame\n"
+        "live = LiveServer('memory'); tap = WireTap(live); tap"
+    )
+    notebook.run_cell("live.ask(build_frame('Hello', mask_key=b'abcd'))")
+    row = page.locator(".goim-tap-row", has_text="Hello").first
+    row.hover()
+    page.mouse.down()
+    page.wait_for_timeout(1500)  # the tap asks for news several times meanwhile
+    page.mouse.up()
+    expect(row).to_have_attribute("aria-selected", "true")
+
+
 def test_a_hundred_thousand_frames_open_and_scroll(lab: JupyterLab, page: Page) -> None:
     notebook = Notebook(page, lab, "scratch.ipynb")
     notebook.run_cell(f"from goim_edu.widgets import WireTap\n{A_LONG_TALK}")
