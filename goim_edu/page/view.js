@@ -76,31 +76,38 @@ export function showCountdown(ms) {
   if (element.bannerCountdown.textContent !== text) element.bannerCountdown.textContent = text;
 }
 
-/** Show the rooms; `choose(id)` is called when one is chosen. */
+function drawRoom(id, choose) {
+  const button = make(
+    "button",
+    { type: "button", className: "room", "data-room": id },
+    make("span", { className: "hash", textContent: "#", "aria-hidden": "true" }),
+    make("span", { className: "room-label", textContent: id, dir: "auto" }),
+    make("span", { className: "badge", "aria-hidden": "true" }),
+    make("span", { className: "visually-hidden" }),
+  );
+  button.addEventListener("click", () => choose(id));
+  return make("li", {}, button);
+}
+
+/** Show the rooms; `choose(id)` is called when one is chosen.
+ *
+ * The button of a room stays the same one: else a click that takes its time would be lost whenever
+ * something is said meanwhile. */
 export function showRooms(rooms, current, choose) {
-  const items = [...rooms.values()].map((room) => {
-    const chosen = room.id === current;
-    const badge = room.unread > 0 ? `${Math.min(room.unread, 99)}${room.unread > 99 ? "+" : ""}` : "";
-    const button = make(
-      "button",
-      { type: "button", className: "room", "data-room": room.id, "data-state": room.state },
-      make("span", { className: "hash", textContent: "#", "aria-hidden": "true" }),
-      make("span", { className: "room-label", textContent: room.id, dir: "auto" }),
-    );
-    if (badge) {
-      button.append(make("span", { className: "badge", textContent: badge, "aria-hidden": "true" }));
-      button.append(
-        make("span", { className: "visually-hidden", textContent: `, ${room.unread} unread` }),
-      );
-    }
-    if (chosen) button.setAttribute("aria-current", "true");
-    button.addEventListener("click", () => choose(room.id));
-    return make("li", {}, button);
-  });
-  const focused = document.activeElement?.dataset?.room;
-  element.roomList.replaceChildren(...items);
-  if (focused !== undefined) {
-    items.find((item) => item.firstChild.dataset.room === focused)?.firstChild.focus();
+  const list = element.roomList;
+  const there = new Map([...list.children].map((item) => [item.firstChild.dataset.room, item]));
+  for (const [id, item] of there) if (!rooms.has(id)) item.remove();
+  for (const room of rooms.values()) {
+    const item = there.get(room.id) ?? drawRoom(room.id, choose);
+    if (!item.isConnected) list.append(item);
+    const button = item.firstChild;
+    const [badge, said] = [...button.children].slice(-2);
+    button.dataset.state = room.state;
+    if (room.id === current) button.setAttribute("aria-current", "true");
+    else button.removeAttribute("aria-current");
+    badge.hidden = room.unread === 0;
+    badge.textContent = `${Math.min(room.unread, 99)}${room.unread > 99 ? "+" : ""}`;
+    said.textContent = room.unread ? `, ${room.unread} unread` : "";
   }
   const unread = [...rooms.values()].reduce((sum, room) => sum + room.unread, 0);
   element.unreadElsewhere.hidden = unread === 0;

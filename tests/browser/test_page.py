@@ -239,6 +239,24 @@ def test_who_is_here_who_writes_and_who_has_read(somebody: NewPerson, room: str)
     expect(lisa["people-list"].locator(".person")).to_have_text(["lisa"])
 
 
+def test_a_room_that_is_pressed_while_something_is_said_is_chosen(
+    server: ServerProcess, somebody: NewPerson, room: str
+) -> None:
+    other = f"{room}-other"
+    lisa = somebody().enter("lisa", room)
+    lisa["join-room"].fill(other)
+    lisa["join-room"].press("Enter")
+    expect(lisa["room-name"]).to_have_text(other)
+    button = lisa.page.locator(f"[data-room='{room}']")
+    button.hover()
+    lisa.page.mouse.down()
+    fill(server, room, 3)
+    expect(button.locator(".badge")).to_have_text("3")
+    lisa.page.mouse.up()
+    expect(lisa["room-name"]).to_have_text(room)
+    expect(button.locator(".badge")).to_be_hidden()
+
+
 def test_several_rooms_at_once(somebody: NewPerson, room: str) -> None:
     other = f"{room}-文学"
     lisa, mei = somebody().enter("lisa", room), somebody().enter("mei", other)
