@@ -3,7 +3,8 @@
 It looks at the first message of each connection, keeps the right answer to it, and from then on
 only counts octets: whenever as many have come as that message had, it writes the answer once more.
 No event loop but epoll, no protocol, no checks, no memory to be got: one ``recv`` and one
-``write`` for what one read brings, and one ``write`` for each receiver of a fan-out.
+``write`` for what one read brings, and one ``write`` for each receiver of a fan-out. Its handshake
+is ours, so of handshakes it shows no floor.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class _Link:
     """One connection.
 
     Attributes:
+        descriptor: of the socket.
         endpoint: answers the handshake and finds the first message; None from then on.
         head: what came before that message was whole.
         size: octets of a message, each of which is answered with ``answer``.

@@ -1,7 +1,9 @@
 """A load generator on bare sockets and epoll: it knows how many octets must come back, and counts.
 
 It is as lean as Python allows, since every microsecond that it needs is one in which the server
-waits. It checks the handshake and the first answer of each connection, then only counts octets.
+waits. It never sleeps: a server is not to pay for waking its clients, which elsewhere have a
+machine of their own. It checks the handshake and the first answer of each connection, then only
+counts octets.
 """
 
 from __future__ import annotations

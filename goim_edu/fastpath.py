@@ -89,8 +89,8 @@ def take_messages(
         return len(data)
     if kind not in (_KINDS if deflate is None else _KINDS_DEFLATED):
         return position
-    if kind != _WHOLE_TEXT or data[position + 1] & 0x7F < _LONGER:
-        data = bytes(data)
+    if data[position + 1] & 0x7F < _LONGER:
+        data = bytes(data)  # they are many, and in bytes the walk from header to header is quicker
     starts, ends = _find_payloads(data, position, masked, max_size)
     if not starts:
         return position

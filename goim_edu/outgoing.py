@@ -101,8 +101,7 @@ class MessageWriter:
         Raises:
             LocalProtocolError: as ``begin``; then none of them counts as sent.
         """
-        if self._kind is not None or compress:
-            self._check_begin(compress)
+        self._check_begin(compress)
         if self._mask_source is None and (self._deflate is None or compress is False):
             octets = join_text_frames(messages)
             if octets is not None:

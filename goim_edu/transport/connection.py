@@ -227,9 +227,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._ended:
             self._finish()
             return
-        seconds = monotonic() - begin
-        if seconds > _COSTLY or nbytes >= self._read_size or self._read_size < _FIRST_READ:
-            self._pace(nbytes, seconds)
+        self._pace(nbytes, monotonic() - begin)
 
     def _receive(self, events: list[Event], now: float) -> None:
         """Hand events to whom they concern, then add the answers that the protocol demands."""

@@ -204,6 +204,24 @@ def test_a_byte_of_the_wire_and_its_field_light_up_together(lab: JupyterLab, pag
     expect(page.locator(".goim-tap-row", has_text="unseen").first).to_be_visible()
 
 
+@pytest.mark.parametrize(
+    ("widget", "shown"), [("MaskLab", ".goim-mask-bits"), ("FrameLab", ".goim-lab-bits")]
+)
+def test_a_button_that_is_pressed_while_an_answer_comes_is_pressed(
+    lab: JupyterLab, page: Page, widget: str, shown: str
+) -> None:
+    notebook = Notebook(page, lab, "scratch.ipynb")
+    notebook.run_cell(f"from goim_edu.widgets import {widget}\nlab = {widget}(); lab")
+    bits = page.locator(f"{shown} [data-bit]")
+    before = bits.all_inner_texts()
+    bits.nth(7).hover()
+    page.mouse.down()
+    bits.nth(6).evaluate("node => node.click()")
+    expect(bits.nth(6)).not_to_have_text(before[6])
+    page.mouse.up()
+    expect(bits.nth(7)).not_to_have_text(before[7])
+
+
 def test_a_row_that_is_pressed_while_news_come_is_chosen(lab: JupyterLab, page: Page) -> None:
     notebook = Notebook(page, lab, "scratch.ipynb")
     notebook.run_cell(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from goim_edu.draw.palette import contrast
@@ -83,26 +82,6 @@ def test_bits_of_payload_and_key_are_flipped(lab: JupyterLab, page: Page) -> Non
     assert width == "3px", "the focus is seen"
     assert notebook.run_cell("lab.payload, lab.key.hex()") == "(b'Hello', '37fa213d')"
     assert notebook.run_cell("lab.again == lab.payload") == "True"
-
-
-@pytest.mark.parametrize(
-    ("widget", "shown"), [("MaskLab", ".goim-mask-bits"), ("FrameLab", ".goim-lab-bits")]
-)
-def test_a_button_that_is_pressed_while_an_answer_comes_is_pressed(
-    lab: JupyterLab, page: Page, widget: str, shown: str
-) -> None:
-    notebook = Notebook(page, lab, "scratch.ipynb")
-    notebook.run_cell(f"from goim_edu.widgets import {widget}\nlab = {widget}(); lab")
-    bits = page.locator(f"{shown} [data-bit]")
-    before = bits.all_inner_texts()
-    last = bits.nth(7)
-    bits.nth(6).hover()
-    last.hover()
-    page.mouse.down()
-    bits.nth(6).evaluate("node => node.click()")
-    expect(bits.nth(6)).not_to_have_text(before[6])
-    page.mouse.up()
-    expect(last).not_to_have_text(before[7])
 
 
 def test_payload_and_key_are_typed_and_masking_is_switched_off(lab: JupyterLab, page: Page) -> None:
