@@ -1,6 +1,6 @@
 """The servers that ``benchmarks/server.py`` measures, each in a process of its own.
 
-    python benchmarks/server_peers.py NAME --loop asyncio|uvloop [--compression]
+    python -m benchmarks.server_peers NAME --loop asyncio|uvloop [--compression]
 
 Each serves ``/echo``, and ``/fanout``: what one client says goes to all clients there. It prints
 its port, and closes when its standard input does. Every peer runs at its best setting: no limits
