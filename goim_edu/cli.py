@@ -213,11 +213,9 @@ def _serve(args: argparse.Namespace) -> int:
     from goim_edu.server import ChatServer
     from goim_edu.store import open_store
 
-    handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(_in_one_line)
     logging.basicConfig(
         level=args.log_level.upper(),
-        handlers=[handler],
+        stream=sys.stderr,
         format="%(asctime)s level=%(levelname)s logger=%(name)s %(message)s",
     )
     _allow_many_sockets()
@@ -232,14 +230,6 @@ def _serve(args: argparse.Namespace) -> int:
         server = ChatServer(config, store)
         with asyncio.Runner(loop_factory=new_loop) as runner:
             return runner.run(_run_server(server))
-
-
-def _in_one_line(record: logging.LogRecord) -> bool:
-    """Tell what the driver met in the background, such as a frozen mongod, without a traceback."""
-    if record.name.startswith("pymongo") and record.exc_info and record.exc_info[1]:
-        record.msg, record.args = f"{record.getMessage()} {record.exc_info[1]}", ()
-        record.exc_info = None
-    return True
 
 
 def _open_or_say_why(open_: Callable[[], MessageStore]) -> MessageStore:

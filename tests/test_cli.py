@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import logging
 import re
 import signal
 import socket
@@ -22,7 +20,6 @@ import websockets.sync.client
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from goim_edu import cli
 from goim_edu.cli import main
 from goim_edu.lab.mongo import LocalMongod
 from tests.conftest import require_mongod
@@ -300,18 +297,3 @@ def test_warned_but_willing() -> None:
     finally:
         process.kill()
         process.communicate(timeout=PATIENCE)
-
-
-@pytest.mark.parametrize(("logger", "traced"), [("pymongo.client", 0), ("goim_edu.server", 1)])
-def test_only_our_own_mistakes_leave_a_traceback(logger: str, traced: int) -> None:
-    out = io.StringIO()
-    handler = logging.StreamHandler(out)
-    handler.addFilter(cli._in_one_line)
-    try:
-        raise OSError("operation cancelled")
-    except OSError:
-        record = logging.LogRecord(logger, 40, "", 1, "a %s failed:", ("task",), sys.exc_info())
-    handler.handle(record)
-    assert out.getvalue().count("Traceback") == traced
-    assert out.getvalue().startswith("a task failed:")
-    assert out.getvalue().endswith("operation cancelled\n")

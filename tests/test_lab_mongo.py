@@ -28,6 +28,7 @@ from goim_edu.lab.mongo import (
     server,
     why_no_mongod,
 )
+from goim_edu.store.mongodb import connect as connect_mongodb
 from tests.conftest import require_mongod
 
 
@@ -266,6 +267,41 @@ class TestLife:
             mongod_alone.resume()
             with pymongo.timeout(20):
                 assert client.admin.command("ping")["ok"] == 1
+
+    def test_no_thread_runs_on_when_it_is_paused(self, mongod_alone: LocalMongod) -> None:
+        threads = Path(f"/proc/{mongod_alone.pid}/task")
+        done = threading.Event()
+
+        def keep_busy() -> None:
+            with pymongo.MongoClient[Any](mongod_alone.uri) as client:
+                while not done.is_set():
+                    client["busy"]["documents"].insert_one({})
+
+        writer = threading.Thread(target=keep_busy)
+        writer.start()
+        try:
+            for _ in range(100):
+                time.sleep(0.005)
+                mongod_alone.pause()
+                stats = [stat.read_text() for stat in threads.glob("*/stat")]
+                mongod_alone.resume()
+                assert {stat.rpartition(")")[2].split()[0] for stat in stats} == {"T"}
+        finally:
+            done.set()
+            mongod_alone.resume()
+            writer.join()
+
+    def test_the_driver_tells_of_a_frozen_one_without_a_traceback(
+        self, mongod_alone: LocalMongod, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        watchful = "&serverMonitoringMode=poll&heartbeatFrequencyMS=500"
+        with connect_mongodb(mongod_alone.uri + watchful, timeout=1.0):
+            mongod_alone.pause()  # and in the background the driver goes on filling its pool
+            until(lambda: caplog.records, "the driver tells that it cannot")
+            mongod_alone.resume()
+        assert {record.name for record in caplog.records} == {"pymongo.client"}
+        assert caplog.messages[0].startswith("MongoClient background task encountered an error: ")
+        assert "Traceback" not in caplog.text
 
     def test_a_paused_one_can_be_stopped(self, mongod_alone: LocalMongod) -> None:
         mongod_alone.pause()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -72,6 +73,14 @@ def unavailable(error: Exception, what: str) -> StoreUnavailable:
     return StoreUnavailable(f"{what}: {text[:400]}")
 
 
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """Tell without a traceback what the driver met in the background, such as a frozen mongod."""
+    if record.exc_info and record.exc_info[1]:
+        record.msg, record.args = f"{record.getMessage()} {record.exc_info[1]}", ()
+        record.exc_info = None
+    return True
+
+
 def connect(uri: str, *, timeout: float = 10.0, selection_timeout: float = 5.0) -> Client:
     """A client for ``uri`` whose server has answered a ping.
 
@@ -90,6 +99,7 @@ def connect(uri: str, *, timeout: float = 10.0, selection_timeout: float = 5.0) 
     ...
     goim_edu.errors.StoreUnavailable: 'mongo://...' is no MongoDB URI: the scheme must be ...
     """
+    logging.getLogger("pymongo.client").addFilter(_in_one_line)
     scheme = uri.partition("://")[0]
     if scheme not in ("mongodb", "mongodb+srv"):
         shown = f"{scheme}://..." if "://" in uri else uri[:40]

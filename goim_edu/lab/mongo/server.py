@@ -38,6 +38,7 @@ NEEDED_DISK = 300 * 1024 * 1024
 LONGEST_LOG = 20 * 1024 * 1024
 _POLL = 0.02
 _REVIVE_PAUSE = 1.0
+_LONGEST_PAUSING = 5.0
 
 _TEMPORARY = "temporary"
 
@@ -401,8 +402,15 @@ class LocalMongod:
             self._forget_guard()
 
     def pause(self) -> None:
-        """Freeze the process (SIGSTOP): connections stay open, nobody answers."""
+        """Freeze the process (SIGSTOP): connections stay open, nobody answers.
+
+        When the signal is sent, threads that are at work have not stopped yet, and one of them
+        could still answer a question; so this waits until all have.
+        """
         self._signal(signal.SIGSTOP)
+        deadline = time.monotonic() + _LONGEST_PAUSING
+        while (pid := self.pid) and not _is_frozen(pid) and time.monotonic() < deadline:
+            time.sleep(0.001)
 
     def resume(self) -> None:
         """Let a frozen process run on (SIGCONT)."""
@@ -447,6 +455,16 @@ class _Ended(Exception):
 
 class _PortTaken(Exception):
     """Someone else listens on the port."""
+
+
+def _is_frozen(pid: int) -> bool:
+    """Whether all threads of a process have stopped (proc(5)); where nobody tells, they have."""
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(OSError):  # a thread that has ended meanwhile
+            # The name in brackets may have brackets of its own; the state follows the last one.
+            if not stat.read_text().rpartition(") ")[2].startswith(("T", "Z", "X")):
+                return False
+    return True
 
 
 def _probe(port: int) -> int:
