@@ -75,6 +75,20 @@ def test_the_deflate_lab_is_played_from_the_keyboard(lab: JupyterLab, page: Page
     assert notebook.run_cell("lab.sender, lab.frames[0][1] >> 7") == "('client', 1)"
 
 
+def test_a_row_that_is_pressed_while_an_answer_comes_is_chosen(lab: JupyterLab, page: Page) -> None:
+    notebook = Notebook(page, lab, "scratch.ipynb")
+    notebook.run_cell(
+        "from goim_edu.widgets import DeflateLab\nDeflateLab(['one', 'two', 'three'])"
+    )
+    first, second = page.get_by_label("Show message 1"), page.get_by_label("Show message 2")
+    second.hover()
+    page.mouse.down()
+    first.evaluate("node => node.click()")
+    expect(first).to_have_attribute("aria-pressed", "true")
+    page.mouse.up()
+    expect(second).to_have_attribute("aria-pressed", "true")
+
+
 def test_a_setting_is_answered_in_a_tenth_of_a_second(lab: JupyterLab, page: Page) -> None:
     notebook = Notebook(page, lab, "scratch.ipynb")
     notebook.run_cell("from goim_edu.widgets import DeflateLab\nDeflateLab()")
