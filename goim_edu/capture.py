@@ -9,14 +9,9 @@ from typing import Final, Literal, NamedTuple
 
 from goim_edu.deflate import DeflateConfig, PerMessageDeflate, accept_client
 from goim_edu.errors import HandshakeError, IncompleteFrame, RemoteProtocolError
+from goim_edu.extensions import parse_extensions
 from goim_edu.frames import Frame, Header, Opcode, Part, apply_mask, check_header, parse_header
-from goim_edu.handshake import (
-    Request,
-    Response,
-    parse_extensions,
-    parse_request,
-    parse_response,
-)
+from goim_edu.heads import Request, Response, parse_request, parse_response, quoted
 from goim_edu.messages import MessageAssembler
 
 __all__ = [
@@ -113,10 +108,9 @@ class CapturedFrame(NamedTuple):
         )
 
     def __repr__(self) -> str:
-        shown = repr(self.text if len(self.text) <= 60 else self.text[:57] + "...")
         wrong = f" ✗ {self.error.message}" if self.error else ""
         who = f"{self.name} from {self.sender} {self.connection}"
-        return f"<{who}, {len(self.data)} bytes: {shown}{wrong}>"
+        return f"<{who}, {len(self.data)} bytes: {quoted(self.text)}{wrong}>"
 
 
 class CapturedHead(NamedTuple):

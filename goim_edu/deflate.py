@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from goim_edu.errors import HandshakeError, LocalProtocolError, RemoteProtocolError
-from goim_edu.handshake import ExtensionOffer
+from goim_edu.extensions import ExtensionOffer
 
 __all__ = [
     "EXTENSION_NAME",
@@ -156,7 +156,7 @@ def offer_client(config: DeflateConfig = _DEFAULT_CONFIG) -> tuple[ExtensionOffe
     We always tell that we can limit our own window. Where we ask the server to limit its, a
     second offer goes without that, for servers that cannot.
 
-    >>> from goim_edu.handshake import format_extensions
+    >>> from goim_edu.extensions import format_extensions
     >>> format_extensions(offer_client(DeflateConfig(server_max_window_bits=15)))
     'permessage-deflate; client_max_window_bits=12'
     """

@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar, cast
 
 from goim_edu.errors import RemoteProtocolError
-from goim_edu.handshake import ExtensionOffer, Request, Response
+from goim_edu.extensions import ExtensionOffer
+from goim_edu.heads import Request, Response
 
 __all__ = [
     "BinaryMessage",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from goim_edu.errors import LocalProtocolError
-from goim_edu.handshake import HandshakeLimits
+from goim_edu.heads import HandshakeLimits
 
 __all__ = ["Limits"]
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import pytest
 
 from goim_edu.deflate import DeflateConfig
-from goim_edu.handshake import ExtensionOffer, format_extensions
+from goim_edu.extensions import ExtensionOffer, format_extensions
 from goim_edu.lab import LiveServer, serve_with, take_cases
 from goim_edu.lab.cases import (
     BAD_TEXTS,

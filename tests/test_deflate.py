@@ -20,7 +20,7 @@ from goim_edu.deflate import (
     offer_client,
 )
 from goim_edu.errors import HandshakeError, LocalProtocolError, RemoteProtocolError
-from goim_edu.handshake import ExtensionOffer, format_extensions, parse_extensions
+from goim_edu.extensions import ExtensionOffer, format_extensions, parse_extensions
 
 LIMIT = 1 << 20
 PLAIN = DeflateParams()

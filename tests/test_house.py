@@ -17,22 +17,24 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # Each floor and the floors below it that it may stand on. Whatever is not listed may stand on all.
 WIRE = {"errors", "frames", "deflate", "handshake", "heartbeat", "explain", "protocol"}
-WIRE |= {"events", "fastpath", "incoming", "limits", "masking", "messages"}
+WIRE |= {"events", "extensions", "fastpath", "heads", "incoming", "limits", "masking", "messages"}
 WIRE |= {"opening", "outgoing", "states"}
 BELOW: dict[str, set[str]] = {
     "errors": set(),
     "masking": {"errors"},
     "frames": {"errors", "masking"},
-    "deflate": {"errors", "frames", "handshake"},
-    "handshake": {"errors"},
-    "events": {"errors", "handshake"},
+    "heads": {"errors"},
+    "extensions": {"errors", "heads"},
+    "deflate": {"errors", "extensions", "frames"},
+    "handshake": {"errors", "extensions", "heads"},
+    "events": {"errors", "extensions", "heads"},
     "messages": {"errors", "deflate", "frames", "events"},
     "states": set(),
     "opening": {"errors", "deflate", "handshake"},
     "outgoing": {"errors", "deflate", "fastpath", "frames", "masking"},
     "fastpath": {"errors", "deflate", "events", "frames", "masking", "messages"},
     "incoming": {"deflate", "events", "fastpath", "frames", "limits", "messages"},
-    "limits": {"errors", "handshake"},
+    "limits": {"errors", "heads"},
     "heartbeat": {"errors"},
     "explain": {"errors", "frames", "handshake", "deflate", "messages"},
     "protocol": WIRE,

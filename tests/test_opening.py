@@ -6,7 +6,7 @@ import pytest
 
 from goim_edu.deflate import DeflateConfig
 from goim_edu.errors import HandshakeError, LocalProtocolError
-from goim_edu.handshake import HandshakeLimits
+from goim_edu.heads import HandshakeLimits
 from goim_edu.opening import Agreed, ClientOpening, ServerOpening
 
 LIMITS = HandshakeLimits()

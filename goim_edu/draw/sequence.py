@@ -15,7 +15,7 @@ from goim_edu.draw.rows import rows_shown
 from goim_edu.draw.svg import printable, rect, text, text_width
 from goim_edu.errors import RemoteProtocolError
 from goim_edu.frames import Frame, Opcode, parse_close
-from goim_edu.handshake import Headers, Request, Response
+from goim_edu.heads import Headers, Request, Response
 
 __all__ = ["Said", "conversation"]
 

@@ -11,7 +11,7 @@ from typing import Final, Self, cast
 
 from goim_edu.errors import HandshakeError, LocalProtocolError, RemoteProtocolError
 from goim_edu.events import BinaryMessage, Event, Pong, TextMessage
-from goim_edu.handshake import Request, Response
+from goim_edu.heads import Request, Response
 from goim_edu.protocol import State
 from goim_edu.transport.connection import Connection, Handler
 

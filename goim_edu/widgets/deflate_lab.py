@@ -19,8 +19,8 @@ from goim_edu.draw.frames import frame_parts
 from goim_edu.draw.palette import ROLES, ink_on
 from goim_edu.draw.svg import printable
 from goim_edu.explain import explain
+from goim_edu.extensions import format_extensions
 from goim_edu.frames import Opcode, build_frame
-from goim_edu.handshake import format_extensions
 from goim_edu.widgets.deflate_series import PRESETS
 from goim_edu.widgets.pieces import Lab, script, style
 
