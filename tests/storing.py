@@ -1,0 +1,22 @@
+"""A store in the test's own database, and messages into it."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+from goim_edu.store import MessageStore, MongoHome, Saved, connect_mongodb
+
+NUMBERS = count(1)
+"""For rooms and users that no other test knows."""
+
+
+def mongo_store(uri: str, **settings: Any) -> MessageStore:
+    """A store in the test's own database."""
+    home = MongoHome(connect_mongodb(uri), database="goim_test")
+    return MessageStore(home, **settings)
+
+
+def send(store: MessageStore, room: str, user: str, number: int) -> list[Saved]:
+    futures = [store.submit(room, user, f"m{i}", f"text {i}") for i in range(number)]
+    return [future.result(20) for future in futures]
