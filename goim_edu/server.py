@@ -29,7 +29,9 @@ from time import monotonic
 from typing import Any, Final, Literal, NamedTuple, Protocol, Self
 
 from goim_edu.chat.admission import Authenticate, TokenVerifier, anybody
-from goim_edu.chat.hub import ChatLimits, Hub, Store
+from goim_edu.chat.hub import ChatLimits, Hub
+from goim_edu.chat.session import Session
+from goim_edu.chat.storage import Store
 from goim_edu.chat.vocabulary import SUBPROTOCOLS
 from goim_edu.deflate import DeflateConfig
 from goim_edu.errors import HandshakeError, StoreError
@@ -592,7 +594,7 @@ class ChatServer:
                 )
             )
             return
-        session = self.hub.session(connection, subprotocol or "goim.v1.json")
+        session = Session(self.hub, connection, subprotocol or "goim.v1.json")
         connection.accept(session, subprotocol, heartbeat=self._heartbeat())
 
     def _open_route(self, connection: Connection, handler: WebSocketHandler) -> None:

@@ -2,112 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from goim_edu.chat.admission import Authenticate, anybody
-from goim_edu.chat.room import Room
-from goim_edu.chat.session import Session
+from goim_edu.chat.room import Member, Room
+from goim_edu.chat.storage import Past, Store
 from goim_edu.errors import StoreError, StoreUnavailable
-from goim_edu.transport import Connection, Engine
+from goim_edu.transport import Engine
 
-__all__ = ["ChatLimits", "ChatStats", "Hub", "SavedMessage", "Store", "Stored"]
+__all__ = ["ChatLimits", "ChatStats", "Hub"]
 
 log = logging.getLogger("goim_edu.chat")
-
-
-class Stored(Protocol):
-    """A message as the store gives it back."""
-
-    @property
-    def room_id(self) -> str:
-        """The room."""
-        ...
-
-    @property
-    def seq(self) -> int:
-        """Its number in the room."""
-        ...
-
-    @property
-    def user_id(self) -> str:
-        """Who said it."""
-        ...
-
-    @property
-    def client_msg_id(self) -> str:
-        """The sender's name for it."""
-        ...
-
-    @property
-    def text(self) -> str:
-        """What was said."""
-        ...
-
-    @property
-    def created_at(self) -> datetime:
-        """When it was stored, UTC."""
-        ...
-
-
-Past = tuple[int, Sequence[Stored], bool]
-"""The last number that is known, what was missed, and whether that is not all of it."""
-
-
-class SavedMessage(Protocol):
-    """The store's answer to a message."""
-
-    @property
-    def message(self) -> Stored:
-        """As it is stored."""
-        ...
-
-    @property
-    def duplicate(self) -> bool:
-        """Whether it had been stored before."""
-        ...
-
-
-class Store(Protocol):
-    """All that the chat knows of where messages are kept.
-
-    ``submit_async`` answers futures of one room in the order of their numbers; the others block,
-    and are called by ``run`` in a thread.
-    """
-
-    def submit_async(
-        self, room_id: str, user_id: str, client_msg_id: str, text: str
-    ) -> asyncio.Future[Any]:
-        """Have it stored; the future gives a SavedMessage or raises StoreError."""
-        ...
-
-    def history(
-        self,
-        room_id: str,
-        before_seq: int | None = None,
-        after_seq: int | None = None,
-        limit: int = 50,
-    ) -> Sequence[Stored]:
-        """A page, ascending: the last below, or the first above a number."""
-        ...
-
-    def last_seq(self, room_id: str) -> int:
-        """The highest number of the room, 0 if there is none."""
-        ...
-
-    def mark_read(self, room_id: str, user_id: str, seq: int) -> None:
-        """Keep how far somebody has read."""
-        ...
-
-    def run(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
-        """Call it in a thread."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,16 +80,12 @@ class Hub:
         self.engine = engine
         self.limits = limits or ChatLimits()
         self.authenticate = authenticate
-        self.sessions: set[Session] = set()
+        self.sessions: set[Member] = set()
         self.rooms: dict[str, Room] = {}
         self.draining = False
         self.stats = ChatStats()
         self._marks: dict[tuple[str, str], int] = {}  # waiting to be stored
         self._marking = False
-
-    def session(self, connection: Connection, subprotocol: str) -> Session:
-        """A new session for a connection that is about to open."""
-        return Session(self, connection, subprotocol)
 
     @staticmethod
     def now() -> datetime:
@@ -262,21 +169,6 @@ class Hub:
         self.draining = True
         for session in tuple(self.sessions):
             session.drain(reconnect_after_ms)
-
-    def log_hello(self, session: Session) -> None:
-        """Somebody has come in."""
-        if log.isEnabledFor(logging.INFO):
-            log.info(
-                "hello connection=%d session=%s user=%r",
-                session.connection.id,
-                session.session_id,
-                session.user_id,
-            )
-
-    def log_end(self, session: Session) -> None:
-        """Somebody has gone."""
-        if log.isEnabledFor(logging.INFO):
-            log.info("gone connection=%d user=%r", session.connection.id, session.user_id)
 
 
 def _answer(done: Future[Any], then: Callable[[Any], None]) -> None:

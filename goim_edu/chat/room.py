@@ -14,22 +14,42 @@ sees every number once, and only ever a higher one (promises 3 and 4).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from goim_edu.chat.parcel import Parcel, Way
+from goim_edu.chat.storage import Stored
 from goim_edu.chat.vocabulary import ChatMessage, Codec, Presence, ReadBy, TypingBy
+from goim_edu.transport import Connection
 
-if TYPE_CHECKING:
-    from goim_edu.chat.hub import Stored
-    from goim_edu.chat.session import Session
-    from goim_edu.transport import Connection
-
-__all__ = ["Room"]
+__all__ = ["Member", "Room"]
 
 Ticket = list[Parcel]
 """What a newcomer gets: the list of what is said until it is told its past."""
 
 _MOST_WAITING = 10_000  # parcels that may wait for one member while the store looks up its past
+
+
+class Member(Protocol):
+    """Who may be in a room: one session of a user."""
+
+    @property
+    def user_id(self) -> str:
+        """Who it is."""
+        ...
+
+    @property
+    def connection(self) -> Connection:
+        """Where it is written to."""
+        ...
+
+    @property
+    def way(self) -> Way:
+        """How it wants to be written to."""
+        ...
+
+    def drain(self, reconnect_after_ms: int) -> None:
+        """Tell it that the server is about to close."""
+        ...
 
 
 def chat_message(stored: Stored, codec: Codec) -> ChatMessage:
@@ -75,12 +95,12 @@ class Room:
         self.last_seq: int | None = None
         self.pending = 0
         self._at_end_of_turn = at_end_of_turn
-        self._members: dict[Way, dict[Session, Connection]] = {}
+        self._members: dict[Way, dict[Member, Connection]] = {}
         self._users: dict[str, int] = {}  # how many sessions each has here
         self._outbox: list[Parcel] = []
-        self._arriving: dict[Session, list[Parcel]] = {}  # until their past has been looked up
+        self._arriving: dict[Member, list[Parcel]] = {}  # until their past has been looked up
         self._marks: dict[str, int] = {}  # how far each has read, as far as we were told
-        self._fresh: dict[Session, int] = {}  # what their past has told them already
+        self._fresh: dict[Member, int] = {}  # what their past has told them already
 
     # ------------------------------------------------------------------ who is there
 
@@ -97,62 +117,62 @@ class Room:
     def __len__(self) -> int:
         return sum(self._users.values())
 
-    def enter(self, session: Session) -> Ticket:
+    def enter(self, member: Member) -> Ticket:
         """Let somebody in, who hears nothing yet: ``settle`` follows, with this ticket."""
         self.flush()
         users = self._users
-        users[session.user_id] = users.get(session.user_id, 0) + 1
-        ticket = self._arriving[session] = []
-        if users[session.user_id] == 1:
-            self._tell_presence(session, "joined")
+        users[member.user_id] = users.get(member.user_id, 0) + 1
+        ticket = self._arriving[member] = []
+        if users[member.user_id] == 1:
+            self._tell_presence(member, "joined")
         return ticket
 
-    def hold(self, session: Session) -> Ticket:
+    def hold(self, member: Member) -> Ticket:
         """Somebody who is there already asks for its past again: it waits like a newcomer."""
         self.flush()
-        self._remove_member(session)
-        ticket = self._arriving[session] = []
+        self._remove_member(member)
+        ticket = self._arriving[member] = []
         return ticket
 
-    def is_arriving(self, session: Session, ticket: Ticket | None = None) -> bool:
+    def is_arriving(self, member: Member, ticket: Ticket | None = None) -> bool:
         """Whether it waits to be settled, with this very ticket."""
-        waiting = self._arriving.get(session)
+        waiting = self._arriving.get(member)
         return waiting is not None and (ticket is None or waiting is ticket)
 
-    def settle(self, session: Session, ticket: Ticket, told: int) -> None:
+    def settle(self, member: Member, ticket: Ticket, told: int) -> None:
         """From now on it hears what is said, first of all what was said since ``enter``.
 
         Args:
-            session: who came in.
+            member: who came in.
             ticket: what ``enter`` or ``hold`` gave.
             told: the highest number that it knows already.
         """
         self.flush()
-        if not self.is_arriving(session, ticket):
+        if not self.is_arriving(member, ticket):
             return
-        del self._arriving[session]
-        self._members.setdefault(session.way, {})[session] = session.connection
-        self._fresh[session] = told
-        self._hand_over(session, ticket)
+        del self._arriving[member]
+        self._members.setdefault(member.way, {})[member] = member.connection
+        self._fresh[member] = told
+        self._hand_over(member, ticket)
 
-    def _remove_member(self, session: Session) -> None:
-        self._fresh.pop(session, None)
-        members = self._members.get(session.way)
+    def _remove_member(self, member: Member) -> None:
+        self._fresh.pop(member, None)
+        members = self._members.get(member.way)
         if members is not None:
-            members.pop(session, None)
+            members.pop(member, None)
             if not members:
-                del self._members[session.way]
+                del self._members[member.way]
 
-    def exit(self, session: Session) -> None:
+    def exit(self, member: Member) -> None:
         """Somebody leaves, or is gone."""
         self.flush()
-        self._arriving.pop(session, None)
-        self._remove_member(session)
-        user_id = session.user_id
+        self._arriving.pop(member, None)
+        self._remove_member(member)
+        user_id = member.user_id
         self._users[user_id] -= 1
         if not self._users[user_id]:
             del self._users[user_id]
-            self._tell_presence(session, "left")
+            self._tell_presence(member, "left")
 
     # ------------------------------------------------------------------ what is said
 
@@ -160,23 +180,23 @@ class Room:
         """A message has been stored: every member gets it."""
         self._put(Parcel(lambda codec: chat_message(stored, codec), stored.seq))
 
-    def tell_typing(self, session: Session) -> None:
+    def tell_typing(self, member: Member) -> None:
         """Somebody is writing: the others get to know."""
-        told = TypingBy(self.room_id, session.user_id)
-        self._put(Parcel(lambda _: told, but=session))
+        told = TypingBy(self.room_id, member.user_id)
+        self._put(Parcel(lambda _: told, but=member))
 
-    def mark_read(self, session: Session, seq: int) -> bool:
+    def mark_read(self, member: Member, seq: int) -> bool:
         """Somebody has read: the others get to know; False if that is no news."""
-        if self._marks.get(session.user_id, 0) >= seq:
+        if self._marks.get(member.user_id, 0) >= seq:
             return False
-        self._marks[session.user_id] = seq
-        told = ReadBy(self.room_id, session.user_id, seq)
-        self._put(Parcel(lambda _: told, but=session))
+        self._marks[member.user_id] = seq
+        told = ReadBy(self.room_id, member.user_id, seq)
+        self._put(Parcel(lambda _: told, but=member))
         return True
 
-    def _tell_presence(self, session: Session, state: str) -> None:
-        told = Presence(self.room_id, session.user_id, "joined" if state == "joined" else "left")
-        self._put(Parcel(lambda _: told, but=session))
+    def _tell_presence(self, member: Member, state: str) -> None:
+        told = Presence(self.room_id, member.user_id, "joined" if state == "joined" else "left")
+        self._put(Parcel(lambda _: told, but=member))
 
     def _put(self, parcel: Parcel) -> None:
         if not self._outbox:
@@ -198,22 +218,22 @@ class Room:
         # Copies, since a slow reader that is given up leaves the room while we are at it.
         for way, members in tuple(self._members.items()):
             piece = b"".join([parcel.frame(way) for parcel in parcels])
-            for session, connection in tuple(members.items()):
-                if (special and session in special) or not connection.write_at_once(piece):
-                    self._hand_over(session, parcels)
-        for session, waiting in tuple(self._arriving.items()):
-            waiting += [parcel for parcel in parcels if parcel.but is not session]
+            for member, connection in tuple(members.items()):
+                if (special and member in special) or not connection.write_at_once(piece):
+                    self._hand_over(member, parcels)
+        for member, waiting in tuple(self._arriving.items()):
+            waiting += [parcel for parcel in parcels if parcel.but is not member]
             if len(waiting) > _MOST_WAITING:
-                session.connection.close(1013, "the room is faster than the store")
+                member.connection.close(1013, "the room is faster than the store")
         if not droppable:
             self.last_seq = max(self.last_seq or 0, *(parcel.seq for parcel in parcels))
 
-    def _hand_over(self, session: Session, parcels: Iterable[Parcel]) -> None:
+    def _hand_over(self, member: Member, parcels: Iterable[Parcel]) -> None:
         """One by one to a member who is not to get all of them in one piece."""
-        told = self._fresh.get(session, 0)
+        told = self._fresh.get(member, 0)
         for parcel in parcels:
-            if parcel.but is session or 0 < parcel.seq <= told:
+            if parcel.but is member or 0 < parcel.seq <= told:
                 continue
             if parcel.seq:
-                self._fresh.pop(session, None)
-            session.connection.write(parcel.frame(session.way), parcel.droppable)
+                self._fresh.pop(member, None)
+            member.connection.write(parcel.frame(member.way), parcel.droppable)

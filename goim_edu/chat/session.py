@@ -12,13 +12,15 @@ import logging
 import secrets
 from collections.abc import Callable
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from msgspec import Struct
 
 from goim_edu.chat.admission import Identity, Unauthenticated
+from goim_edu.chat.hub import Hub
 from goim_edu.chat.parcel import frame_reply, way_of
 from goim_edu.chat.room import Room, Ticket, chat_message
+from goim_edu.chat.storage import Past, SavedMessage
 from goim_edu.chat.vocabulary import (
     Ack,
     Draining,
@@ -43,9 +45,6 @@ from goim_edu.chat.vocabulary import (
 from goim_edu.errors import DuplicateMessage, StoreError, StoreUnavailable
 from goim_edu.events import BinaryMessage, Event, TextMessage
 from goim_edu.transport import Connection, Handler
-
-if TYPE_CHECKING:
-    from goim_edu.chat.hub import Hub, Past, SavedMessage
 
 __all__ = ["HELLO_TOO_LATE", "KEPT_FLOODING", "NO_HELLO", "Session"]
 
@@ -137,8 +136,8 @@ class Session(Handler):
         for room in rooms.values():
             room.exit(self)
             self._hub.release(room)
-        if self.user_id:
-            self._hub.log_end(self)
+        if self.user_id and log.isEnabledFor(logging.INFO):
+            log.info("gone connection=%d user=%r", connection.id, self.user_id)
 
     # ------------------------------------------------------------------ requests
 
@@ -209,7 +208,9 @@ class Session(Handler):
         self.connection.set_deadline(
             float("inf") if identity.expires is None else monotonic() + identity.expires - time()
         )
-        self._hub.log_hello(self)
+        if log.isEnabledFor(logging.INFO):
+            who = self.connection.id, self.session_id, self.user_id
+            log.info("hello connection=%d session=%s user=%r", *who)
 
     def _join(self, request: Join) -> None:
         room_id = request.room_id
