@@ -58,7 +58,7 @@ html: $(VENV)/.test ## export the course to static pages in build/html/
 	$(BIN)/python -m tools.pages $(ARGS)
 
 gallery: $(VENV)/.test ## draw every picture and widget into docs/gallery/
-	$(BIN)/python tools/gallery.py $(ARGS)
+	$(BIN)/python -m tools.gallery $(ARGS)
 
 conformance: $(VENV)/.test ## the Autobahn TestSuite against server and client (needs CPython 2.7)
 	$(BIN)/python conformance/run.py $(ARGS)

@@ -1,11 +1,10 @@
 """Photograph the widgets in a real JupyterLab, in its light and in its dark theme.
 
-They join the pictures of ``tools/gallery.py``; one JupyterLab a theme serves all of them.
+They join the pictures of ``tools/exhibits.py``; one JupyterLab a theme serves all of them.
 """
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Callable
 from functools import cache, partial
@@ -15,15 +14,13 @@ from typing import Final
 import nbformat
 from playwright.sync_api import Page, sync_playwright
 
-ROOT: Final = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from tests.browser.jupyter import JupyterLab, Notebook, Theme, new_page  # noqa: E402
-from tests.conftest import CHROMIUM_FLAGS, find_chromium  # noqa: E402
-from tools.gallery import Exhibit, Shot  # noqa: E402
+from tests.browser.jupyter import JupyterLab, Notebook, Theme, new_page
+from tests.conftest import CHROMIUM_FLAGS, find_chromium
+from tools.exhibits import Exhibit, Shot
 
 __all__ = ["WIDGETS", "prepare"]
 
+FIRST: Final = Path(__file__).resolve().parent.parent / "notebooks" / "00-start-here.ipynb"
 SET_UP: Final = """
 from goim_edu.lab import LiveServer
 from goim_edu.client import connect
@@ -141,7 +138,7 @@ def prepare(folder: Path, theme: Theme) -> JupyterLab:
 
 
 def _write_notebook(path: Path) -> None:
-    course = nbformat.read(ROOT / "notebooks" / "00-start-here.ipynb", as_version=4)
+    course = nbformat.read(FIRST, as_version=4)
     cell = nbformat.v4.new_code_cell(SET_UP)
     notebook = nbformat.v4.new_notebook(cells=[cell], metadata=course.metadata)
     nbformat.write(notebook, path)

@@ -12,9 +12,9 @@ from playwright.sync_api import Browser, Page
 
 from goim_edu.draw import Picture
 from goim_edu.draw.palette import THEMES, contrast
-from tools import gallery
+from tools import exhibits, gallery
 
-PICTURES = [exhibit for exhibit in gallery.EXHIBITS if not exhibit.missing()]
+PICTURES = [exhibit for exhibit in exhibits.EXHIBITS if not exhibit.missing()]
 
 # What a text covers: its box, less the room above and below the letters.
 TEXTS = """() => [...document.querySelectorAll('svg text')].map(node => {
@@ -43,7 +43,7 @@ def show(page: Page, picture: Picture, *, light: bool) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("exhibit", PICTURES, ids=lambda exhibit: exhibit.name)
-def test_a_picture_is_legible(exhibit: gallery.Exhibit, page: Page) -> None:
+def test_a_picture_is_legible(exhibit: exhibits.Exhibit, page: Page) -> None:
     picture = exhibit.make()
     if not isinstance(picture, Picture):
         pytest.fail("a widget: it has a test of its own in a real JupyterLab")
@@ -75,7 +75,7 @@ def overlaps(texts: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("light", [True, False], ids=["light", "dark"])
 def test_text_on_paper_follows_the_theme(light: bool, page: Page) -> None:
-    texts = show(page, gallery.heartbeat(), light=light)
+    texts = show(page, exhibits.heartbeat(), light=light)
     paper = THEMES["light" if light else "dark"]["paper"]
     for text in texts:
         red, green, blue = (int(part) for part in text["fill"][4:-1].split(","))
@@ -98,7 +98,7 @@ def test_the_gallery_writes_small_files_and_an_index(tmp_path: Path) -> None:
 def test_the_gallery_in_the_repository_is_complete(root: Path) -> None:
     folder = root / "docs" / "gallery"
     index = (folder / "README.md").read_text()
-    for exhibit in gallery.EXHIBITS:
+    for exhibit in exhibits.EXHIBITS:
         for theme in gallery.THEMES:
             assert (folder / f"{exhibit.name}-{theme}.png").is_file(), exhibit.name
         assert f"## {exhibit.title}\n" in index
