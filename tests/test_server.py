@@ -21,10 +21,11 @@ import websockets.sync.client
 from prometheus_client.parser import text_string_to_metric_families
 
 from goim_edu.client import connect
+from goim_edu.config import is_loopback
 from goim_edu.errors import HandshakeError, StoreUnavailable
 from goim_edu.events import Event, TextMessage
 from goim_edu.frames import FrameDecoder, Opcode, build_frame, parse_close
-from goim_edu.server import ChatServer, ServerConfig, UnsafeConfig, is_loopback
+from goim_edu.server import ChatServer, ServerConfig, UnsafeConfig
 from goim_edu.store import MemoryHome, MessageStore
 from goim_edu.transport import Connection, Handler, WebSocket
 from tests.chatting import KEY, Person, RawClient, http, run, running_server, until, upgrade
