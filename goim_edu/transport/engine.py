@@ -139,7 +139,7 @@ def _keep_freed_memory() -> None:
     bytes(_KEPT_BYTES // 2)
 
 
-_WAKES_PER_TURN: Final = 32
+_WAKES_PER_TURN: Final = 8
 
 
 class TimerWheel:
