@@ -74,13 +74,13 @@ def _extension_pieces(value: str) -> list[tuple[str, str]]:
         match = _EXTENSION_PIECE.match(value, position)
         if match is None:
             raise _bad_extensions(value, f"character {position} does not fit")
-        token, quoted, separator = match.groups()
+        token, string, separator = match.groups()
         if token is not None:
             pieces.append((token, "token"))
         elif separator is not None:
             pieces.append(("", separator))
         else:
-            pieces.append((re.sub(r"\\(.)", r"\1", quoted), "quoted"))
+            pieces.append((re.sub(r"\\(.)", r"\1", string), "quoted"))
         position = match.end()
     pieces.append(("", "end"))
     return pieces

@@ -15,6 +15,9 @@ from typing import NamedTuple
 from goim_edu.errors import HandshakeError, LocalProtocolError
 
 __all__ = [
+    "TCHAR",
+    "TOKEN",
+    "VCHAR",
     "HandshakeLimits",
     "Headers",
     "Request",
