@@ -23,6 +23,7 @@ from typing import NamedTuple
 from goim_edu.errors import HandshakeError, LocalProtocolError
 from goim_edu.extensions import ExtensionOffer, format_extensions, parse_extensions
 from goim_edu.heads import (
+    REASONS,
     TOKEN,
     HandshakeLimits,
     Headers,
@@ -72,22 +73,6 @@ VERSION = "13"
 
 _KEY = re.compile(r"[A-Za-z0-9+/]{22}==")  # what 16 octets look like in Base64
 _HOST = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=%]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
-
-_REASONS = {
-    101: "Switching Protocols",
-    200: "OK",
-    400: "Bad Request",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    413: "Content Too Large",
-    414: "URI Too Long",
-    426: "Upgrade Required",
-    431: "Request Header Fields Too Large",
-    500: "Internal Server Error",
-    502: "Bad Gateway",
-    503: "Service Unavailable",
-}
 
 
 class Agreement(NamedTuple):
@@ -428,7 +413,7 @@ def error_response(error: HandshakeError, headers: Iterable[tuple[str, str]] = (
     >>> answer.status, answer.body.decode().splitlines()
     (404, ['404 Not Found', 'no such room (RFC 6455 §4.2.1)'])
     """
-    reason = _REASONS.get(error.status, "Error")
+    reason = REASONS.get(error.status, "Error")
     body = f"{error.status} {reason}\n{error}\n".encode("utf-8", "backslashreplace")
     fields = [
         ("Content-Type", "text/plain; charset=utf-8"),

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from goim_edu.errors import HandshakeError, LocalProtocolError
 
 __all__ = [
+    "REASONS",
     "TCHAR",
     "TOKEN",
     "VCHAR",
@@ -35,6 +36,22 @@ TOKEN = re.compile(rf"[{TCHAR}]+")
 _FIELD = re.compile(rf"\r\n([{TCHAR}]+):[ \t]*([{VCHAR}]*)(?=\r\n)")
 _REQUEST_LINE = re.compile(rf"([{TCHAR}]+) ([\x21-\x7e]+) (HTTP/[0-9]\.[0-9])(?=\r\n)")
 _STATUS_LINE = re.compile(rf"HTTP/1\.[0-9] ([1-9][0-9][0-9])(?: ([{VCHAR}]*))?(?=\r\n)")
+
+REASONS = {
+    101: "Switching Protocols",
+    200: "OK",
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    413: "Content Too Large",
+    414: "URI Too Long",
+    426: "Upgrade Required",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+}
 
 
 def quoted(text: str) -> str:

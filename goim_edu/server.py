@@ -51,6 +51,7 @@ from goim_edu.handshake import (
     error_response,
     select_subprotocol,
 )
+from goim_edu.heads import REASONS
 from goim_edu.heartbeat import Heartbeat
 from goim_edu.metrics import ServerMetrics
 from goim_edu.protocol import Endpoint, Limits, Side, State
@@ -179,8 +180,7 @@ def _page(body: bytes, kind: str, status: int = 200, head: bool = False) -> Resp
             *_PAGE_HEADERS,
         ]
     )
-    reason = {200: "OK", 503: "Service Unavailable"}[status]
-    return Response(status, reason, headers, b"" if head else body)
+    return Response(status, REASONS[status], headers, b"" if head else body)
 
 
 class ChatServer:

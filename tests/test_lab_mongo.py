@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -302,6 +303,11 @@ class TestLife:
         assert {record.name for record in caplog.records} == {"pymongo.client"}
         assert caplog.messages[0].startswith("MongoClient background task encountered an error: ")
         assert "Traceback" not in caplog.text
+        try:
+            raise ZeroDivisionError("a bug")
+        except ZeroDivisionError:
+            logging.getLogger("goim_edu.server").exception("our own mistake is told in full")
+        assert "Traceback" in caplog.text
 
     def test_a_paused_one_can_be_stopped(self, mongod_alone: LocalMongod) -> None:
         mongod_alone.pause()

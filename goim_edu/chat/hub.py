@@ -8,10 +8,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from goim_edu.chat.admission import Authenticate, anybody
-from goim_edu.chat.room import Member, Room
+from goim_edu.chat.room import Room
 from goim_edu.chat.storage import Past, Store
 from goim_edu.errors import StoreError, StoreUnavailable
 from goim_edu.transport import Engine
@@ -19,6 +19,14 @@ from goim_edu.transport import Engine
 __all__ = ["ChatLimits", "ChatStats", "Hub"]
 
 log = logging.getLogger("goim_edu.chat")
+
+
+class Client(Protocol):
+    """What the hub knows of a session."""
+
+    def drain(self, reconnect_after_ms: int) -> None:
+        """Tell it that the server is about to close."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +88,7 @@ class Hub:
         self.engine = engine
         self.limits = limits or ChatLimits()
         self.authenticate = authenticate
-        self.sessions: set[Member] = set()
+        self.sessions: set[Client] = set()
         self.rooms: dict[str, Room] = {}
         self.draining = False
         self.stats = ChatStats()

@@ -47,10 +47,6 @@ class Member(Protocol):
         """How it wants to be written to."""
         ...
 
-    def drain(self, reconnect_after_ms: int) -> None:
-        """Tell it that the server is about to close."""
-        ...
-
 
 def chat_message(stored: Stored, codec: Codec) -> ChatMessage:
     """A stored message as the wire has it."""

@@ -164,7 +164,8 @@ def test_an_action_is_answered_in_a_tenth_of_a_second(lab: JupyterLab, page: Pag
     assert took < 1000, f"{took:.0f} ms; 100 on a machine that does nothing else"
 
 
-def test_a_byte_of_the_wire_and_its_field_light_up_together(lab: JupyterLab, page: Page) -> None:
+def tap_a_hello(page: Page, lab: JupyterLab) -> Notebook:
+    """A WireTap on a live server that has heard a Hello."""
     notebook = Notebook(page, lab, "scratch.ipynb")
     notebook.run_cell(
         "from goim_edu.lab import LiveServer; from goim_edu.widgets import WireTap\n"
@@ -172,6 +173,11 @@ def test_a_byte_of_the_wire_and_its_field_light_up_together(lab: JupyterLab, pag
         "live = LiveServer('memory'); tap = WireTap(live); tap"
     )
     notebook.run_cell("live.ask(build_frame('Hello', mask_key=b'abcd'))")
+    return notebook
+
+
+def test_a_byte_of_the_wire_and_its_field_light_up_together(lab: JupyterLab, page: Page) -> None:
+    notebook = tap_a_hello(page, lab)
     page.locator(".goim-tap-row", has_text="Hello").first.click()
     lit = page.locator(".goim-tap-field[aria-selected=true] b")
 
@@ -223,13 +229,7 @@ def test_a_button_that_is_pressed_while_an_answer_comes_is_pressed(
 
 
 def test_a_row_that_is_pressed_while_news_come_is_chosen(lab: JupyterLab, page: Page) -> None:
-    notebook = Notebook(page, lab, "scratch.ipynb")
-    notebook.run_cell(
-        "from goim_edu.lab import LiveServer; from goim_edu.widgets import WireTap\n"
-        "from goim_edu.protocol import build_frame\n"
-        "live = LiveServer('memory'); tap = WireTap(live); tap"
-    )
-    notebook.run_cell("live.ask(build_frame('Hello', mask_key=b'abcd'))")
+    tap_a_hello(page, lab)
     row = page.locator(".goim-tap-row", has_text="Hello").first
     row.hover()
     page.mouse.down()
