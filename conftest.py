@@ -7,7 +7,7 @@ from collections.abc import Generator
 
 import pytest
 
-from goim_edu.lab.mongo import why_no_mongod
+from goim_edu.mongod import why_no_mongod
 
 REQUIRE_ALL = os.environ.get("GOIM_REQUIRE_ALL") == "1"
 

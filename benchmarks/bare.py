@@ -15,9 +15,9 @@ import socket
 import sys
 from dataclasses import dataclass
 
-from goim_edu.events import RequestReceived, TextMessage
-from goim_edu.frames import build_frame
 from goim_edu.protocol import Endpoint, Side
+from goim_edu.websocket.events import RequestReceived, TextMessage
+from goim_edu.websocket.frames import build_frame
 
 __all__ = ["serve"]
 

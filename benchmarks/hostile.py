@@ -24,7 +24,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.load import KEY, handshake
-from goim_edu.frames import build_frame
+from goim_edu.websocket.frames import build_frame
 from tests.attackers import ATTACKS
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -14,7 +14,8 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 
-from goim_edu.frames import FrameDecoder, Opcode, build_frame
+from goim_edu.websocket.decoder import FrameDecoder
+from goim_edu.websocket.frames import Opcode, build_frame
 
 KEY = b"\x37\xfa\x21\x3d"
 PATIENCE = 60.0

@@ -35,7 +35,6 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.extensions import Extension
 from wsproto.extensions import PerMessageDeflate as WsprotoDeflate
 
-from goim_edu.masking import mask_in_place
 from goim_edu.protocol import (
     DeflateConfig,
     Endpoint,
@@ -45,6 +44,7 @@ from goim_edu.protocol import (
     apply_mask,
     build_frame,
 )
+from goim_edu.websocket.masking import mask_in_place
 
 BASE = "websockets"
 OURS = "goim_edu"

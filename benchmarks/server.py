@@ -41,7 +41,7 @@ from benchmarks.load import (
     handshakes,
     receive_frames,
 )
-from goim_edu.frames import build_frame
+from goim_edu.websocket.frames import build_frame
 
 HERE = Path(__file__).resolve().parent
 BARE = "bare"

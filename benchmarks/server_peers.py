@@ -28,11 +28,11 @@ Start = Callable[[bool], Awaitable[int]]
 
 
 async def start_goim(compression: bool) -> int:
-    from goim_edu.events import Event, TextMessage
-    from goim_edu.frames import build_frame
     from goim_edu.server import ChatServer, ServerConfig
     from goim_edu.store import open_store
     from goim_edu.transport import Connection, Handler
+    from goim_edu.websocket.events import Event, TextMessage
+    from goim_edu.websocket.frames import build_frame
 
     members: set[Connection] = set()
     pieces: list[bytes] = []

@@ -27,10 +27,16 @@ import pymongo
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.write_concern import WriteConcern
 
-from goim_edu.lab.mongo import LocalMongod
-from goim_edu.store import MemoryHome, MessageStore, MongoHome, connect_mongodb, create_indexes
-from goim_edu.store.documents import StoredMessage, message_key, to_document
-from goim_edu.store.mongodb import DURABLE
+from goim_edu.mongod import LocalMongod
+from goim_edu.storage.backend_mongodb import DURABLE
+from goim_edu.storage.documents import StoredMessage, message_key, to_document
+from goim_edu.store import (
+    MemoryBackend,
+    MessageStore,
+    MongoBackend,
+    connect_mongodb,
+    create_indexes,
+)
 
 TEXT = "The quick brown fox jumps over the lazy dog. " * 2  # 90 characters, a usual chat message
 NUMBERS = count(1)
@@ -126,7 +132,7 @@ def group_commit(senders: int, rooms: int = 1) -> Way:
     """Through the store, from an event loop, as the chat server does."""
 
     def run(uri: str, database: str, seconds: float) -> Result:
-        with MessageStore(MongoHome(connect_mongodb(uri), database=database)) as store:
+        with MessageStore(MongoBackend(connect_mongodb(uri), database=database)) as store:
             return through(store, senders, rooms, seconds)
 
     return run
@@ -257,7 +263,7 @@ def fill(server: LocalMongod, number: int) -> None:
 def reading(server: LocalMongod, number: int) -> None:
     """The last fifty of a large room, with the index and without."""
     fill(server, number)
-    with MessageStore(MongoHome(connect_mongodb(server.uri), database="history")) as store:
+    with MessageStore(MongoBackend(connect_mongodb(server.uri), database="history")) as store:
         plan = store.explain_history("big")
         with_index = repeat(lambda: store.history("big", limit=50), 400)
         middle = repeat(lambda: store.history("big", before_seq=number // 2, limit=50), 400)
@@ -305,7 +311,7 @@ def repeat(function: Callable[[], object], times: int) -> float:
 
 def embedded(stored: int, seconds: float) -> None:
     """mongomock, when it holds that many documents already."""
-    with MessageStore(MemoryHome(), max_waiting=stored + 1) as store:
+    with MessageStore(MemoryBackend(), max_waiting=stored + 1) as store:
         for number in range(stored):
             store.submit("group 0", "u", f"fill{number}", TEXT)
         store.flush()

@@ -5,11 +5,7 @@ The first octet says which endpoint is tried, the second how the rest is cut.
 
 from __future__ import annotations
 
-from goim_edu.deflate import DeflateConfig, offer_client
 from goim_edu.errors import IncompleteFrame, RemoteProtocolError
-from goim_edu.explain import explain_stream
-from goim_edu.frames import Frame, FrameDecoder, build_frame, parse_frame
-from goim_edu.handshake import ExtensionOffer, accept_response, build_request, parse_request
 from goim_edu.protocol import (
     BinaryMessage,
     Closed,
@@ -22,6 +18,16 @@ from goim_edu.protocol import (
     Side,
     State,
     TextMessage,
+)
+from goim_edu.websocket.decoder import FrameDecoder
+from goim_edu.websocket.deflate import DeflateConfig, offer_client
+from goim_edu.websocket.explain import explain_stream
+from goim_edu.websocket.frames import Frame, build_frame, parse_frame
+from goim_edu.websocket.handshake import (
+    ExtensionOffer,
+    accept_response,
+    build_request,
+    parse_request,
 )
 
 CONFIG = DeflateConfig(max_members=8)

@@ -5,10 +5,10 @@ The first octet says which of them the rest is.
 
 from __future__ import annotations
 
-from goim_edu.deflate import accept_client, negotiate_server
 from goim_edu.errors import HandshakeError, LocalProtocolError
-from goim_edu.explain import explain
-from goim_edu.handshake import (
+from goim_edu.websocket.deflate import accept_client, negotiate_server
+from goim_edu.websocket.explain import explain
+from goim_edu.websocket.handshake import (
     HandshakeLimits,
     accept_response,
     build_request,

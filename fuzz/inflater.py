@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import zlib
 
-from goim_edu.deflate import DeflateConfig, DeflateParams, PerMessageDeflate
 from goim_edu.errors import RemoteProtocolError
+from goim_edu.websocket.deflate import DeflateConfig, DeflateParams, PerMessageDeflate
 
 TAIL = b"\x00\x00\xff\xff"
 CONFIG = DeflateConfig(max_members=8)

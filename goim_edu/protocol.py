@@ -32,7 +32,6 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from goim_edu.deflate import DeflateConfig, PerMessageDeflate
 from goim_edu.errors import (
     HandshakeError,
     IncompleteFrame,
@@ -40,7 +39,10 @@ from goim_edu.errors import (
     ProtocolError,
     RemoteProtocolError,
 )
-from goim_edu.events import (
+from goim_edu.websocket.close import CLOSE_CODES, build_close, parse_close
+from goim_edu.websocket.decoder import FrameDecoder, Part
+from goim_edu.websocket.deflate import DeflateConfig, PerMessageDeflate
+from goim_edu.websocket.events import (
     BinaryMessage,
     Closed,
     CloseReceived,
@@ -52,23 +54,18 @@ from goim_edu.events import (
     RequestReceived,
     TextMessage,
 )
-from goim_edu.explain import Explanation, explain
-from goim_edu.frames import (
-    CLOSE_CODES,
+from goim_edu.websocket.explain import Explanation, explain
+from goim_edu.websocket.frames import (
     Frame,
-    FrameDecoder,
     Header,
     Opcode,
-    Part,
     apply_mask,
-    build_close,
     build_frame,
     check_header,
-    parse_close,
     parse_frame,
     parse_header,
 )
-from goim_edu.handshake import (
+from goim_edu.websocket.handshake import (
     ExtensionOffer,
     HandshakeLimits,
     Headers,
@@ -77,11 +74,11 @@ from goim_edu.handshake import (
     error_response,
     generate_accept,
 )
-from goim_edu.incoming import MessageReader
-from goim_edu.limits import Limits
-from goim_edu.opening import Agreed, ClientOpening, ServerOpening
-from goim_edu.outgoing import MessageWriter
-from goim_edu.states import COMMANDS, TRANSITIONS, Side, State, Step, state_diagram
+from goim_edu.websocket.limits import Limits
+from goim_edu.websocket.opening import Agreed, ClientOpening, ServerOpening
+from goim_edu.websocket.reader import MessageReader
+from goim_edu.websocket.states import COMMANDS, TRANSITIONS, Side, State, Step, state_diagram
+from goim_edu.websocket.writer import MessageWriter
 
 __all__ = [
     "CLOSE_CODES",

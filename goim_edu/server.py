@@ -15,21 +15,18 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
-import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from functools import cache
-from importlib import resources
-from pathlib import Path
 from time import monotonic
 from typing import Any, Final, NamedTuple, Protocol, Self
 
 from goim_edu.chat.hub import ChatLimits, Hub
+from goim_edu.chat.ports import Store
 from goim_edu.chat.session import Session
-from goim_edu.chat.storage import Store
 from goim_edu.chat.vocabulary import SUBPROTOCOLS
-from goim_edu.config import (
+from goim_edu.errors import HandshakeError, StoreError
+from goim_edu.protocol import Endpoint, Limits, Side, State
+from goim_edu.serving.config import (
     AllowedOrigins,
     ServerConfig,
     UnsafeConfig,
@@ -38,24 +35,21 @@ from goim_edu.config import (
     make_authenticate,
     make_tls,
 )
-from goim_edu.deflate import DeflateConfig
-from goim_edu.errors import HandshakeError, StoreError
-from goim_edu.events import BinaryMessage, Event, TextMessage
-from goim_edu.handshake import (
+from goim_edu.serving.listening import BACKLOG, listen
+from goim_edu.serving.metrics import ServerMetrics
+from goim_edu.serving.pages import page_files, page_response
+from goim_edu.transport import Connection, Engine, Handler, Tap, WebSocket
+from goim_edu.websocket.deflate import DeflateConfig
+from goim_edu.websocket.events import BinaryMessage, Event, TextMessage
+from goim_edu.websocket.handshake import (
     HandshakeLimits,
-    Headers,
     Request,
-    Response,
     check_host,
     check_origin,
     error_response,
     select_subprotocol,
 )
-from goim_edu.heads import REASONS
-from goim_edu.heartbeat import Heartbeat
-from goim_edu.metrics import ServerMetrics
-from goim_edu.protocol import Endpoint, Limits, Side, State
-from goim_edu.transport import Connection, Engine, Handler, Tap, WebSocket
+from goim_edu.websocket.heartbeat import Heartbeat
 
 __all__ = ["ChatServer", "ConnectionInfo", "ServerConfig", "ServerStore", "UnsafeConfig"]
 
@@ -79,29 +73,6 @@ class ServerStore(Store, Protocol):
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all is stored."""
         ...
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there; of several addresses of a name, at the first IPv4 one.
-
-    Raises:
-        OSError: it cannot.
-    """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    family, kind, protocol, _, address = min(found, key=lambda one: one[0] is not socket.AF_INET)
-    # With its protocol, which accepted sockets inherit: asyncio turns Nagle's algorithm off only
-    # for those that say TCP, and with it on a reply may wait 40 ms for an acknowledgement.
-    link = socket.socket(family, kind, protocol)
-    try:
-        if os.name == "posix":  # elsewhere it would let two servers share the port
-            link.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        link.bind(address)
-        link.listen(_BACKLOG)
-        link.setblocking(False)
-    except BaseException:
-        link.close()
-        raise
-    return link
 
 
 class ConnectionInfo(NamedTuple):
@@ -134,53 +105,7 @@ class Echo(Handler):
 
 
 _NOBODY: Final = Handler()
-_BACKLOG: Final = 2048  # connections that may wait to be accepted
 _ACCEPTS_PER_TURN: Final = 8  # of these, so that a crowd at the door holds up nobody inside
-
-_KINDS: Final = {
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".svg": "image/svg+xml",
-}
-_POLICY: Final = (
-    "default-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'"
-)
-_PAGE_HEADERS: Final = (
-    ("Cache-Control", "no-cache"),
-    ("Content-Security-Policy", _POLICY),
-    ("Referrer-Policy", "no-referrer"),
-    ("X-Content-Type-Options", "nosniff"),
-)
-
-
-@cache
-def page_files() -> dict[str, tuple[bytes, str]]:
-    """The files of the chat page by path, each with its content type; ``/`` is index.html.
-
-    >>> page_files()["/"][1]
-    'text/html; charset=utf-8'
-    """
-    files = {}
-    for file in resources.files("goim_edu").joinpath("page").iterdir():
-        kind = _KINDS.get(Path(file.name).suffix)
-        if kind is not None:
-            files["/" if file.name == "index.html" else f"/{file.name}"] = file.read_bytes(), kind
-    return files
-
-
-def _page(body: bytes, kind: str, status: int = 200, head: bool = False) -> Response:
-    """A plain answer over HTTP; then the connection ends."""
-    headers = Headers(
-        [
-            ("Content-Type", kind),
-            ("Content-Length", str(len(body))),
-            ("Connection", "close"),
-            *_PAGE_HEADERS,
-        ]
-    )
-    return Response(status, REASONS[status], headers, b"" if head else body)
 
 
 class ChatServer:
@@ -296,7 +221,7 @@ class ChatServer:
         except BaseException:
             link.close()
             raise
-        link.listen(_BACKLOG)  # asyncio has set it to as many as it is to accept in one turn
+        link.listen(BACKLOG)  # asyncio has set it to as many as it is to accept in one turn
         self.port = link.getsockname()[1]
         log.info("listening url=%s store=%r", self.url, self.store.description)
 
@@ -487,9 +412,9 @@ class ChatServer:
                 self._serve_health(connection, head)
             elif request.path == "/metrics":
                 body, kind = self.metrics.text()
-                connection.reject(_page(body, kind, head=head))
+                connection.reject(page_response(body, kind, head=head))
             elif request.path in page_files():
-                connection.reject(_page(*page_files()[request.path], head=head))
+                connection.reject(page_response(*page_files()[request.path], head=head))
             else:
                 raise HandshakeError("there is no such page", status=404, section="RFC 9110 §15.5")
         except HandshakeError as error:
@@ -522,7 +447,7 @@ class ChatServer:
         body = json.dumps(health, indent=1).encode() + b"\n"
         if not connection.ended:
             status = 200 if health["status"] == "ok" else 503
-            connection.reject(_page(body, "application/json", status, head))
+            connection.reject(page_response(body, "application/json", status, head))
 
     # ------------------------------------------------------------------ to be shown
 

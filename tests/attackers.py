@@ -14,7 +14,7 @@ import sys
 import zlib
 from collections.abc import Awaitable, Callable
 
-from goim_edu.frames import Opcode, build_frame
+from goim_edu.websocket.frames import Opcode, build_frame
 from tests.chatting import KEY, RawClient, upgrade
 
 Attack = Callable[[int], Awaitable[None]]

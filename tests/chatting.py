@@ -14,10 +14,10 @@ import msgspec
 
 from goim_edu.chat.vocabulary import BSON, JSON, Codec
 from goim_edu.client import connect
-from goim_edu.frames import build_frame
 from goim_edu.server import ChatServer, ServerConfig
 from goim_edu.store import MessageStore, open_store
 from goim_edu.transport import WebSocket
+from goim_edu.websocket.frames import build_frame
 
 _guests: list[Person | RawClient] = []  # whoever came to the server of the running test
 

@@ -14,7 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-    from goim_edu.lab.mongo import LocalMongod, LocalReplicaSet
+    from goim_edu.mongod import LocalMongod, LocalReplicaSet
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -35,7 +35,7 @@ def require(present: object, what: str, how: str) -> None:
 
 @functools.cache
 def _why_no_mongod() -> str | None:
-    from goim_edu.lab.mongo import why_no_mongod
+    from goim_edu.mongod import why_no_mongod
 
     return why_no_mongod()
 
@@ -49,7 +49,7 @@ def require_mongod() -> None:
 @pytest.fixture(scope="session")
 def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalMongod]:
     """One real mongod for the whole run, on a free port, with a data folder of its own."""
-    from goim_edu.lab.mongo import LocalMongod
+    from goim_edu.mongod import LocalMongod
 
     require_mongod()
     with LocalMongod(data_dir=tmp_path_factory.mktemp("mongod")) as server:
@@ -59,7 +59,7 @@ def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalMongod]:
 @pytest.fixture(scope="session")
 def replica_set() -> Iterator[LocalReplicaSet]:
     """Three real mongods that form a replica set; who kills a member starts it again."""
-    from goim_edu.lab.mongo import LocalReplicaSet
+    from goim_edu.mongod import LocalReplicaSet
 
     require_mongod()
     with LocalReplicaSet(members=3) as members:
@@ -90,3 +90,18 @@ def browser() -> Iterator[Browser]:
 def root() -> Path:
     """The top folder of the project."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def room() -> str:
+    """A room that no other test writes in."""
+    from tests.storing import NUMBERS
+
+    return f"room {next(NUMBERS)}"
+
+
+@pytest.fixture
+def user() -> str:
+    from tests.storing import NUMBERS
+
+    return f"user {next(NUMBERS)}"

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from goim_edu.heads import HandshakeLimits, Request, Response, parse_request, parse_response
+from goim_edu.websocket.http11 import (
+    HandshakeLimits,
+    Request,
+    Response,
+    parse_request,
+    parse_response,
+)
 
 # RFC 6455 §1.2, both halves as printed there.
 RFC_REQUEST = b"""GET /chat HTTP/1.1\r

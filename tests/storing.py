@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
-from goim_edu.store import MessageStore, MongoHome, Saved, connect_mongodb
+from goim_edu.store import MessageStore, MongoBackend, Saved, connect_mongodb
 
 NUMBERS = count(1)
 """For rooms and users that no other test knows."""
@@ -13,8 +13,8 @@ NUMBERS = count(1)
 
 def mongo_store(uri: str, **settings: Any) -> MessageStore:
     """A store in the test's own database."""
-    home = MongoHome(connect_mongodb(uri), database="goim_test")
-    return MessageStore(home, **settings)
+    backend = MongoBackend(connect_mongodb(uri), database="goim_test")
+    return MessageStore(backend, **settings)
 
 
 def send(store: MessageStore, room: str, user: str, number: int) -> list[Saved]:

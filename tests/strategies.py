@@ -7,7 +7,8 @@ from itertools import pairwise
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from goim_edu.frames import Opcode, build_close, build_frame
+from goim_edu.websocket.close import build_close
+from goim_edu.websocket.frames import Opcode, build_frame
 
 # No deadline: a busy machine is no bug.
 settings.register_profile("protocol", deadline=None, max_examples=100)

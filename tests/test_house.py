@@ -15,49 +15,42 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "goim_edu"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-# Each floor and the floors below it that it may stand on. Whatever is not listed may stand on all.
-WIRE = {"errors", "frames", "deflate", "handshake", "heartbeat", "explain", "protocol"}
-WIRE |= {"events", "extensions", "fastpath", "heads", "incoming", "limits", "masking", "messages"}
-WIRE |= {"opening", "outgoing", "states"}
+# Each entry of the package and the entries below it that it may import: one row an entry.
+GROUND = {"errors", "palette", "printable"}
 BELOW: dict[str, set[str]] = {
     "errors": set(),
-    "masking": {"errors"},
-    "frames": {"errors", "masking"},
-    "heads": {"errors"},
-    "extensions": {"errors", "heads"},
-    "deflate": {"errors", "extensions", "frames"},
-    "handshake": {"errors", "extensions", "heads"},
-    "events": {"errors", "extensions", "heads"},
-    "messages": {"errors", "deflate", "frames", "events"},
-    "states": set(),
-    "opening": {"errors", "deflate", "handshake"},
-    "outgoing": {"errors", "deflate", "fastpath", "frames", "masking"},
-    "fastpath": {"errors", "deflate", "events", "frames", "masking", "messages"},
-    "incoming": {"deflate", "events", "fastpath", "frames", "limits", "messages"},
-    "limits": {"errors", "heads"},
-    "heartbeat": {"errors"},
-    "explain": {"errors", "frames", "handshake", "deflate", "messages"},
-    "protocol": WIRE,
-    "transport": WIRE,
-    "client": WIRE | {"transport", "chat"},
-    "store": {"errors", "lab"},
-    "chat": WIRE | {"transport"},
-    "metrics": WIRE | {"transport", "chat"},
-    "config": {"chat"},
-    "server": WIRE | {"transport", "chat", "config", "metrics", "store"},
-    "capture": WIRE,
-    "draw": WIRE | {"capture"},
-    "widgets": WIRE | {"capture", "draw", "client"},
+    "palette": set(),
+    "printable": set(),
+    "websocket": {"errors"},
+    "protocol": {"errors", "websocket"},
+    "transport": {"errors", "websocket", "protocol"},
+    "chat": {"errors", "websocket", "protocol", "transport"},
+    "client": {"errors", "printable", "websocket", "protocol", "transport", "chat"},
+    "serving": {"errors", "websocket", "protocol", "transport", "chat"},
+    "server": {"errors", "websocket", "protocol", "transport", "chat", "serving"},
+    "mongod": {"errors"},
+    "storage": {"errors"},
+    "store": {"errors", "mongod", "storage"},
+    "capture": GROUND | {"websocket"},
+    "draw": GROUND | {"websocket", "capture"},
+    "feedback": GROUND | {"websocket", "draw"},
+    "exercises": GROUND | {"websocket", "protocol", "storage", "draw", "feedback"},
+    "widgets": GROUND | {"websocket", "protocol", "capture", "draw", "client"},
+    "lab": GROUND
+    | {"websocket", "protocol", "transport", "server", "mongod", "storage", "store"}
+    | {"capture", "draw", "feedback"},
+    "cli": GROUND | {"capture", "client", "server", "mongod", "store", "exercises"},
+    "__main__": {"cli"},
+    "__init__": set(),
 }
-TOP_FLOORS = {"widgets", "lab", "exercises"}  # only notebooks, the CLI and each other import these
 
 
-def floor_of(path: Path) -> str:
+def entry_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 def goim_imports(path: Path) -> set[str]:
-    """The floors that the module at ``path`` imports, wherever the import stands."""
+    """The entries that the module at ``path`` imports, wherever the import stands."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):
@@ -76,9 +69,46 @@ def goim_imports(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_point_down(path: Path) -> None:
-    floor = floor_of(path)
-    if floor in BELOW:
-        assert goim_imports(path) - {floor} <= BELOW[floor]
+    entry = entry_of(path)
+    assert goim_imports(path) - {entry} <= BELOW[entry]
+
+
+def test_the_table_has_a_row_for_each_entry_and_for_nothing_else() -> None:
+    assert set(BELOW) == {entry_of(path) for path in MODULES}
+
+
+def test_the_table_has_no_circle_and_few_floors() -> None:
+    floors: dict[str, int] = {}
+    while len(floors) < len(BELOW):
+        ready = [e for e in BELOW if e not in floors and BELOW[e] <= floors.keys()]
+        assert ready, f"a circle among {sorted(BELOW.keys() - floors.keys())}"
+        floors |= {e: 1 + max((floors[b] for b in BELOW[e]), default=0) for e in ready}
+    assert max(floors.values()) <= 12
+
+
+def imported_modules(path: Path) -> set[str]:
+    """The modules of the package that the one at ``path`` imports when it is imported."""
+    found = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found
+
+
+def test_no_module_needs_itself_by_a_detour() -> None:
+    """A folder's face counts as the modules that it hands on."""
+    names = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in MODULES
+    }
+    needs = {name: imported_modules(path) & names.keys() for name, path in names.items()}
+    order: dict[str, None] = {}
+    while len(order) < len(needs):
+        ready = [n for n in needs if n not in order and needs[n] - {n} <= order.keys()]
+        assert ready, f"a circle among {sorted(needs.keys() - order.keys())}"
+        order |= dict.fromkeys(ready)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))

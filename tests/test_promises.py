@@ -17,11 +17,12 @@ import pytest
 from pymongo.read_concern import ReadConcern
 
 from goim_edu.errors import StoreUnavailable
-from goim_edu.frames import FrameDecoder, parse_close
-from goim_edu.lab.mongo import LocalMongod
+from goim_edu.mongod import LocalMongod
 from goim_edu.server import ChatServer
 from goim_edu.store import MessageStore, open_store
 from goim_edu.transport import Connection
+from goim_edu.websocket.close import parse_close
+from goim_edu.websocket.decoder import FrameDecoder
 from tests.chatting import Link, Person, RawClient, run, running_server, until
 
 
@@ -68,7 +69,7 @@ def test_what_was_not_stored_is_neither_acknowledged_nor_told(
             await lisa.join(room)
             await tom.join(room)
             with monkeypatch.context() as patch:
-                patch.setattr(store.home, "grant", away)
+                patch.setattr(store.backend, "grant", away)
                 patch.setattr(store._writers.of(room), "_patience", 0.1)
                 answer = await lisa.say("lost?", f"{room}-1", room)
                 assert (answer["type"], answer["code"]) == ("error", "unavailable")

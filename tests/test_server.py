@@ -21,13 +21,15 @@ import websockets.sync.client
 from prometheus_client.parser import text_string_to_metric_families
 
 from goim_edu.client import connect
-from goim_edu.config import is_loopback
 from goim_edu.errors import HandshakeError, StoreUnavailable
-from goim_edu.events import Event, TextMessage
-from goim_edu.frames import FrameDecoder, Opcode, build_frame, parse_close
 from goim_edu.server import ChatServer, ServerConfig, UnsafeConfig
-from goim_edu.store import MemoryHome, MessageStore
+from goim_edu.serving.config import is_loopback
+from goim_edu.store import MemoryBackend, MessageStore
 from goim_edu.transport import Connection, Handler, WebSocket
+from goim_edu.websocket.close import parse_close
+from goim_edu.websocket.decoder import FrameDecoder
+from goim_edu.websocket.events import Event, TextMessage
+from goim_edu.websocket.frames import Opcode, build_frame
 from tests.chatting import KEY, Person, RawClient, http, run, running_server, until, upgrade
 from tests.serving import ServerProcess
 
@@ -294,7 +296,7 @@ def test_health() -> None:
             assert (status, b"application/json" in head) == (200, True)
             assert (health["status"], health["sessions"]) == ("ok", 1)
             assert health["store"] == server.store.description
-        ailing = Ailing(MemoryHome())
+        ailing = Ailing(MemoryBackend())
         async with running_server(ailing) as server:
             status, _, body = await http(server.port, "/healthz")
             assert status == 503
@@ -411,7 +413,7 @@ def test_draining() -> None:
     """Who has sent something gets its ack; all are told, closed with 1001, and no more come in."""
 
     async def test() -> None:
-        store = Slow(MemoryHome())
+        store = Slow(MemoryBackend())
         async with running_server(store) as server:
             lisa, tom = await Person.come(server, "lisa"), await Person.come(server, "tom")
             stranger = await Person.come(server)
@@ -461,7 +463,7 @@ def test_draining_ends_in_time_whoever_does_not_answer() -> None:
 def test_start_stop_start_leaves_nothing_behind() -> None:
     async def test() -> None:
         process = psutil.Process()
-        store = MessageStore(MemoryHome())
+        store = MessageStore(MemoryBackend())
         for turn in range(3):
             async with running_server(store) as server:
                 lisa = await Person.come(server, "lisa")

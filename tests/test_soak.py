@@ -19,7 +19,7 @@ from time import monotonic
 import psutil
 
 from goim_edu.client import Backoff, ChatClient
-from goim_edu.lab.mongo import LocalMongod
+from goim_edu.mongod import LocalMongod
 from goim_edu.store import open_store
 from tests.chatting import until
 from tests.serving import ServerProcess

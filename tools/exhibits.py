@@ -15,11 +15,15 @@ import pymongo
 
 from goim_edu import draw
 from goim_edu.capture import Capture, Record
-from goim_edu.deflate import DeflateConfig, DeflateParams, PerMessageDeflate
 from goim_edu.draw import Picture
 from goim_edu.errors import HandshakeError
-from goim_edu.frames import Frame, Opcode, build_close, build_frame
-from goim_edu.handshake import (
+from goim_edu.lab.news import Lane
+from goim_edu.lab.sharding import ShardedModel
+from goim_edu.mongod import Command, LocalMongod, find_mongod
+from goim_edu.websocket.close import build_close
+from goim_edu.websocket.deflate import DeflateConfig, DeflateParams, PerMessageDeflate
+from goim_edu.websocket.frames import Frame, Opcode, build_frame
+from goim_edu.websocket.handshake import (
     ExtensionOffer,
     Request,
     accept_response,
@@ -28,10 +32,7 @@ from goim_edu.handshake import (
     error_response,
     parse_request,
 )
-from goim_edu.heartbeat import Verdict
-from goim_edu.lab.mongo import Command, LocalMongod, find_mongod
-from goim_edu.lab.sharding import ShardedModel
-from goim_edu.lab.ways import Lane
+from goim_edu.websocket.heartbeat import Verdict
 
 __all__ = ["EXHIBITS", "Exhibit", "Shot", "heartbeat"]
 

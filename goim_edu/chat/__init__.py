@@ -1,9 +1,9 @@
 """The chat: words on the wire, sessions that speak them, rooms that order them, one hub.
 
     vocabulary  every message that a client or the server may send, in JSON and in BSON
-    admission   who may come in as whom: everybody, or bearers of a token
-    storage     what is asked of the store, and what it answers
-    parcel      one reply for many: encoded once, the same bytes for all
+    auth        who may come in as whom: everybody, or bearers of a token
+    ports       what is asked of the store, and what it answers
+    broadcast   one reply for many: encoded once, the same bytes for all
     room        who is there, in which order things are said, who gets them
     hub         all sessions and rooms of a server, their limits, and the way to the store
     session     one connected client: hello, requests, rate limit
@@ -11,18 +11,3 @@
 The way of a message: session decodes and checks it, the store gives it a number, then the sender
 gets its ``ack`` and every member of the room the ``message``.
 """
-
-from goim_edu.chat.hub import ChatLimits, Hub
-from goim_edu.chat.storage import Store
-from goim_edu.chat.vocabulary import BSON, JSON, SUBPROTOCOLS, Codec, VocabularyError
-
-__all__ = [
-    "BSON",
-    "JSON",
-    "SUBPROTOCOLS",
-    "ChatLimits",
-    "Codec",
-    "Hub",
-    "Store",
-    "VocabularyError",
-]

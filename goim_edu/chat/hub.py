@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from goim_edu.chat.admission import Authenticate, anybody
+from goim_edu.chat.auth import Authenticate, anybody
+from goim_edu.chat.ports import Past, Store
 from goim_edu.chat.room import Room
-from goim_edu.chat.storage import Past, Store
 from goim_edu.errors import StoreError, StoreUnavailable
 from goim_edu.transport import Engine
 

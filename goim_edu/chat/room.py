@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from goim_edu.chat.parcel import Parcel, Way
-from goim_edu.chat.storage import Stored
+from goim_edu.chat.broadcast import Parcel, Way
+from goim_edu.chat.ports import Stored
 from goim_edu.chat.vocabulary import ChatMessage, Codec, Presence, ReadBy, TypingBy
 from goim_edu.transport import Connection
 

@@ -16,11 +16,11 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
-from goim_edu.chat.admission import Identity, Unauthenticated
+from goim_edu.chat.auth import Identity, Unauthenticated
+from goim_edu.chat.broadcast import frame_reply, way_of
 from goim_edu.chat.hub import Hub
-from goim_edu.chat.parcel import frame_reply, way_of
+from goim_edu.chat.ports import Past, SavedMessage
 from goim_edu.chat.room import Room, Ticket, chat_message
-from goim_edu.chat.storage import Past, SavedMessage
 from goim_edu.chat.vocabulary import (
     Ack,
     Draining,
@@ -43,8 +43,8 @@ from goim_edu.chat.vocabulary import (
     WelcomeLimits,
 )
 from goim_edu.errors import DuplicateMessage, StoreError, StoreUnavailable
-from goim_edu.events import BinaryMessage, Event, TextMessage
 from goim_edu.transport import Connection, Handler
+from goim_edu.websocket.events import BinaryMessage, Event, TextMessage
 
 __all__ = ["HELLO_TOO_LATE", "KEPT_FLOODING", "NO_HELLO", "Session"]
 

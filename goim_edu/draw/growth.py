@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from goim_edu.draw.picture import Picture
-from goim_edu.draw.pieces import PAGE, heading
 from goim_edu.draw.plot import line_style, name_lines, plain_axes, plot
+from goim_edu.draw.shapes import PAGE, heading
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

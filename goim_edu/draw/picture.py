@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from xml.sax.saxutils import escape
 
-from goim_edu.draw.palette import ROLES, THEMES, ink_on
+from goim_edu.palette import ROLES, THEMES, ink_on
 
 __all__ = ["Picture", "Theme"]
 

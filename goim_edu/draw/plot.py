@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from math import log10
 from typing import TYPE_CHECKING, Any, Final
 
-from goim_edu.draw.palette import OKABE_ITO
 from goim_edu.draw.svg import element
+from goim_edu.palette import OKABE_ITO
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from goim_edu.draw.palette import OKABE_ITO
 from goim_edu.draw.picture import Picture
-from goim_edu.draw.pieces import (
+from goim_edu.draw.shapes import (
     MARGIN,
     PAGE,
     arrow,
@@ -21,7 +20,9 @@ from goim_edu.draw.pieces import (
     swatch,
     tooltip,
 )
-from goim_edu.draw.svg import element, printable, text
+from goim_edu.draw.svg import element, text
+from goim_edu.palette import OKABE_ITO
+from goim_edu.printable import printable
 
 __all__ = ["scans"]
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from goim_edu.draw.picture import Picture
-from goim_edu.draw.pieces import MARGIN, PAGE, fit, heading, label, legend, swatch, tooltip
+from goim_edu.draw.shapes import MARGIN, PAGE, fit, heading, label, legend, swatch, tooltip
 from goim_edu.draw.svg import element, text
 
 __all__ = ["shards"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import unicodedata
 from xml.sax.saxutils import escape, quoteattr
 
-__all__ = ["NARROWEST", "element", "printable", "rect", "text", "text_width", "wrap"]
+from goim_edu.printable import printable
+
+__all__ = ["NARROWEST", "element", "rect", "text", "text_width", "wrap"]
 
 # Advance widths of DejaVu Sans in 1/1000 of the font size, rounded up: it is the widest of the
 # fonts in our stack, so what fits by this table fits in Helvetica, Arial and Segoe UI too.
@@ -15,19 +17,6 @@ _ADVANCE = _NARROW | _WIDE
 _CAPITAL, _OTHER, _FULL, _MONO, _BOLD = 720, 630, 1020, 0.61, 1.1
 NARROWEST = 0.4
 """Width of the narrowest character, in units of the font size."""
-
-
-def printable(content: str) -> str:
-    r"""Return ``content`` with each control character written as Python writes it.
-
-    XML 1.0 has no place for most control characters, and an invisible byte teaches nothing.
-
-    >>> print(printable("a\r\n\0"))
-    a\r\n\x00
-    """
-    if content.isprintable():
-        return content
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in content)
 
 
 def text_width(content: str, size: float, *, mono: bool = False, bold: bool = False) -> float:

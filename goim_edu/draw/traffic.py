@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from goim_edu.capture import Record
-from goim_edu.draw.palette import OKABE_ITO
 from goim_edu.draw.picture import Picture
-from goim_edu.draw.pieces import PAGE, heading, legend, three_digits
 from goim_edu.draw.plot import INK, LINE_COLOUR, plain_axes, plot
+from goim_edu.draw.shapes import PAGE, heading, legend, three_digits
+from goim_edu.palette import OKABE_ITO
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +21,7 @@ _LANE: Final = 74.0
 
 
 class Lane(Protocol):
-    """One way to hear news, as ``goim_edu.lab.ways.Lane`` has it."""
+    """One way to hear news, as ``goim_edu.lab.news.Lane`` has it."""
 
     @property
     def way(self) -> str:
@@ -42,7 +42,7 @@ def traffic(lanes: Iterable[Lane], appeared: Iterable[float] = ()) -> Picture:
     Each bar is as high as it has bytes, on the same scale for all.
 
     Args:
-        lanes: what a ``goim_edu.lab.ways.race`` gave.
+        lanes: what a ``goim_edu.lab.news.race`` gave.
         appeared: when the messages appeared at the server, on the clock of the records.
 
     Raises:

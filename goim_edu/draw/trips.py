@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from goim_edu.draw.palette import OKABE_ITO
 from goim_edu.draw.picture import Picture
-from goim_edu.draw.pieces import PAGE, heading, legend, three_digits
 from goim_edu.draw.plot import INK, plain_axes, plot
+from goim_edu.draw.shapes import PAGE, heading, legend, three_digits
+from goim_edu.palette import OKABE_ITO
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +21,7 @@ _COLOURS: Final = ("orange", "blue", "green", "purple", "sky", "grey")
 
 
 class Trip(Protocol):
-    """One question and its answer, as ``goim_edu.lab.mongo.Command`` has them."""
+    """One question and its answer, as ``goim_edu.mongod.Command`` has them."""
 
     @property
     def name(self) -> str:

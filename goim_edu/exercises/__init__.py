@@ -16,13 +16,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from goim_edu.exercises import record
-from goim_edu.exercises.card import Card
+from goim_edu.exercises import progress_file
 from goim_edu.exercises.catalogue import CHAPTERS, all_exercises, chapter, find
-from goim_edu.exercises.guard import call
 from goim_edu.exercises.judge import judge_function
 from goim_edu.exercises.model import Function, Measure, Predict, source_of
 from goim_edu.exercises.questions import ask, judge_prediction
+from goim_edu.feedback.card import Card
+from goim_edu.feedback.sandbox import call
 
 __all__ = [
     "Card",
@@ -65,7 +65,7 @@ def check(name: str, answer: Any = ...) -> Card:
     else:
         return _not_callable(found, answer)
     if card.passed:
-        card.say(record.mark_done(found.id))
+        card.say(progress_file.mark_done(found.id))
     return card
 
 
@@ -145,7 +145,7 @@ def solution(name: str) -> Card:
 
 def progress() -> Card:
     """What is done, and where to go on."""
-    done = record.read_done()
+    done = progress_file.read_done()
     everything = all_exercises()
     finished = sum(exercise.id in done for exercise in everything)
     card = Card(f"{finished} of {len(everything)} exercises done")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from goim_edu.exercises.choices import Choices
 from goim_edu.exercises.model import (
     Case,
     Exercise,
@@ -15,7 +14,8 @@ from goim_edu.exercises.model import (
     Wrong,
     code,
 )
-from goim_edu.frames import build_frame
+from goim_edu.exercises.samples import Choices
+from goim_edu.websocket.frames import build_frame
 
 __all__ = ["EXERCISES", "POLL_REQUEST", "POLL_RESPONSE"]
 

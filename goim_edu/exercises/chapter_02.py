@@ -6,7 +6,6 @@ import base64
 import hashlib
 from typing import Any, Final
 
-from goim_edu.exercises.choices import Choices
 from goim_edu.exercises.model import (
     Case,
     Exercise,
@@ -17,8 +16,9 @@ from goim_edu.exercises.model import (
     Wrong,
     code,
 )
-from goim_edu.handshake import generate_accept
+from goim_edu.exercises.samples import Choices
 from goim_edu.protocol import Endpoint, Side
+from goim_edu.websocket.handshake import generate_accept
 
 __all__ = ["EXERCISES"]
 
@@ -270,7 +270,7 @@ _CLIENT_ACCEPTS = Function(
             tip="a missing header is not reckoned with.",
         ),
     ),
-    after="""`goim_edu.handshake.check_response` also refuses what was never offered: a
+    after="""`goim_edu.websocket.handshake.check_response` also refuses what was never offered: a
         subprotocol, an extension.""",
 )
 
@@ -441,7 +441,8 @@ _ANSWER_STATUS = Function(
             tip="what `b64decode` raises for a bad key is not caught.",
         ),
     ),
-    after="`goim_edu.handshake.check_request` does all this, and says for each refusal why.",
+    after="""`goim_edu.websocket.handshake.check_request` does all this, and says for each refusal
+        why.""",
 )
 
 # ---------------------------------------------------------------------- 02.5
@@ -551,7 +552,8 @@ _SUBPROTOCOL = Function(
             tip="a name counts as found if it is only a part of the other.",
         ),
     ),
-    after="`goim_edu.handshake.select_subprotocol` does it; `/chat` refuses clients with no match.",
+    after="""`goim_edu.websocket.handshake.select_subprotocol` does it; `/chat` refuses clients
+        with no match.""",
 )
 
 # ---------------------------------------------------------------------- 02.6
@@ -578,7 +580,8 @@ _OLD_VERSION = Predict(
         Option("(505, '13')", "505 is about the version of HTTP, and that one is fine."),
     ),
     experiment=code("""
-        from goim_edu.handshake import build_request, check_request, error_response, parse_request
+        from goim_edu.websocket.handshake import build_request, check_request, error_response
+        from goim_edu.websocket.http11 import parse_request
         from goim_edu.protocol import HandshakeError
 
         asked = build_request("localhost", "/chat", "dGhlIHNhbXBsZSBub25jZQ==")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from goim_edu.draw.wrong_bit import frame_fields
 from goim_edu.errors import IncompleteFrame, RemoteProtocolError
-from goim_edu.exercises import made
-from goim_edu.exercises.bits import frame_fields
-from goim_edu.exercises.choices import Choices
+from goim_edu.exercises import sample_frames
 from goim_edu.exercises.model import (
     Case,
     Exercise,
@@ -18,7 +17,8 @@ from goim_edu.exercises.model import (
     Wrong,
     code,
 )
-from goim_edu.frames import Frame, Opcode, apply_mask, build_frame, parse_frame
+from goim_edu.exercises.samples import Choices
+from goim_edu.websocket.frames import Frame, Opcode, apply_mask, build_frame, parse_frame
 
 __all__ = ["EXERCISES"]
 
@@ -240,7 +240,7 @@ def build_one_frame(
 
 def _make_build_arguments(c: Choices) -> tuple[Any, ...]:
     payload = c.octets(0, c.pick((10, 130, 700)))
-    return payload, c.pick((1, 2, 0)), not c.flag(), made.key(c)
+    return payload, c.pick((1, 2, 0)), not c.flag(), sample_frames.key(c)
 
 
 _SHORT_FORM = """Up to 125 the length stands in the second byte itself. 126 there says that two
@@ -420,7 +420,7 @@ def parse_whole_frame(data: bytes) -> tuple[int, int, bytes, int]:
 
 def _cut_or_followed(c: Choices) -> tuple[bytes]:
     """A frame, cut somewhere or with the start of another behind it."""
-    data = made.frame(c)
+    data = sample_frames.frame(c)
     if c.flag():
         return (data[: c.integer(0, len(data) - 1)],)
     return (data + c.octets(0, 3),)
@@ -938,7 +938,7 @@ _STREAM = Function(
             "However the stream is cut, the same frames must come out.",
         ),
     ),
-    make=lambda c: (made.stream(c),),
+    make=lambda c: (sample_frames.stream(c),),
     hints=(
         "A loop: read a frame, cut it off `buffer`, and again.",
         "It ends when `parse_frame` raises `IncompleteFrame`; catch that with `try` and `except`.",

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final
 
-from goim_edu.exercises.bits import Named
-from goim_edu.exercises.choices import Choices
+from goim_edu.draw.wrong_bit import Named
 from goim_edu.exercises.model import (
     Case,
     Exercise,
@@ -19,8 +18,9 @@ from goim_edu.exercises.model import (
     Wrong,
     code,
 )
-from goim_edu.exercises.words import show
-from goim_edu.frames import apply_mask, build_frame
+from goim_edu.exercises.samples import Choices
+from goim_edu.feedback.wording import show
+from goim_edu.websocket.frames import apply_mask, build_frame
 
 __all__ = ["EXERCISES"]
 

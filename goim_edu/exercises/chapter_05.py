@@ -7,7 +7,6 @@ from itertools import pairwise
 from typing import Any, Final
 
 from goim_edu.errors import LocalProtocolError, RemoteProtocolError
-from goim_edu.exercises.choices import Choices
 from goim_edu.exercises.model import (
     Case,
     Exercise,
@@ -18,7 +17,9 @@ from goim_edu.exercises.model import (
     Wrong,
     code,
 )
-from goim_edu.frames import CLOSE_CODES, Frame, Opcode, build_close, parse_close
+from goim_edu.exercises.samples import Choices
+from goim_edu.websocket.close import CLOSE_CODES, build_close, parse_close
+from goim_edu.websocket.frames import Frame, Opcode
 
 __all__ = ["EXERCISES"]
 
@@ -199,8 +200,8 @@ _JOIN = Function(
             tip="whether a message is under way is asked of its bytes, and it may have none yet.",
         ),
     ),
-    after="""`goim_edu.messages.MessageAssembler` does this, and counts bytes and fragments as
-        it goes.""",
+    after="""`goim_edu.websocket.assembler.MessageAssembler` does this, and counts bytes and
+        fragments as it goes.""",
 )
 
 # ---------------------------------------------------------------------- 05.3

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, Final
 
-from goim_edu.exercises.bits import frame_fields
-from goim_edu.exercises.choices import Choices
+from goim_edu.draw.wrong_bit import frame_fields
 from goim_edu.exercises.model import (
     Case,
     Exercise,
@@ -17,8 +16,9 @@ from goim_edu.exercises.model import (
     Wrong,
     code,
 )
-from goim_edu.frames import Opcode, build_frame, parse_frame
-from goim_edu.heartbeat import Heartbeat, Verdict
+from goim_edu.exercises.samples import Choices
+from goim_edu.websocket.frames import Opcode, build_frame, parse_frame
+from goim_edu.websocket.heartbeat import Heartbeat, Verdict
 
 __all__ = ["EXERCISES", "noticed_after"]
 
@@ -380,8 +380,8 @@ _SILENT = Function(
             tip="silence counts without an open ping, too.",
         ),
     ),
-    after="""`goim_edu.heartbeat.Heartbeat` knows one thing more: if our own loop was late, the
-        peer is not blamed (`Verdict.WE_WERE_LATE`).""",
+    after="""`goim_edu.websocket.heartbeat.Heartbeat` knows one thing more: if our own loop was
+        late, the peer is not blamed (`Verdict.WE_WERE_LATE`).""",
 )
 
 # ---------------------------------------------------------------------- 06.5

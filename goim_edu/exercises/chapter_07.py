@@ -7,9 +7,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any, Final
 
-from goim_edu.deflate import DeflateConfig, DeflateParams, PerMessageDeflate
 from goim_edu.errors import RemoteProtocolError
-from goim_edu.exercises.choices import Choices
 from goim_edu.exercises.model import (
     Case,
     Exercise,
@@ -20,7 +18,9 @@ from goim_edu.exercises.model import (
     Wrong,
     code,
 )
-from goim_edu.exercises.words import difference, show
+from goim_edu.exercises.samples import Choices
+from goim_edu.feedback.wording import difference, show
+from goim_edu.websocket.deflate import DeflateConfig, DeflateParams, PerMessageDeflate
 
 __all__ = ["EXERCISES", "chat_messages", "sizes_of"]
 
@@ -381,7 +381,8 @@ _OFFER = Function(
             """,
         ),
     ),
-    after="`goim_edu.handshake.parse_extensions` reads the whole header, with all its grammar.",
+    after="""`goim_edu.websocket.extensions.parse_extensions` reads the whole header, with all its
+        grammar.""",
 )
 
 # ---------------------------------------------------------------------- 07.5
@@ -507,7 +508,7 @@ _SECOND = Predict(
     otherwise="""The second `Hello` is a reference to the first: so far back, so long. That, and
         the start of the next block, are less than 7 bytes.""",
     experiment=code("""
-        from goim_edu.deflate import DeflateParams, PerMessageDeflate
+        from goim_edu.websocket.deflate import DeflateParams, PerMessageDeflate
 
         server = PerMessageDeflate(DeflateParams(), server=True)
         server.compress(b"Hello")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from goim_edu.exercises.bits import frame_fields
-from goim_edu.exercises.choices import Choices
+from goim_edu.draw.wrong_bit import frame_fields
 from goim_edu.exercises.model import (
     Case,
     Exercise,
@@ -16,6 +15,7 @@ from goim_edu.exercises.model import (
     Wrong,
     code,
 )
+from goim_edu.exercises.samples import Choices
 from goim_edu.protocol import (
     BinaryMessage,
     CloseReceived,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from goim_edu.exercises.choices import Choices
 from goim_edu.exercises.model import (
     Case,
     Exercise,
@@ -16,6 +15,7 @@ from goim_edu.exercises.model import (
     Wrong,
     code,
 )
+from goim_edu.exercises.samples import Choices
 
 __all__ = ["EXERCISES", "encode"]
 

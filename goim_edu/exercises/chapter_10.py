@@ -8,8 +8,7 @@ from typing import Any, Final
 
 import bson
 
-from goim_edu.exercises.bits import Named
-from goim_edu.exercises.choices import Choices
+from goim_edu.draw.wrong_bit import Named
 from goim_edu.exercises.model import (
     Case,
     Exercise,
@@ -20,6 +19,7 @@ from goim_edu.exercises.model import (
     Wrong,
     code,
 )
+from goim_edu.exercises.samples import Choices
 
 __all__ = ["DOCUMENTS", "EXERCISES"]
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
-from goim_edu.exercises.choices import Choices
 from goim_edu.exercises.model import (
     Case,
     Exercise,
@@ -18,6 +17,7 @@ from goim_edu.exercises.model import (
     Wrong,
     code,
 )
+from goim_edu.exercises.samples import Choices
 
 __all__ = ["EXERCISES", "Shelf", "usable_fields"]
 

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from pymongo.errors import DuplicateKeyError
 
-from goim_edu.exercises.choices import Choices
 from goim_edu.exercises.model import (
     Case,
     Exercise,
@@ -20,6 +19,7 @@ from goim_edu.exercises.model import (
     Wrong,
     code,
 )
+from goim_edu.exercises.samples import Choices
 
 __all__ = ["EXERCISES", "Collection"]
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
-from goim_edu.exercises.choices import Choices
 from goim_edu.exercises.model import (
     Case,
     Exercise,
@@ -19,6 +16,8 @@ from goim_edu.exercises.model import (
     Wrong,
     code,
 )
+from goim_edu.exercises.samples import Choices
+from goim_edu.storage.sharding import hash_number, shard_for, split_point
 
 __all__ = ["CHUNKS", "EXERCISES", "hash_number", "shards_asked"]
 
@@ -26,22 +25,7 @@ CHUNKS: Final = [("", "A"), ("k", "B"), ("t", "C")]
 """Three chunks of a collection, by room: from which key on, and on which shard."""
 
 
-def hash_number(key: str) -> int:
-    """A number that looks random, but is always the same for the same key.
-
-    >>> hash_number("lobby") % 4
-    1
-    """
-    return int.from_bytes(hashlib.md5(key.encode(), usedforsecurity=False).digest()[:8])
-
-
 # ---------------------------------------------------------------------- 14.1
-
-
-def shard_for(key: str, chunks: list[tuple[str, str]]) -> str:
-    """The shard whose chunk holds a key; a chunk goes from its bound up to the next."""
-    bounds = [bound for bound, _ in chunks]
-    return chunks[bisect_right(bounds, key) - 1][1]
 
 
 def _keys_and_chunks(c: Choices) -> tuple[str, list[tuple[str, str]]]:
@@ -316,17 +300,6 @@ _SPREAD = Measure(
 )
 
 # ---------------------------------------------------------------------- 14.5
-
-
-def split_point(keys: list[str], most: int) -> str | None:
-    """Where to cut a chunk that is too full: the middle key, if there is one above the lowest."""
-    if len(keys) <= most:
-        return None
-    ordered = sorted(keys)
-    higher = [key for key in ordered if key > ordered[0]]
-    if not higher:
-        return None
-    return max(ordered[len(ordered) // 2], higher[0])
 
 
 _SPLIT = Function(

@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from goim_edu.draw import wrong_bit
 from goim_edu.draw.picture import Picture
-from goim_edu.exercises import bits
-from goim_edu.exercises.card import Card
-from goim_edu.exercises.choices import made_up, smallest
-from goim_edu.exercises.guard import Outcome, call, equal
 from goim_edu.exercises.model import Case, Function
-from goim_edu.exercises.words import difference, show
-from goim_edu.explain import explain
+from goim_edu.exercises.samples import made_up, smallest
+from goim_edu.feedback.card import Card
+from goim_edu.feedback.sandbox import Outcome, call, equal
+from goim_edu.feedback.wording import difference, show
+from goim_edu.websocket.explain import explain
 
 __all__ = ["judge_function"]
 
@@ -204,15 +204,15 @@ def _picture(exercise: Function, trouble: _Trouble) -> Picture | None:
     if trouble.want.error is not None and exercise.shows_fault:
         return _drawn_fault(trouble.args[0])
     if isinstance(want, bytes) and isinstance(got, bytes) and exercise.compare is None:
-        return bits.compare(want, got, exercise.fields(want) if exercise.fields else ())
+        return wrong_bit.compare(want, got, exercise.fields(want) if exercise.fields else ())
     if not (exercise.reads and isinstance(want, tuple) and isinstance(got, tuple)):
         return None
     names = exercise.parts or getattr(want, "_fields", ())
     for name, right, yours in zip(names, want, got, strict=False):
         if not equal(right, yours) and name in exercise.reads:
-            fields = bits.frame_fields(trouble.args[0])
+            fields = wrong_bit.frame_fields(trouble.args[0])
             found = next((f for f in fields if f.name == exercise.reads[name]), None)
-            return bits.pointed(trouble.args[0], found, fields) if found else None
+            return wrong_bit.pointed(trouble.args[0], found, fields) if found else None
     return None
 
 
@@ -221,10 +221,10 @@ def _drawn_fault(data: bytes) -> Picture | None:
     explained = explain(data, kind="frame")
     if explained.ok or not explained.fields:
         return None
-    fields = bits.frame_fields(data)
+    fields = wrong_bit.frame_fields(data)
     name = explained.culprit or fields[-1].name
     found = next((field for field in fields if field.name == name), None)
-    return bits.pointed(data, found, fields) if found else None
+    return wrong_bit.pointed(data, found, fields) if found else None
 
 
 def _tip(exercise: Function, answer: Callable[..., Any], trouble: _Trouble) -> str:

@@ -10,9 +10,9 @@ from functools import cached_property
 from textwrap import dedent
 from typing import Any, Literal
 
-from goim_edu.exercises.bits import Named
-from goim_edu.exercises.choices import Maker
-from goim_edu.exercises.words import show, show_call
+from goim_edu.draw.wrong_bit import Named
+from goim_edu.exercises.samples import Maker
+from goim_edu.feedback.wording import show, show_call
 
 __all__ = [
     "Case",

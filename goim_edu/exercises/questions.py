@@ -7,8 +7,8 @@ import re
 from string import ascii_lowercase
 from typing import Any
 
-from goim_edu.exercises.card import Card
 from goim_edu.exercises.model import Predict
+from goim_edu.feedback.card import Card
 
 __all__ = ["ask", "judge_prediction", "normal"]
 

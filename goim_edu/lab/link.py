@@ -12,11 +12,10 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from time import monotonic
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from goim_edu.capture import Direction
-from goim_edu.lab.closing import Closing
+from goim_edu.capture.recording import Direction
 
 __all__ = ["Link"]
 
@@ -39,7 +38,7 @@ class HasPort(Protocol):
         ...
 
 
-class Link(Closing):
+class Link:
     """A bad network between a client and a server of this machine, made of real sockets.
 
     Connect to ``link.port`` instead of the server's own port (``link.through(url)`` rewrites an
@@ -204,6 +203,12 @@ class Link(Closing):
         with contextlib.suppress(RuntimeError):  # its loop has ended already
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(_STOP_TIMEOUT)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _soon(self, act: Callable[[], None]) -> None:
         """Do it in the thread of the link, and wait until it is done."""

@@ -15,13 +15,18 @@ import threading
 from collections import deque
 from collections.abc import Mapping
 from http.client import HTTPConnection
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from goim_edu.errors import HandshakeError, IncompleteFrame, RemoteProtocolError
-from goim_edu.frames import parse_frame
-from goim_edu.handshake import Headers, Response, accept_response, parse_request, parse_response
-from goim_edu.lab.closing import Closing
 from goim_edu.lab.link import HasPort
+from goim_edu.websocket.frames import parse_frame
+from goim_edu.websocket.handshake import (
+    Headers,
+    Response,
+    accept_response,
+    parse_request,
+    parse_response,
+)
 
 __all__ = ["NaiveProxy", "Site"]
 
@@ -36,7 +41,7 @@ _REQUEST: Final = re.compile(
 )
 
 
-class _Listener(Closing):
+class _Listener:
     """A socket that listens in a thread, and a thread for each connection."""
 
     def __init__(self) -> None:
@@ -72,6 +77,12 @@ class _Listener(Closing):
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
         self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class Site(_Listener):
@@ -139,7 +150,7 @@ def _await_frame(client: socket.socket, data: bytes) -> None:
             return
 
 
-class NaiveProxy(Closing):
+class NaiveProxy:
     """A caching proxy in the way to some sites of this machine.
 
     It carries all bytes, and looks at each piece as it comes: what looks like a request is one for
@@ -176,6 +187,12 @@ class NaiveProxy(Closing):
         """End it, and all connections through it; twice does no harm."""
         for way in self._ways.values():
             way.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def __repr__(self) -> str:
         return f"<NaiveProxy: before {', '.join(self.ports)}>"

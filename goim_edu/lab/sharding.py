@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from goim_edu.draw import Picture
 from goim_edu.draw.shards import shards as draw_shards
-from goim_edu.exercises.chapter_14 import hash_number, shard_for, split_point
+from goim_edu.storage.sharding import hash_number, shard_for, split_point
 
 __all__ = ["Chunk", "ShardedModel"]
 

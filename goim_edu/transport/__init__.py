@@ -20,8 +20,9 @@ The end of a connection (RFC 6455 §7) has one absolute deadline, whatever the p
 """
 
 from goim_edu.transport.connection import Connection, Handler
-from goim_edu.transport.engine import Direction, Engine, EngineStats, Tap, TimerWheel
-from goim_edu.transport.websocket import ConnectionClosed, WebSocket
+from goim_edu.transport.engine import Direction, Engine, EngineStats, Tap
+from goim_edu.transport.socket import ConnectionClosed, WebSocket
+from goim_edu.transport.timer_wheel import TimerWheel
 
 __all__ = [
     "Connection",

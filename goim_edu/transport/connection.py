@@ -15,17 +15,17 @@ from time import monotonic
 from typing import ClassVar, Final, cast
 
 from goim_edu.errors import HandshakeError, RemoteProtocolError
-from goim_edu.events import (
+from goim_edu.protocol import Endpoint, State
+from goim_edu.transport.engine import READ_SIZES, Engine, Tap
+from goim_edu.websocket.events import (
     Event,
     Failed,
     Opened,
     Pong,
     RequestReceived,
 )
-from goim_edu.handshake import Request, Response, error_response
-from goim_edu.heartbeat import Heartbeat, Verdict
-from goim_edu.protocol import Endpoint, State
-from goim_edu.transport.engine import READ_SIZES, Engine, Tap
+from goim_edu.websocket.handshake import Request, Response, error_response
+from goim_edu.websocket.heartbeat import Heartbeat, Verdict
 
 __all__ = ["Connection", "Handler"]
 

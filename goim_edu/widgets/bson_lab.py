@@ -13,11 +13,11 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import BSONError
 
 from goim_edu import draw
-from goim_edu.draw.bson_bytes import PIECE_COLOURS, Piece, Row, reading, walk_bson
-from goim_edu.draw.palette import OKABE_ITO, ink_on
-from goim_edu.draw.svg import printable
+from goim_edu.draw.bson_document import PIECE_COLOURS, Piece, Row, reading, walk_bson
+from goim_edu.palette import OKABE_ITO, ink_on
+from goim_edu.printable import printable
+from goim_edu.widgets.base import Lab, octets_of, script, style
 from goim_edu.widgets.bson_presets import PRESETS
-from goim_edu.widgets.pieces import Lab, octets_of, script, style
 
 __all__ = ["BsonLab"]
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import anywidget
 import traitlets
 
-from goim_edu.widgets.pieces import script, style
+from goim_edu.widgets.base import script, style
 
 __all__ = ["ChatPanel"]
 

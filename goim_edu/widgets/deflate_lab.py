@@ -8,21 +8,21 @@ from typing import Any, Final, NamedTuple
 import traitlets
 
 from goim_edu import draw
-from goim_edu.deflate import (
+from goim_edu.draw.frame import frame_parts
+from goim_edu.palette import ROLES, ink_on
+from goim_edu.printable import printable
+from goim_edu.websocket.deflate import (
     DeflateConfig,
     DeflateParams,
     PerMessageDeflate,
     negotiate_server,
     offer_client,
 )
-from goim_edu.draw.frames import frame_parts
-from goim_edu.draw.palette import ROLES, ink_on
-from goim_edu.draw.svg import printable
-from goim_edu.explain import explain
-from goim_edu.extensions import format_extensions
-from goim_edu.frames import Opcode, build_frame
+from goim_edu.websocket.explain import explain
+from goim_edu.websocket.extensions import format_extensions
+from goim_edu.websocket.frames import Opcode, build_frame
+from goim_edu.widgets.base import Lab, script, style
 from goim_edu.widgets.deflate_series import PRESETS
-from goim_edu.widgets.pieces import Lab, script, style
 
 __all__ = ["DeflateLab", "Memory", "Size"]
 

@@ -9,13 +9,14 @@ import traitlets
 
 from goim_edu import draw
 from goim_edu.capture import Sender
-from goim_edu.draw.frames import frame_parts
-from goim_edu.draw.palette import ROLES, ink_on
-from goim_edu.draw.svg import printable
-from goim_edu.explain import Explanation, explain
-from goim_edu.frames import Frame, Opcode, apply_mask, build_frame, parse_close, parse_frame
+from goim_edu.draw.frame import frame_parts
+from goim_edu.palette import ROLES, ink_on
+from goim_edu.printable import printable
+from goim_edu.websocket.close import parse_close
+from goim_edu.websocket.explain import Explanation, explain
+from goim_edu.websocket.frames import Frame, Opcode, apply_mask, build_frame, parse_frame
+from goim_edu.widgets.base import Lab, octets_of, script, style
 from goim_edu.widgets.frame_presets import PRESETS
-from goim_edu.widgets.pieces import Lab, octets_of, script, style
 
 __all__ = ["FrameLab"]
 

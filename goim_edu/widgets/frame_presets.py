@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from goim_edu.capture import Sender
-from goim_edu.frames import Opcode, build_close, build_frame
+from goim_edu.websocket.close import build_close
+from goim_edu.websocket.frames import Opcode, build_frame
 
 __all__ = ["PRESETS", "Preset"]
 

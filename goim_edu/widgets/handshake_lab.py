@@ -7,9 +7,9 @@ from typing import Any, Final, Protocol
 import traitlets
 
 from goim_edu import draw
-from goim_edu.draw.svg import printable
-from goim_edu.explain import Explanation, explain
-from goim_edu.widgets.pieces import Lab, script, style
+from goim_edu.printable import printable
+from goim_edu.websocket.explain import Explanation, explain
+from goim_edu.widgets.base import Lab, script, style
 
 __all__ = ["HandshakeLab"]
 

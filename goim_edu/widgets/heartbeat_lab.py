@@ -8,9 +8,9 @@ from typing import Any, Final
 import traitlets
 
 from goim_edu import draw
-from goim_edu.heartbeat import Heartbeat, RoundTrips, Verdict
+from goim_edu.websocket.heartbeat import Heartbeat, RoundTrips, Verdict
+from goim_edu.widgets.base import Lab, script, style
 from goim_edu.widgets.heartbeat_run import HasLink, Run, State
-from goim_edu.widgets.pieces import Lab, script, style
 
 __all__ = ["HeartbeatLab"]
 

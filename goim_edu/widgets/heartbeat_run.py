@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, Protocol
 
 from goim_edu.client import connect
 from goim_edu.errors import HandshakeError
-from goim_edu.heartbeat import Heartbeat, Verdict
+from goim_edu.websocket.heartbeat import Heartbeat, Verdict
 
 __all__ = ["ENDED", "BadLink", "HasLink", "Run", "State"]
 

@@ -9,12 +9,12 @@ from typing import Any, Final
 import traitlets
 
 from goim_edu import draw
-from goim_edu.draw.palette import OKABE_ITO, ink_on
-from goim_edu.draw.svg import printable
-from goim_edu.explain import explain
-from goim_edu.frames import Frame, Opcode, build_frame
-from goim_edu.masking import apply_mask
-from goim_edu.widgets.pieces import Lab, octets_of, script, style
+from goim_edu.palette import OKABE_ITO, ink_on
+from goim_edu.printable import printable
+from goim_edu.websocket.explain import explain
+from goim_edu.websocket.frames import Frame, Opcode, build_frame
+from goim_edu.websocket.masking import apply_mask
+from goim_edu.widgets.base import Lab, octets_of, script, style
 
 __all__ = ["MaskLab"]
 

@@ -9,12 +9,12 @@ import anywidget
 import traitlets
 
 from goim_edu.capture import Capture, CapturedFrame, CapturedHead
-from goim_edu.draw.frames import frame_parts
-from goim_edu.draw.palette import ROLES, ink_on
-from goim_edu.draw.svg import printable
-from goim_edu.explain import Explanation, explain
-from goim_edu.frames import parse_close
-from goim_edu.widgets.pieces import script, style
+from goim_edu.draw.frame import frame_parts
+from goim_edu.palette import ROLES, ink_on
+from goim_edu.printable import printable
+from goim_edu.websocket.close import parse_close
+from goim_edu.websocket.explain import Explanation, explain
+from goim_edu.widgets.base import script, style
 
 __all__ = ["WireTap"]
 

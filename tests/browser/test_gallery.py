@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from goim_edu.draw import Picture
-from goim_edu.draw.palette import THEMES, contrast
+from goim_edu.palette import THEMES, contrast
 from tools import exhibits, gallery
 
 PICTURES = [exhibit for exhibit in exhibits.EXHIBITS if not exhibit.missing()]

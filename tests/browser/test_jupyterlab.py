@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from goim_edu.lab.jupyter import trust
+from goim_edu.cli.lab import trust
 from tests.browser.jupyter import A_LONG_TALK, JupyterLab, Notebook, answer_times
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
@@ -125,7 +125,7 @@ def test_bits_are_flipped_by_mouse_and_by_keyboard(lab: JupyterLab, page: Page) 
         "ArrowDown",
         "ArrowUp",
         "End",
-        "Home",
+        "Backend",
         "Space",
     ):
         page.keyboard.press(key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, expect
 
-from goim_edu.draw.palette import contrast
+from goim_edu.palette import contrast
 from tests.browser.jupyter import JupyterLab, Notebook
 
 # What one can read, and on which colour: the page's own, where a node has none.
@@ -70,7 +70,7 @@ def test_bits_of_payload_and_key_are_flipped(lab: JupyterLab, page: Page) -> Non
     assert notebook.run_cell("lab.payload, lab.key.hex()") == "(b'Helln', 'b7fa213d')"
 
     page.locator("[data-of='payload'][data-line='0'][data-column='0']").focus()
-    for key in ("ArrowDown", "Space", "ArrowDown", "ArrowRight", "End", "Space", "Home"):
+    for key in ("ArrowDown", "Space", "ArrowDown", "ArrowRight", "End", "Space", "Backend"):
         page.keyboard.press(key)
     focused = page.locator("[data-of='payload'][data-bit='32']")
     expect(focused).to_be_focused()

@@ -27,12 +27,12 @@ from playwright.sync_api import (
 )
 from websockets.sync.client import connect
 
-from goim_edu.draw.palette import contrast
-from goim_edu.lab.mongo import LocalMongod
+from goim_edu.mongod import LocalMongod
+from goim_edu.palette import contrast
 from tests.serving import ServerProcess
 
 expect.set_options(timeout=10_000)
-STYLE = Path(__file__).resolve().parents[2] / "goim_edu" / "page" / "style.css"
+STYLE = Path(__file__).resolve().parents[2] / "goim_edu" / "serving" / "page" / "style.css"
 INJECTION = "<img src=x onerror=\"document.title='broken'\"><script>alert(1)</script>"
 LOST_CONNECTION = re.compile("WebSocket connection to .* failed|net::ERR")
 

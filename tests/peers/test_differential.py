@@ -21,7 +21,6 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.connection import ConnectionState
 from wsproto.extensions import PerMessageDeflate as WsprotoDeflate
 
-from goim_edu.deflate import DeflateParams, PerMessageDeflate
 from goim_edu.protocol import (
     BinaryMessage,
     Closed,
@@ -37,6 +36,7 @@ from goim_edu.protocol import (
     build_close,
     build_frame,
 )
+from goim_edu.websocket.deflate import DeflateParams, PerMessageDeflate
 from tests.strategies import CUTS, cut, damaged, streams
 
 KEY = bytes(4)

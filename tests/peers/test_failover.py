@@ -17,9 +17,9 @@ import pytest
 from pymongo.write_concern import WriteConcern
 
 from goim_edu.errors import StoreUnavailable
-from goim_edu.lab.mongo import LocalMongod, LocalReplicaSet
-from goim_edu.store import MessageStore, MongoHome, Saved, StoredMessage, connect_mongodb
-from goim_edu.store.mongodb import DURABLE
+from goim_edu.mongod import LocalMongod, LocalReplicaSet
+from goim_edu.storage.backend_mongodb import DURABLE
+from goim_edu.store import MessageStore, MongoBackend, Saved, StoredMessage, connect_mongodb
 
 PRIMARY_KILLS = int(os.environ.get("GOIM_PRIMARY_KILLS", "1"))
 SENDERS = 20
@@ -94,8 +94,8 @@ def check_promises(run: Run, stored: list[StoredMessage]) -> None:
 def test_nothing_is_lost_or_doubled_when_the_primary_is_killed(
     replica_set: LocalReplicaSet, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    home = MongoHome(connect_mongodb(replica_set.uri), database="goim_failover")
-    with MessageStore(home) as store:
+    backend = MongoBackend(connect_mongodb(replica_set.uri), database="goim_failover")
+    with MessageStore(backend) as store:
         run = Run(store)
         threads = [threading.Thread(target=run.sender, args=(n,)) for n in range(SENDERS)]
         for thread in threads:
@@ -131,7 +131,7 @@ def test_a_frozen_mongod_loses_and_doubles_nothing(
 ) -> None:
     """kill -STOP: connections stay open and nobody answers, longer than every time-out of ours."""
     client = connect_mongodb(f"{mongod.uri}&timeoutMS=400&serverSelectionTimeoutMS=400")
-    with MessageStore(MongoHome(client, database="goim_frozen"), patience=0.5) as store:
+    with MessageStore(MongoBackend(client, database="goim_frozen"), patience=0.5) as store:
         run = Run(store)
         threads = [threading.Thread(target=run.sender, args=(n,)) for n in range(SENDERS)]
         for thread in threads:
@@ -166,14 +166,14 @@ def test_write_concern_one_may_lose_what_it_acknowledged(
     disk only. When they are back and it is gone they elect one of themselves, and when it is back
     too, it takes back what nobody else has.
     """
-    home = MongoHome(
+    backend = MongoBackend(
         connect_mongodb(replica_set.uri),
         database="goim_w1",
         write_concern=WriteConcern(1, j=True),
     )
-    with MessageStore(home) as store:
+    with MessageStore(backend) as store:
         store.submit("room0", "u", "before", "x").result(30)
-        home.database.get_collection("anything", write_concern=DURABLE).insert_one({})
+        backend.database.get_collection("anything", write_concern=DURABLE).insert_one({})
         primary = replica_set.wait_for_primary()
         others = [member for member in replica_set.members if member is not primary]
         try:

@@ -26,7 +26,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from goim_edu.lab.mongo import LocalMongod, LocalReplicaSet
+from goim_edu.mongod import LocalMongod, LocalReplicaSet
 from goim_edu.store import MessageStore, StoredMessage, open_store
 from tests.conftest import require_mongod
 

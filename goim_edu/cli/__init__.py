@@ -1,0 +1,62 @@
+"""The command line: ``python -m goim_edu serve`` and its sisters.
+
+Each command is a file: ``add`` adds its options, and what it sets as ``run`` runs it and returns
+the exit code: 0 for good, 2 for what cannot work as it was asked, with one line on stderr that says
+why.
+What a command needs is imported when it runs, so that ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from goim_edu import __version__
+from goim_edu.cli import chat, dissect, lab, mongo, progress, serve
+from goim_edu.cli.command import CommandError, Subparsers
+from goim_edu.errors import StoreError
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: the arguments, without the program's name; default: those of this process.
+
+    Returns:
+        The exit code.
+
+    >>> main(["--version"])
+    Traceback (most recent call last):
+    ...
+    SystemExit: 0
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m goim_edu", description="WebSocket, chat and MongoDB, to learn from."
+    )
+    parser.add_argument("--version", action="version", version=f"goim_edu {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in _COMMANDS:
+        add(commands)
+    args = parser.parse_args(argv)
+    run = cast("Callable[[argparse.Namespace], int]", args.run)
+    try:
+        return run(args)
+    except (CommandError, StoreError) as error:
+        print(f"goim_edu: {error}", file=sys.stderr)
+        return 2
+
+
+_COMMANDS: tuple[Callable[[Subparsers], None], ...] = (
+    serve.add,
+    chat.add,
+    lab.add,
+    mongo.add,
+    dissect.add,
+    progress.add,
+)
+"""Each adds one command; the order is that of ``--help``."""

@@ -1,0 +1,40 @@
+"""``python -m goim_edu dissect``: what a pcap or pcapng file holds of WebSocket."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from goim_edu.cli.command import CommandError, Subparsers
+
+__all__ = ["add"]
+
+
+def add(commands: Subparsers) -> None:
+    """Add the command and its options."""
+    what = "print what a pcap or pcapng file holds of WebSocket"
+    parser = commands.add_parser("dissect", help=what, description=f"{what.capitalize()}.")
+    parser.set_defaults(run=_run)
+    parser.add_argument("file", type=Path, help="a pcap or pcapng file")
+    parser.add_argument("--details", action="store_true", help="every field of every frame")
+    parser.add_argument("--connection", type=int, metavar="N", help="only the N-th connection")
+    parser.add_argument("--color", choices=("auto", "always", "never"), default="auto")
+    parser.add_argument(
+        "--lossy", action="store_true", help="go on where packets are missing from the file"
+    )
+
+
+def _run(args: argparse.Namespace) -> int:
+    from goim_edu.capture.dissect import run
+
+    try:
+        run(
+            args.file,
+            details=args.details,
+            connection=args.connection,
+            colour=args.color,
+            lossy=args.lossy,
+        )
+    except (OSError, ValueError) as error:
+        raise CommandError(str(error)) from None
+    return 0

@@ -1,0 +1,27 @@
+"""``python -m goim_edu progress``: which exercises are done, and where to go on."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+
+from goim_edu.cli.command import Subparsers
+
+__all__ = ["add"]
+
+
+def add(commands: Subparsers) -> None:
+    """Add the command and its options."""
+    what = "show which exercises are done, and where to go on"
+    progress = commands.add_parser("progress", help=what, description=f"{what.capitalize()}.")
+    progress.set_defaults(run=_run)
+
+
+def _run(_: argparse.Namespace) -> int:
+    from goim_edu.exercises import progress
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal may have no tick
+    print(progress().plain())
+    return 0

@@ -1,0 +1,273 @@
+"""``connect``: a WebSocket client for scripts, tests and notebooks.
+
+    async with connect("ws://127.0.0.1:8765/echo") as ws:
+        await ws.send("Hello")
+        print(await ws.recv())
+
+It may also be awaited, and iterated: then it connects again and again, with a pause that grows
+and is partly chance, so that a thousand clients do not come back at once after a crash:
+
+    async for ws in connect("ws://127.0.0.1:8765/echo"):
+        with suppress(ConnectionClosed):
+            async for message in ws:
+                ...
+
+``ChatClient`` does that for the chat: it resumes its rooms, and neither loses nor repeats anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import ssl as tls
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
+from time import monotonic
+from types import TracebackType
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from goim_edu.errors import HandshakeError, LocalProtocolError
+from goim_edu.protocol import Endpoint, Limits, Side
+from goim_edu.transport import Connection, Engine, Tap, WebSocket
+from goim_edu.websocket.deflate import DeflateConfig
+from goim_edu.websocket.heartbeat import Heartbeat
+from goim_edu.websocket.uri import WebSocketURI, parse_uri
+
+__all__ = ["Backoff", "Connect", "connect"]
+
+_NO_LIMIT: Final = 1 << 62  # ``send`` waits while the peer reads too slowly, so nothing piles up
+
+_engines: WeakKeyDictionary[asyncio.AbstractEventLoop, Engine] = WeakKeyDictionary()
+
+
+def _engine() -> Engine:
+    """What all clients of this loop share."""
+    loop = asyncio.get_running_loop()
+    engine = _engines.get(loop)
+    if engine is None:
+        engine = _engines[loop] = Engine(granularity=0.005, queue_limit=_NO_LIMIT)
+    return engine
+
+
+class Backoff:
+    """How long to wait before the next attempt: doubled each time, half of it by chance.
+
+    Args:
+        first: seconds before the first attempt, at most.
+        longest: seconds that the pause may grow to.
+        steady: a connection that lived so many seconds starts the pauses anew.
+
+    >>> backoff = Backoff(first=1, longest=8, chance=lambda: 1.0)
+    >>> [backoff.next() for _ in range(5)]
+    [1.0, 2.0, 4.0, 8.0, 8.0]
+    """
+
+    def __init__(
+        self,
+        first: float = 0.5,
+        longest: float = 30.0,
+        steady: float = 5.0,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.first = first
+        self.longest = longest
+        self.steady = steady
+        self._chance = chance
+        self._attempts = 0
+
+    def next(self) -> float:
+        """Seconds to wait now."""
+        ceiling = min(self.longest, self.first * 2.0 ** min(self._attempts, 32))
+        self._attempts += 1
+        return ceiling * (0.5 + self._chance() / 2)
+
+    def lived(self, seconds: float) -> None:
+        """A connection has lived so long."""
+        if seconds >= self.steady:
+            self._attempts = 0
+
+
+class Connect:
+    """A connection about to be made: ``await`` it, use it in ``async with``, or iterate over it."""
+
+    def __init__(
+        self,
+        uri: str,
+        tap: Tap | None,
+        ssl: tls.SSLContext | None,
+        backoff: Backoff,
+        **settings: Any,
+    ) -> None:
+        self._uri: WebSocketURI = parse_uri(uri)
+        self._tap = tap
+        self._ssl = ssl
+        self._settings = settings
+        self._backoff = backoff
+        self._ws: WebSocket | None = None
+
+    def __await__(self) -> Generator[Any, None, WebSocket]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> WebSocket:
+        self._ws = await self._open()
+        return self._ws
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._ws is not None:
+            await self._ws.__aexit__(kind, error, trace)
+
+    async def __aiter__(self) -> AsyncIterator[WebSocket]:
+        """Connect, and each time that the loop comes round connect again.
+
+        A refusal that will not change by itself (HTTP 400 to 499) is raised.
+        """
+        while True:
+            began = monotonic()
+            try:
+                ws = await self._open()
+            except HandshakeError as error:
+                if 400 <= error.status < 500:
+                    raise
+            except OSError:
+                pass  # nobody there, or the time was up: that may change
+            else:
+                try:
+                    yield ws
+                finally:
+                    await ws.close()
+                self._backoff.lived(monotonic() - began)
+            await asyncio.sleep(self._backoff.next())
+
+    async def _open(self) -> WebSocket:
+        uri, settings = self._uri, self._settings
+        open_timeout = settings["open_timeout"]
+        endpoint = Endpoint(
+            Side.CLIENT,
+            limits=Limits(
+                max_frame_size=settings["max_message_size"],
+                max_message_size=settings["max_message_size"],
+            ),
+            deflate=settings["deflate"],
+            mask_source=settings["mask_source"],
+        )
+        greeting = endpoint.connect(
+            uri.host_header,
+            uri.target,
+            subprotocols=settings["subprotocols"],
+            headers=settings["headers"],
+            origin=settings["origin"],
+        )
+        interval, timeout = settings["heartbeat_interval"], settings["heartbeat_timeout"]
+        ws = WebSocket(settings["max_waiting"])
+        connection = Connection(
+            _engine(),
+            endpoint,
+            ws,
+            open_timeout=open_timeout,
+            close_timeout=settings["close_timeout"],
+            greeting=greeting,
+            heartbeat=Heartbeat(interval, timeout) if interval else None,
+            tap=self._tap,
+        )
+        try:
+            async with asyncio.timeout(open_timeout):
+                await asyncio.get_running_loop().create_connection(
+                    lambda: connection,
+                    uri.host,
+                    uri.port,
+                    ssl=self._tls(),
+                    server_hostname=uri.host if uri.secure else None,
+                )
+                await ws.wait_open()
+        except BaseException:
+            connection.abort()
+            raise
+        return ws
+
+    def _tls(self) -> tls.SSLContext | None:
+        if not self._uri.secure:
+            return None
+        return self._ssl or tls.create_default_context()
+
+
+def connect(
+    uri: str,
+    *,
+    subprotocols: Sequence[str] = (),
+    compression: bool | DeflateConfig = True,
+    headers: Iterable[tuple[str, str]] | None = None,
+    origin: str | None = None,
+    ssl: tls.SSLContext | None = None,
+    open_timeout: float = 10.0,
+    close_timeout: float = 10.0,
+    heartbeat_interval: float = 20.0,
+    heartbeat_timeout: float = 20.0,
+    max_message_size: int = 1 << 20,
+    max_waiting: int = 64,
+    tap: Tap | None = None,
+    mask_source: Callable[[int], bytes] | None = None,
+    backoff: Backoff | None = None,
+) -> Connect:
+    """Open a WebSocket.
+
+    Args:
+        uri: ``ws://host:port/path`` or ``wss://...``.
+        subprotocols: those that we speak, the most wanted first.
+        compression: whether to offer permessage-deflate, or how.
+        headers: more header fields, such as ``Authorization``.
+        origin: the Origin to send, as browsers do.
+        ssl: how to check the server's certificate; by default as the system does.
+        open_timeout: seconds for TCP, TLS and handshake together.
+        close_timeout: seconds for the closing handshake.
+        heartbeat_interval: seconds between our pings; 0 for none.
+        heartbeat_timeout: seconds until a silent server is given up.
+        max_message_size: octets of a message that we take.
+        max_waiting: messages that may wait to be received before we read no more.
+        tap: is given every read and write.
+        mask_source: gives that many unpredictable octets; only a lesson needs other ones.
+        backoff: how long to wait before each new attempt, when iterated over.
+
+    Returns:
+        Something to ``await`` (gives a ``WebSocket``), to use in ``async with``, or to iterate
+        over with ``async for``, which connects again after each end.
+
+    Raises:
+        LocalProtocolError: the address is none.
+        HandshakeError: (when awaited) the server refused; ``status`` says how.
+        TimeoutError: (when awaited) the time was up.
+        OSError: (when awaited) nobody is there.
+
+    >>> connect("http://127.0.0.1")
+    Traceback (most recent call last):
+    ...
+    goim_edu.errors.LocalProtocolError: 'http://127.0.0.1' is no address such as ...
+    """
+    if max_waiting < 1:
+        raise LocalProtocolError("max_waiting must be at least 1")
+    deflate = compression if isinstance(compression, DeflateConfig) else DeflateConfig()
+    return Connect(
+        uri,
+        tap,
+        ssl,
+        backoff or Backoff(),
+        subprotocols=tuple(subprotocols),
+        deflate=deflate if compression else None,
+        headers=tuple(headers or ()),
+        origin=origin,
+        open_timeout=open_timeout,
+        close_timeout=close_timeout,
+        heartbeat_interval=heartbeat_interval,
+        heartbeat_timeout=heartbeat_timeout,
+        max_message_size=max_message_size,
+        max_waiting=max_waiting,
+        mask_source=os.urandom if mask_source is None else mask_source,
+    )
+
+
+# ---------------------------------------------------------------------- the chat

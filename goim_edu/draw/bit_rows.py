@@ -1,0 +1,280 @@
+"""Bits as the RFCs print them: rows of 32, each field a named box, and a table that reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from goim_edu.draw.svg import element, rect, text, text_width, wrap
+from goim_edu.printable import printable
+
+__all__ = ["BITS", "Box", "Part", "boxes_in_row", "draw_rows", "draw_table", "rows_shown"]
+
+BITS: Final = 32
+"""Bits in a row, as in every diagram of the RFCs."""
+
+CELL: Final = 28.0  # pixels a bit
+LEFT: Final = 48.0  # room for the octet numbers
+WIDTH: Final = LEFT + BITS * CELL + 16
+_NAME, _BITS, _VALUE, _HEX = 17.0, 22.0, 18.0, 24.0  # heights of the strips of a row
+_ROW: Final = _NAME + _BITS + _VALUE + _HEX
+_GAP: Final = 34.0
+_LINE: Final = 17.0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One field: where its bits lie and what they say.
+
+    Attributes:
+        name: as the RFC spells it.
+        start: number of its first bit, counted from the first bit of all.
+        length: in bits.
+        value, meaning, section: for the table.
+        role: its colour, a key of ``palette.ROLES``; ``"missing"`` has no bits yet.
+        wrong: whether the field breaks a rule.
+        sound: so many bits from its start are right all the same.
+        bytewise: whether each octet gets a box of its own, as in a payload.
+    """
+
+    name: str
+    start: int
+    length: int
+    value: str = ""
+    meaning: str = ""
+    section: str = ""
+    role: str = "payload"
+    wrong: bool = False
+    sound: int = 0
+    bytewise: bool = False
+
+    @property
+    def end(self) -> int:
+        """The number of the bit after the last."""
+        return self.start + self.length
+
+    @property
+    def place(self) -> str:
+        """Where it lies, in words: in whole octets where that is possible.
+
+        >>> Part("FIN", 0, 1).place, Part("opcode", 4, 4).place, Part("Payload data", 48, 40).place
+        ('bit 0', 'bits 4–7', 'bytes 6–10')
+        """
+        if self.length == 1:
+            return f"bit {self.start}"
+        if self.start % 8 or self.length % 8:
+            return f"bits {self.start}–{self.end - 1}"
+        first, last = self.start // 8, self.end // 8 - 1
+        return f"byte {first:,}" if first == last else f"bytes {first:,}–{last:,}"
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """The piece of a part that lies in one row: ``width`` bits from bit number ``start``."""
+
+    part: Part
+    start: int
+    width: int
+
+
+def boxes_in_row(parts: Sequence[Part], row: int) -> Iterator[Box]:
+    """Yield the boxes of row number ``row``, from left to right.
+
+    >>> key = Part("Masking-key", start=16, length=32)
+    >>> [(box.start, box.width) for row in (0, 1) for box in boxes_in_row([key], row)]
+    [(16, 16), (32, 16)]
+    """
+    first, last = row * BITS, (row + 1) * BITS
+    for part in parts:
+        start, end = max(part.start, first), min(part.end, last)
+        step = 8 if part.bytewise else BITS
+        for at in range(start, end, step):
+            yield Box(part, at, min(step, end - at))
+
+
+def rows_shown(total: int, limit: int) -> list[int | None]:
+    """Return the row numbers to draw, with ``None`` where rows are left out.
+
+    >>> rows_shown(3, limit=6), rows_shown(100, limit=4)
+    ([0, 1, 2], [0, 1, 2, None, 99])
+    """
+    if total <= limit + 1:
+        return list(range(total))
+    return [*range(limit - 1), None, total - 1]
+
+
+def draw_rows(
+    data: bytes, parts: Sequence[Part], notes: Callable[[int], str], *, y: float, limit: int = 8
+) -> tuple[str, float]:
+    """Draw the rows below ``y`` and return the markup and where it ends.
+
+    Args:
+        data: the octets; a part with the role ``"missing"`` may reach beyond them.
+        parts: the fields, in order, without holes.
+        notes: tells, by number of the octet, the line under the bits of a bytewise part.
+        y: top, in pixels.
+        limit: rows drawn at most, apart from the marked gap.
+    """
+    total = -(-max((part.end for part in parts), default=0) // BITS)
+    out = [_ruler(y)]
+    y += 28
+    for row in rows_shown(total, limit):
+        if row is None:
+            left_out = (total - limit) * BITS // 8
+            out.append(_gap(y, left_out, first=(limit - 1) * BITS // 8))
+            y += _GAP
+            continue
+        out.append(text(LEFT - 8, y + _NAME + 15, str(row * 4), "s m end"))
+        out += [_draw_box(box, data, notes, y) for box in boxes_in_row(parts, row)]
+        out.append(_octets(data, row, y + _NAME + _BITS + _VALUE))
+        y += _ROW
+    return "".join(out), y
+
+
+def _ruler(y: float) -> str:
+    marks = [text(LEFT - 8, y + 20, "byte", "s end")]
+    for bit in range(BITS):
+        x = LEFT + (bit + 0.5) * CELL
+        if bit % 10 == 0:
+            marks.append(text(x, y + 9, str(bit // 10), "s m mid", style="font-size:10px"))
+        marks.append(text(x, y + 20, str(bit % 10), "s m mid", style="font-size:10px"))
+    return "".join(marks)
+
+
+def _gap(y: float, left_out: int, first: int) -> str:
+    middle = LEFT + BITS * CELL / 2
+    zigzag = " ".join(
+        f"{LEFT + step * CELL:g},{y + (4 if step % 2 else 9):g}" for step in range(BITS + 1)
+    )
+    said = f"{left_out:,} bytes not drawn (from byte {first:,} on)"
+    half = text_width(said, 12) / 2 + 10
+    return (
+        element("polyline", points=zigzag, class_="line", fill="none")
+        + element("polyline", points=zigzag, class_="line", fill="none", transform="translate(0 8)")
+        + rect(middle - half, y, 2 * half, 22, "paper")
+        + text(middle, y + 15, said, "s mid")
+    )
+
+
+def _draw_box(box: Box, data: bytes, notes: Callable[[int], str], y: float) -> str:
+    part = box.part
+    x, width = LEFT + box.start % BITS * CELL, box.width * CELL
+    missing = part.role == "missing"
+    out = [element("title", printable(_tooltip(part)).replace("&", "&amp;").replace("<", "&lt;"))]
+    if missing:
+        out.append(rect(x + 2, y + 2, width - 4, _NAME + _BITS + _VALUE - 4, "gap"))
+    else:
+        height = _NAME + _BITS + _VALUE
+        out.append(rect(x, y, width, height, f"box tint r-{part.role}"))
+        out.append(rect(x, y, width, _NAME, f"box r-{part.role}"))
+    size = 11.0 if box.width > 3 else 8.2 if part.name == "MASK" else 8.6
+    name_class = "s mid" if missing else f"on-{part.role} b mid"
+    name = _fitting(_box_names(box), width, size)
+    out.append(text(x + width / 2, y + 12.5, name, name_class, style=f"font-size:{size:g}px"))
+    out += [_draw_bit(at, data, y) for at in range(box.start, box.start + box.width)]
+    note = _note(box, notes)
+    size = 10.5 if box.width < 7 else 12.0
+    if note and text_width(note, size, mono=True) <= width - 4:
+        at_y = y + _NAME + _BITS + 12
+        style = f"font-size:{size:g}px"
+        out.append(text(x + width / 2, at_y, note, "t m mid", style=style))
+    if part.wrong and box.start >= part.start + part.sound:
+        height = _NAME + _BITS + _VALUE
+        out.append(rect(x + 1.5, y + 1.5, width - 3, height - 3, "bad"))
+    return element(
+        "g",
+        "".join(out),
+        class_="part",
+        data_name=part.name,
+        data_start=box.start,
+        data_length=box.width,
+    )
+
+
+def _tooltip(part: Part) -> str:
+    said = ": ".join(piece for piece in (part.name, part.value) if piece)
+    return ". ".join(piece for piece in (said, part.meaning, part.section) if piece)
+
+
+def _box_names(box: Box) -> list[str]:
+    """Return what may stand in the strip, the fullest first."""
+    part = box.part
+    if part.bytewise:
+        return [f"{part.name}, byte {(box.start - part.start) // 8}", part.name]
+    continued = "" if box.start == part.start else " continued"
+    words = part.name.split()
+    return [part.name + continued, part.name, " ".join(words[:2]), words[0] if words else ""]
+
+
+def _fitting(choices: Sequence[str], width: float, size: float) -> str:
+    for choice in choices:
+        if text_width(choice, size, bold=True) <= width:
+            return choice
+    return choices[-1]
+
+
+def _draw_bit(at: int, data: bytes, y: float) -> str:
+    x = LEFT + (at % BITS + 0.5) * CELL
+    known = at // 8 < len(data)
+    shown = str(data[at // 8] >> (7 - at % 8) & 1) if known else "?"
+    class_ = "t m mid" if known else "s m mid"
+    return text(x, y + _NAME + 17, shown, class_, data_bit=at, style="font-size:15px")
+
+
+def _note(box: Box, notes: Callable[[int], str]) -> str:
+    if box.part.bytewise:
+        return notes(box.start // 8)
+    first, worth = box.start == box.part.start, box.part.length > 1
+    return box.part.value if first and worth else ""
+
+
+def _octets(data: bytes, row: int, y: float) -> str:
+    out = []
+    for octet in range(row * 4, min(row * 4 + 4, len(data))):
+        x = LEFT + octet % 4 * 8 * CELL
+        path = f"M{x + 3:g} {y + 3:g}v4h{8 * CELL - 6:g}v-4"
+        out.append(element("path", d=path, class_="line", fill="none"))
+        middle = x + 4 * CELL
+        out.append(rect(middle - 20, y + 2, 40, 12, "paper"))
+        shown = f"0x{data[octet]:02x}"
+        out.append(text(middle, y + 11, shown, "s m mid", style="font-size:11px"))
+    return "".join(out)
+
+
+_COLUMNS: Final = {
+    "name": (22.0, 178.0),
+    "bits": (202.0, 106.0),
+    "value": (310.0, 166.0),
+    "meaning": (478.0, 376.0),
+}
+
+
+def draw_table(parts: Sequence[Part], *, y: float) -> tuple[str, float]:
+    """Draw a line for each part below ``y``: colour, name, place, value, meaning and source."""
+    out = []
+    for part in parts:
+        cells = {
+            "name": part.name,
+            "bits": part.place,
+            "value": part.value,
+            "meaning": part.meaning,
+        }
+        lines = 1
+        for column, content in cells.items():
+            x, width = _COLUMNS[column]
+            mono = column == "value"
+            broken = wrap(printable(content), 12, width - 8, mono=mono)
+            lines = max(lines, len(broken))
+            style = "t m" if mono else "t b" if column == "name" else "t"
+            style = "s" if column == "bits" else style
+            for number, line in enumerate(broken):
+                out.append(text(LEFT + x, y + 14 + number * _LINE, line, style))
+        swatch = "gap" if part.role == "missing" else f"box r-{part.role}"
+        out.append(rect(LEFT, y + 4, 13, 13, swatch))
+        if part.wrong:
+            out.append(rect(LEFT - 1.5, y + 2.5, 16, 16, "bad"))
+        section = part.section.removeprefix("RFC 6455 ")  # the one that all this is about
+        out.append(text(WIDTH - 16, y + 14, section, "s end"))
+        y += lines * _LINE + 5
+    return "".join(out), y

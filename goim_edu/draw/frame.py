@@ -1,0 +1,270 @@
+"""The picture of one frame: its bits in the rows of RFC 6455 §5.2, each field read aloud."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from goim_edu.capture import CapturedFrame, Sender
+from goim_edu.draw.bit_rows import LEFT, WIDTH, Part, draw_rows, draw_table
+from goim_edu.draw.picture import Picture
+from goim_edu.draw.svg import rect, text, wrap
+from goim_edu.errors import IncompleteFrame
+from goim_edu.printable import printable
+from goim_edu.websocket.explain import Explanation, Field, explain
+from goim_edu.websocket.frames import Frame, Opcode, apply_mask, build_frame, parse_header
+
+__all__ = ["frame", "frame_parts"]
+
+_ROLES: Final = {
+    "FIN": "fin",
+    "RSV1": "rsv",
+    "RSV2": "rsv",
+    "RSV3": "rsv",
+    "opcode": "opcode",
+    "MASK": "mask",
+    "Payload length": "length",
+    "Extended payload length": "length",
+    "Masking-key": "mask",
+    "Close code": "code",
+}
+_RESERVED: Final = ("RSV1", "RSV2", "RSV3")
+_KINDS: Final = {
+    Opcode.CONTINUATION: "Continuation frame",
+    Opcode.TEXT: "Text frame",
+    Opcode.BINARY: "Binary frame",
+    Opcode.CLOSE: "Close frame",
+    Opcode.PING: "Ping frame",
+    Opcode.PONG: "Pong frame",
+}
+
+
+def frame(
+    data: bytes | Frame | CapturedFrame,
+    *,
+    sender: Sender | None = None,
+    deflate: bool = False,
+    rows: int = 8,
+) -> Picture:
+    """Draw one frame as rows of 32 bits, coloured by field, with a table that reads each field.
+
+    What is drawn comes from :func:`goim_edu.websocket.explain.explain`; a broken frame is drawn
+    too, with the field that is wrong framed and the verdict of the decoder above it, and so is a
+    cut one.
+
+    Args:
+        data: the bytes of a frame, a frame, or one that was captured.
+        sender: who sent it: then its masking is judged too (a captured frame knows by itself).
+        deflate: permessage-deflate was agreed on, so RSV1 may be set.
+        rows: at most this many rows are drawn, at least 2; what is left out is said.
+
+    Source: RFC 6455 §5.2.
+
+    >>> picture = frame(bytes.fromhex("81 05 48 65 6c 6c 6f"))
+    >>> picture.title, [field["name"] for field in picture.fields][4:]
+    ('Text frame', ['opcode', 'MASK', 'Payload length', 'Payload data'])
+    """
+    octets, sender, deflate = _wire(data, sender, deflate)
+    explained = explain(octets, kind="frame", sender=sender, deflate=deflate)
+    parts = frame_parts(explained)
+    title = _title(explained, sender)
+    said = _sizes(explained, len(octets))
+    markup, y = _heading(title, said, explained)
+    drawn, y = draw_rows(explained.data, parts, _notes(explained), y=y, limit=max(rows, 2))
+    table, y = draw_table(_merge_reserved(parts), y=y + 10)
+    return Picture(
+        markup + drawn + table,
+        WIDTH,
+        y + 6,
+        title=title,
+        alt=_in_words(title, said, explained),
+        fields=[_plain(field, explained.culprit) for field in explained.fields],
+    )
+
+
+def _wire(
+    data: bytes | Frame | CapturedFrame, sender: Sender | None, deflate: bool
+) -> tuple[bytes, Sender | None, bool]:
+    """Return the bytes, who sent them, and whether RSV1 may be set."""
+    if isinstance(data, CapturedFrame):
+        agreed = data.error is None and data.header is not None and data.header.rsv1
+        return data.data, sender or data.sender, deflate or agreed
+    if isinstance(data, Frame):
+        octets = build_frame(data.payload, data.opcode, data.fin, data.mask_key, data.rsv1)
+        rsv = data.rsv2 << 5 | data.rsv3 << 4  # build_frame knows no meaning for these two
+        return bytes((octets[0] | rsv,)) + octets[1:], sender, deflate or data.rsv1
+    return bytes(data), sender, deflate
+
+
+def frame_parts(explained: Explanation) -> list[Part]:
+    """Return what is to be drawn: the fields of an explained frame, and what is missing of it."""
+    payload_from = _payload_start(explained) * 8
+    parts = [
+        Part(
+            field.name,
+            field.start_bit,
+            field.bit_length,
+            _value(field),
+            field.meaning,
+            field.section,
+            _ROLES.get(field.name, "payload"),
+            wrong=field.name == explained.culprit,
+            sound=_sound(field) if field.name == explained.culprit else 0,
+            bytewise=field.start_bit >= payload_from,
+        )
+        for field in explained.fields
+    ]
+    if isinstance(explained.error, IncompleteFrame):
+        missing = explained.error.missing
+        there = 8 * len(explained.data)
+        meaning = explained.error.message + ": the rest has not come yet"
+        at_least = f"{missing:,} {_bytes(missing)}"
+        section = explained.error.section
+        parts.append(Part("missing", there, 8 * missing, at_least, meaning, section, "missing"))
+    return parts
+
+
+def _sound(field: Field) -> int:
+    """Return how many bits from the front of a wrong field are right: text up to the bad byte."""
+    if isinstance(field.value, bytes) and "UTF-8" in field.meaning:
+        try:
+            field.value.decode()
+        except UnicodeDecodeError as error:
+            return 8 * error.start
+    return 0
+
+
+def _bytes(count: int) -> str:
+    return "byte" if count == 1 else "bytes"
+
+
+def _payload_start(explained: Explanation) -> int:
+    """Return the number of the first byte behind the header."""
+    return parse_header(explained.data + bytes(14)).size
+
+
+def _value(field: Field) -> str:
+    value = field.value
+    if field.name == "opcode":
+        known = {int(opcode): opcode.name for opcode in Opcode}
+        number = int(field.raw, 2)
+        return f"0x{number:x} {known.get(number, 'reserved')}"
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, int):
+        return f"{value:,}" if field.name.endswith("length") else str(value)
+    octets = value.encode() if isinstance(value, str) else value or b""
+    return octets[:8].hex(" ") + (" ..." if len(octets) > 8 else "")
+
+
+def _title(explained: Explanation, sender: Sender | None) -> str:
+    if len(explained.data) < 1:
+        return "Nothing yet"
+    header = parse_header(explained.data + bytes(14))
+    known = header.opcode in set(Opcode)
+    kind = _KINDS[Opcode(header.opcode)] if known else f"Frame with opcode {header.opcode}"
+    if sender is not None:
+        return f"{kind} from the {sender}"
+    return f"{kind}, masked" if header.masked else kind
+
+
+def _sizes(explained: Explanation, given: int) -> str:
+    size = len(explained.data)
+    header = min(_payload_start(explained), size)
+    so_far = "so far" if explained.cut else "on the wire"
+    said = f"{size:,} {_bytes(size)} {so_far}: {header} of header, {size - header:,} of payload"
+    if given > size:
+        rest = given - size
+        said += f". {rest:,} more {_bytes(rest)} follow: the next frame begins at byte {size:,}"
+    return said
+
+
+def _heading(title: str, said: str, explained: Explanation) -> tuple[str, float]:
+    """Draw title, sizes and, of a frame that is not good, the verdict; return where they end."""
+    out = [text(LEFT, 22, title, "t b", style="font-size:17px"), text(LEFT, 42, said, "s")]
+    y = 56.0
+    if explained.ok:
+        return "".join(out), y
+    lines = wrap(_verdict(explained), 13, WIDTH - LEFT - 60)
+    height = 18.0 * len(lines) + 12
+    role = "missing" if explained.cut else "wrong"
+    out.append(rect(LEFT, y, WIDTH - LEFT - 16, height, f"box tint r-{role} s-{role}", rx=4))
+    out.append(rect(LEFT, y, 6, height, f"r-{role}"))
+    for number, line in enumerate(lines):
+        out.append(text(LEFT + 18, y + 20 + 18 * number, line, "t b", style="font-size:13px"))
+    return "".join(out), y + height + 12
+
+
+def _verdict(explained: Explanation) -> str:
+    sign = "…" if explained.cut else "✗"
+    verdict = explained.verdict
+    return f"{sign} {verdict[0].upper()}{verdict[1:]}"
+
+
+def _notes(explained: Explanation) -> Callable[[int], str]:
+    """Return the function that says what stands under the bits of a payload byte."""
+    start = _payload_start(explained)
+    header = parse_header(explained.data + bytes(14))
+    key = header.mask_key
+    wire = explained.data[start:]
+    plain = wire if key is None else apply_mask(wire, key)
+    code = 2 if header.opcode == Opcode.CLOSE else 0
+
+    def note(at: int) -> str:
+        at -= start
+        shown = f"0x{plain[at]:02x}"
+        if key is not None:
+            shown = f"0x{wire[at]:02x} ⊕ 0x{key[at % 4]:02x} = {shown}"
+        if at < code or header.opcode == Opcode.BINARY or (header.rsv1 and explained.ok):
+            return shown
+        sign = _char_at(plain, at)
+        return f"{shown} ‘{sign}’" if sign else shown
+
+    return note
+
+
+def _char_at(octets: bytes, at: int) -> str:
+    r"""Return the character that begins at byte ``at``, visible; "…" inside of one, "" if none.
+
+    >>> [_char_at("é!".encode(), at) for at in range(3)], _char_at(b"\xff", 0)
+    (['é', '…', '!'], '')
+    """
+    for back in range(4):
+        lead = at - back
+        if lead < 0 or octets[lead] & 0xC0 == 0x80:
+            continue
+        for size in range(back + 1, 5):
+            try:
+                sign = octets[lead : lead + size].decode()
+            except UnicodeDecodeError:
+                continue
+            return printable(sign) if back == 0 else "…"
+        break
+    return ""
+
+
+def _merge_reserved(parts: list[Part]) -> list[Part]:
+    """Put the three reserved bits into one line of the table if there is nothing to say of them."""
+    reserved = [part for part in parts if part.name in _RESERVED]
+    same = len({(part.value, part.meaning, part.wrong) for part in reserved}) == 1
+    if len(reserved) < 3 or not same or reserved[0].value != "0":
+        return parts
+    first = reserved[0]
+    merged = Part(
+        "RSV1, RSV2, RSV3", first.start, 3, "0 0 0", first.meaning, first.section, first.role
+    )
+    rest = [part for part in parts if part not in reserved]
+    return sorted([*rest, merged], key=lambda part: part.start)
+
+
+def _plain(field: Field, culprit: str | None) -> dict[str, object]:
+    return {**field._asdict(), "wrong": field.name == culprit}
+
+
+def _in_words(title: str, said: str, explained: Explanation) -> str:
+    """Say the whole picture, for who cannot see it."""
+    lines = [f"{title}. {said}. Verdict: {explained.verdict}."]
+    for part in frame_parts(explained):
+        value = f" = {part.value}" if part.value else ""
+        lines.append(f"{part.name} ({part.place}){value}: {part.meaning}.")
+    return "\n".join(printable(line) for line in lines)

@@ -1,0 +1,339 @@
+"""The live server on a learner's own functions; where one fails, the package's own steps in.
+
+Every frame that comes is read by the learner's ``parse_frame`` and ``apply_mask``, every frame that
+goes is written by the learner's ``build_frame``, and every handshake is answered by the learner's
+``generate_accept``. What each of them gives is used, if it is right. If it raises, runs too long or
+gives something else, that call is done by the package, and noted with its input: so the server
+never goes down for a mistake, and the mistake is not hidden.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, cast
+
+from goim_edu.errors import IncompleteFrame, RemoteProtocolError
+from goim_edu.feedback.card import Card
+from goim_edu.feedback.sandbox import Outcome, call
+from goim_edu.feedback.wording import difference, show, show_call
+from goim_edu.lab.live_server import LiveServer
+from goim_edu.protocol import Endpoint, Side, State
+from goim_edu.server import ChatServer, ServerConfig, ServerConnection
+from goim_edu.websocket.events import Event
+from goim_edu.websocket.frames import Frame, build_frame, parse_frame
+from goim_edu.websocket.handshake import generate_accept
+
+__all__ = ["Failure", "LearnersServer", "serve_with"]
+
+NAMES: Final = ("generate_accept", "parse_frame", "apply_mask", "build_frame")
+"""The functions that can be lent to the server."""
+
+_MOST_KEPT: Final = 20  # failures that are kept with their input
+_BEHIND: Final = 16  # bytes of what follows a frame that parse_frame is shown
+_ERRORS: Final = (IncompleteFrame, RemoteProtocolError)  # the most special first
+
+
+class Failure(NamedTuple):
+    """One call that the package had to do.
+
+    Args:
+        name: of the function.
+        args: what it was called with.
+        fault: what was wrong, in words.
+    """
+
+    name: str
+    args: tuple[Any, ...]
+    fault: str
+
+
+class _Lent:
+    """The learner's functions, and what came of each call."""
+
+    def __init__(self, functions: dict[str, Callable[..., Any]]) -> None:
+        self._functions = functions
+        self._lock = threading.Lock()
+        self.calls = dict.fromkeys(functions, 0)
+        self.failed = dict.fromkeys(functions, 0)
+        self.given_up: set[str] = set()
+        self.failures: list[Failure] = []
+
+    def ask(self, name: str, args: tuple[Any, ...], want: Outcome) -> Any:
+        """What the learner's function gives, or None where the package must do it."""
+        function = self._functions.get(name)
+        if function is None or name in self.given_up:
+            return None
+        # Prints are not kept: the cell that runs meanwhile may be keeping its own.
+        got = call(function, args, blame=function, keep_prints=False)
+        fault = _fault(want, got)
+        with self._lock:
+            self.calls[name] += 1
+            if not fault:
+                return got.value
+            self.failed[name] += 1
+            if got.stopped:  # once a second for each frame would be no server any more
+                self.given_up.add(name)
+            if len(self.failures) < _MOST_KEPT:
+                self.failures.append(Failure(name, args, fault))
+        return None
+
+    def read(self, frame: Frame, consumed: int, data: bytes) -> bytes:
+        """A frame that came: as the learner's functions read it, written down plainly again."""
+        if frame.rsv1:
+            return data[:consumed]  # their parse_frame knows of no compression
+        seen = data[: consumed + _BEHIND]
+        answer = self.ask("parse_frame", (seen,), Outcome(value=(frame, consumed)))
+        if answer is not None:
+            opcode, payload, fin, key, *_ = answer[0]
+            frame = Frame(opcode, payload, bool(fin), key)
+        if frame.mask_key is not None and frame.payload:
+            masked = data[consumed - len(frame.payload) : consumed]
+            plain = self.ask("apply_mask", (masked, frame.mask_key), Outcome(value=frame.payload))
+            frame = frame if plain is None else frame._replace(payload=plain)
+        return build_frame(frame.payload, frame.opcode, frame.fin, frame.mask_key)
+
+    def write(self, frame: Frame, octets: bytes) -> bytes:
+        """A frame that goes: as the learner's function writes it."""
+        if frame.rsv1:
+            return octets
+        args = (frame.payload, int(frame.opcode), frame.fin, frame.mask_key)
+        answer: bytes | None = self.ask("build_frame", args, Outcome(value=octets))
+        return octets if answer is None else answer
+
+
+def _fault(want: Outcome, got: Outcome) -> str:
+    """What is wrong with an answer, in words; "" if it is right."""
+    if got.stopped:
+        return "it was still busy after a second; from now on the package does this"
+    if got.error is not None:
+        if want.error is not None and _kind(want.error) is _kind(got.error) is not None:
+            return ""
+        place = f" in {got.place}" if got.place else ""
+        return f"it raised {got.error_line}{place}"
+    if want.error is not None:
+        return f"it gave back {show(got.value)} instead of raising {type(want.error).__name__}"
+    if call(lambda: bool(got.value == want.value), (), keep_prints=False).value is True:
+        return ""
+    said = difference(want.value, got.value)
+    return f"it gave back {show(got.value)}, right is {show(want.value)}. {said}".rstrip()
+
+
+def _kind(error: BaseException) -> type[Exception] | None:
+    return next((kind for kind in _ERRORS if isinstance(error, kind)), None)
+
+
+class _LearnersEndpoint(Endpoint):
+    """An endpoint that lets the learner's functions read what comes, frame by frame."""
+
+    __slots__ = ("_lent", "_rest")
+
+    def __init__(self, lent: _Lent, **settings: Any) -> None:
+        super().__init__(Side.SERVER, **settings)
+        self._lent = lent
+        self._rest = b""  # of a frame that is not whole yet
+
+    def receive_data(self, data: bytes | memoryview) -> list[Event]:
+        """Take what the socket gave; frames are read by the learner's functions first."""
+        if self.state is not State.OPEN and self.state is not State.CLOSING:
+            return super().receive_data(data)
+        data, self._rest = self._rest + bytes(data), b""
+        read = []
+        while data:
+            try:
+                frame, consumed = parse_frame(
+                    data,
+                    allow_rsv1=self.deflate is not None,
+                    max_frame_size=self.limits.max_frame_size,
+                )
+            except IncompleteFrame as cut:
+                self._lent.ask("parse_frame", (data,), Outcome(error=cut))
+                self._rest = data
+                break
+            except RemoteProtocolError as error:
+                if error.close_code == 1002:  # other bounds are the server's own
+                    self._lent.ask("parse_frame", (data,), Outcome(error=error))
+                read.append(data)
+                break
+            read.append(self._lent.read(frame, consumed, data))
+            data = data[consumed:]
+        return super().receive_data(b"".join(read))
+
+    def accept(self, *args: Any, **settings: Any) -> bytes:
+        """Agree; the accept value is the learner's."""
+        octets = super().accept(*args, **settings)
+        if self.request is None:
+            return octets
+        key = self.request.headers["sec-websocket-key"]
+        right = generate_accept(key)
+        answer = self._lent.ask("generate_accept", (key,), Outcome(value=right))
+        return octets if answer is None else octets.replace(right.encode(), answer.encode(), 1)
+
+
+class _LearnersTransport:
+    """A transport that lets the learner's ``build_frame`` write each frame anew."""
+
+    def __init__(self, transport: asyncio.Transport, lent: _Lent) -> None:
+        self._transport = transport
+        self._lent = lent
+        self._speaks: bool | None = None  # whether frames follow; None: the HTTP head is to come
+        self._rest = b""
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """What asyncio knows, but for the socket: all that goes has to go through here."""
+        return default if name == "socket" else self._transport.get_extra_info(name, default)
+
+    def write(self, data: bytes) -> None:
+        """Write what the server has to say."""
+        data, self._rest = self._rest + data, b""
+        if self._speaks is None:
+            head, end, frames = data.partition(b"\r\n\r\n")
+            self._speaks = head.startswith(b"HTTP/1.1 101")
+            self._transport.write(head + end)
+            data = frames
+        self._transport.write(self._rewrite(data) if self._speaks else data)
+
+    def _rewrite(self, data: bytes) -> bytes:
+        written = []
+        while data:
+            try:
+                frame, consumed = parse_frame(data, allow_rsv1=True)
+            except IncompleteFrame:
+                self._rest = data
+                break
+            written.append(self._lent.write(frame, data[:consumed]))
+            data = data[consumed:]
+        return b"".join(written)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class _LearnersConnection(ServerConnection):
+    """A connection that writes through the learner's functions."""
+
+    __slots__ = ("_lent",)
+
+    def __init__(self, server: ChatServer, endpoint: Endpoint, lent: _Lent) -> None:
+        super().__init__(server, endpoint)
+        self._lent = lent
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """There is a socket."""
+        wrapped = _LearnersTransport(cast("asyncio.Transport", transport), self._lent)
+        super().connection_made(cast("asyncio.BaseTransport", wrapped))
+
+
+class _LearnersChatServer(ChatServer):
+    """The chat server whose connections use the learner's functions."""
+
+    lent: _Lent
+
+    def _make_connection(self) -> ServerConnection:
+        endpoint = _LearnersEndpoint(self.lent, limits=self._limits, deflate=self._deflate)
+        return _LearnersConnection(self, endpoint, self.lent)
+
+
+class LearnersServer(LiveServer):
+    """A :class:`goim_edu.lab.LiveServer` on functions of your own; made by ``serve_with``.
+
+    Attributes:
+        calls: name of each function -> how often it was asked.
+        failed: name of each function -> how often the package had to step in.
+        failures: the calls that the package had to do, the first twenty.
+    """
+
+    def __init__(self, functions: dict[str, Callable[..., Any]], **settings: Any) -> None:
+        self._lent = _Lent(functions)
+        super().__init__(**settings)
+
+    def _make_server(self, config: ServerConfig) -> ChatServer:
+        server = _LearnersChatServer(config, self.store, tap=self._tap)
+        server.lent = self._lent
+        return server
+
+    @property
+    def calls(self) -> dict[str, int]:
+        """Name of each function -> how often it was asked."""
+        return dict(self._lent.calls)
+
+    @property
+    def failed(self) -> dict[str, int]:
+        """Name of each function -> how often the package had to step in."""
+        return dict(self._lent.failed)
+
+    @property
+    def failures(self) -> list[Failure]:
+        """The calls that the package had to do: at most twenty are kept."""
+        return list(self._lent.failures)
+
+    def report(self) -> Card:
+        """What your functions have done so far, and with which inputs they failed."""
+        calls, failed = self._lent.calls, self._lent.failed
+        asked = sum(calls.values())
+        good = not self._lent.failures
+        title = "Your functions have not been needed yet"
+        if asked:
+            title = "Your functions run the server" if good else "The package had to step in"
+        card = Card(title, passed=good if asked else None)
+        rows = [(name, str(calls[name]), str(failed[name])) for name in NAMES if name in calls]
+        card.table(rows, head=("function", "calls", "done by the package"))
+        for failure in self._lent.failures[:3]:
+            card.code(show_call(failure.name, failure.args))
+            card.say(f"{failure.fault[0].upper()}{failure.fault[1:]}.".replace("..", "."))
+        return card
+
+    def __repr__(self) -> str:
+        names = ", ".join(name for name in NAMES if name in self._lent.calls)
+        return f"<LearnersServer: chat and echo on your own {names}>"
+
+
+def serve_with(
+    *,
+    generate_accept: Callable[[str], str] | None = None,
+    parse_frame: Callable[[bytes], tuple[Frame, int]] | None = None,
+    apply_mask: Callable[[bytes, bytes], bytes] | None = None,
+    build_frame: Callable[[bytes, int, bool, bytes | None], bytes] | None = None,
+    mongo: str = "memory",
+    name: str = "mine",
+    **settings: Any,
+) -> LearnersServer:
+    """Start the live server on your own functions; those that you do not give are ours.
+
+    Args:
+        generate_accept: key -> accept value, as in exercise 02.2.
+        parse_frame: bytes -> (frame, consumed), as in exercise 03.6.
+        apply_mask: payload, key -> payload, as in exercise 04.2.
+        build_frame: payload, opcode, fin, mask_key -> bytes, as in exercise 03.4.
+        mongo: where messages go.
+        name: a new server replaces the one of the same name.
+        settings: more settings of the server, as for ``LiveServer``.
+
+    Returns:
+        The server: use it like any ``LiveServer``, and ask it for a ``report()``.
+
+    Raises:
+        TypeError: one of them is no function.
+
+    >>> def my_build_frame(payload, opcode, fin, mask_key):
+    ...     return bytes([0x80 | opcode, len(payload)]) + payload
+    >>> import goim_edu.websocket.frames
+    >>> with serve_with(build_frame=my_build_frame, name="example") as live:
+    ...     [answer] = live.ask(goim_edu.websocket.frames.build_frame("Hello", mask_key=b"1234"))
+    >>> answer, bool(live.report())
+    (Frame(TEXT, b'Hello'), True)
+    """
+    given = {
+        "generate_accept": generate_accept,
+        "parse_frame": parse_frame,
+        "apply_mask": apply_mask,
+        "build_frame": build_frame,
+    }
+    functions: dict[str, Callable[..., Any]] = {}
+    for key, function in given.items():
+        if callable(function):
+            functions[key] = function
+        elif function is not None:
+            raise TypeError(f"{key} should be a function, without parentheses")
+    return LearnersServer(functions, mongo=mongo, name=name, **settings)

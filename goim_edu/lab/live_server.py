@@ -1,0 +1,216 @@
+"""LiveServer: the real chat server in a thread of this process, for notebooks and tests."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import shutil
+import tempfile
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Final, Self
+
+from goim_edu.capture import Capture
+from goim_edu.lab.link import Link
+from goim_edu.lab.raw_client import HOST, ask, ask_http
+from goim_edu.mongod.mongod import mark_temporary
+from goim_edu.server import ChatServer, ServerConfig
+from goim_edu.store import MessageStore, open_store
+from goim_edu.transport import Connection, Tap
+from goim_edu.websocket.frames import Frame
+
+__all__ = ["LiveServer"]
+
+_DEFAULTS: Final[dict[str, Any]] = {
+    "host": HOST,
+    "port": 0,
+    "compression": False,  # in a lesson the bytes on the wire should be readable
+    "origins": ("loopback",),  # JupyterLab is another origin than the chat server
+}
+_START_TIMEOUT: Final = 30.0  # seconds until the server must listen
+_STOP_TIMEOUT: Final = 20.0  # seconds to drain, to flush the store and to end
+
+_running: dict[str, LiveServer] = {}
+
+
+class LiveServer:
+    """The chat server of this package, alive in a thread with an event loop of its own.
+
+    It listens on a free port of this machine only. Running the cell that makes it again replaces
+    it: a new one closes the one before it of the same name. It ends with the process, with
+    ``close()``, or with the ``with`` block that it was made in.
+
+    Args:
+        mongo: where messages go, as in ``serve --mongo``: ``"auto"``, ``"memory"``, ``"local"`` or
+            a ``mongodb://`` address; or a store that you have opened, which is closed with it.
+        data_dir: where a local MongoDB keeps its files; default: a folder that goes with it.
+        name: a new server replaces the one of the same name.
+        settings: fields of :class:`goim_edu.server.ServerConfig`, by name. Unlike ``serve``, it
+            agrees on no compression unless you say ``compression=True``, and pages of this machine
+            may connect, JupyterLab's among them.
+
+    Attributes:
+        url, echo_url, page_url: the chat, the echo, and the page for a browser.
+        store: the message store.
+        capture: every byte of every connection.
+        server: the :class:`goim_edu.server.ChatServer`; it belongs to the other thread, so only
+            look at it.
+
+    Raises:
+        StoreUnavailable: the database cannot be reached.
+
+    >>> from goim_edu.websocket.frames import build_frame
+    >>> with LiveServer("memory", name="example") as live:
+    ...     [answer] = live.ask(build_frame("Hello", mask_key=b"1234"))
+    >>> answer
+    Frame(TEXT, b'Hello')
+    """
+
+    store: MessageStore
+
+    def __init__(
+        self,
+        mongo: str | MessageStore = "auto",
+        *,
+        data_dir: Path | None = None,
+        name: str = "live",
+        **settings: Any,
+    ) -> None:
+        before = _running.pop(name, None)
+        if before is not None:
+            before.close()
+        self.name = name
+        self.capture = Capture()
+        self._own_dir = None
+        if data_dir is None and mongo in ("auto", "local"):
+            self._own_dir = Path(tempfile.mkdtemp(prefix="goim-edu-"))
+            mark_temporary(self._own_dir)
+        self._started: Future[None] = Future()
+        self._stop: asyncio.Event | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        try:
+            if isinstance(mongo, MessageStore):
+                self.store = mongo
+            else:
+                self.store = open_store(mongo, data_dir=data_dir or self._own_dir)
+            config = ServerConfig(**_DEFAULTS | settings)
+            self._thread = threading.Thread(
+                target=self._run, args=(config,), name=f"LiveServer {name}", daemon=True
+            )
+            self._thread.start()
+            self._started.result(_START_TIMEOUT)
+        except BaseException:
+            self._clean_up()
+            raise
+        _running[name] = self
+        atexit.register(self._clean_up)
+
+    def _run(self, config: ServerConfig) -> None:
+        try:
+            asyncio.run(self._serve(config))
+        except BaseException as error:
+            if self._started.done():
+                raise
+            self._started.set_exception(error)
+
+    async def _serve(self, config: ServerConfig) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self.server = server = self._make_server(config)
+        await server.start()
+        self.port = server.port
+        self._started.set_result(None)
+        await self._stop.wait()
+        await server.drain()
+
+    def _make_server(self, config: ServerConfig) -> ChatServer:
+        return ChatServer(config, self.store, tap=self._tap)
+
+    def _tap(self, connection: Connection) -> Tap:
+        return self.capture.tap(connection.id)
+
+    # ------------------------------------------------------------------ where it is
+
+    @property
+    def url(self) -> str:
+        """The address of the chat."""
+        return f"ws://{HOST}:{self.port}/chat"
+
+    @property
+    def echo_url(self) -> str:
+        """The address that sends back what it gets."""
+        return f"ws://{HOST}:{self.port}/echo"
+
+    @property
+    def page_url(self) -> str:
+        """The address of the chat page, for a browser."""
+        return f"http://{HOST}:{self.port}/"
+
+    @property
+    def database(self) -> str:
+        """What keeps the messages, in words."""
+        if not self.store.durable:
+            return self.store.description
+        return f"a real MongoDB, version {self.store.database.client.server_info()['version']}"
+
+    def link(self, **faults: Any) -> Link:
+        """Return a bad network to this server; close it when you have done with it.
+
+        Args:
+            faults: of the :class:`goim_edu.lab.Link`, such as ``delay=0.05``.
+        """
+        return Link(self, **faults)
+
+    # ------------------------------------------------------------------ asking with raw bytes
+
+    def ask(self, data: bytes, path: str = "/echo") -> list[Frame]:
+        """Send raw bytes on a fresh connection and return the frames that come back.
+
+        The handshake is done properly; what follows it is ``data``, right or wrong. Where an
+        answer must come, it is awaited; an unfinished frame gets none, so after a moment of
+        silence the list is empty.
+
+        Raises:
+            OSError: the server is not there, or does not answer in time.
+        """
+        return ask(self.port, data, path)
+
+    def ask_http(self, request: bytes) -> bytes:
+        """Send a raw HTTP request on a fresh connection and return the answer as it came.
+
+        Raises:
+            OSError: the server is not there, or does not answer in time.
+        """
+        return ask_http(self.port, request)
+
+    # ------------------------------------------------------------------ its end
+
+    def close(self) -> None:
+        """Let the server drain, close the store and end the thread; twice does no harm."""
+        atexit.unregister(self._clean_up)
+        if _running.get(self.name) is self:
+            del _running[self.name]
+        if self._loop is not None and self._stop is not None and self._thread.is_alive():
+            with contextlib.suppress(RuntimeError):  # the loop has just ended by itself
+                self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(_STOP_TIMEOUT)
+        self._clean_up()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _clean_up(self) -> None:
+        """Close the store; at the end of the process there is no time left for more."""
+        if hasattr(self, "store"):
+            self.store.close()
+        if self._own_dir is not None:
+            shutil.rmtree(self._own_dir, ignore_errors=True)
+
+    def __repr__(self) -> str:
+        # No port: a notebook's saved output must not change from one run to the next.
+        return "<LiveServer: chat, echo and a page for your browser>"

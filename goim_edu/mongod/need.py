@@ -1,0 +1,62 @@
+"""A lesson that needs a real mongod: where there is none it says so, once, and skips the rest."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Final
+
+from goim_edu.errors import StoreUnavailable
+from goim_edu.mongod.binary import why_no_mongod
+
+__all__ = ["need_mongod"]
+
+_SKIPPED: Final = 'print("skipped: there is no MongoDB on this machine")\n'
+
+
+def need_mongod() -> None:
+    """Go on if a real mongod can run here; else say what to install and skip the cells that follow.
+
+    In a notebook it stands in a cell of its own. Where no mongod can run, that cell shows what is
+    missing, and each later one only says that it is skipped, without an error. Once a mongod is
+    there, run the cell again: the rest of the notebook is alive again.
+
+    Raises:
+        StoreUnavailable: no mongod can run, and this is no notebook.
+    """
+    shell = _shell()
+    why = why_no_mongod()
+    if shell is None:
+        if why:
+            raise StoreUnavailable(why)
+        return
+    transformers = shell.input_transformers_cleanup
+    transformers[:] = [one for one in transformers if one is not _skip]
+    if why:
+        _show(why)
+        transformers.append(_skip)
+
+
+def _shell() -> Any:
+    """The IPython that runs us, None if none does."""
+    ipython = sys.modules.get("IPython")
+    return None if ipython is None else ipython.get_ipython()
+
+
+def _skip(lines: list[str]) -> list[str]:
+    """The cell that runs instead of this one: itself if it asks again whether a mongod is there."""
+    return lines if any("need_mongod" in line for line in lines) else [_SKIPPED]
+
+
+def _show(why: str) -> None:
+    from IPython.display import display
+
+    rest = (
+        "The cells that follow are skipped, their saved outputs are there to be read. "
+        "Once it is installed, run this cell again."
+    )
+    head = "From here on, a real MongoDB is needed."
+    bundle = {
+        "text/plain": f"{head}\n{why}\n{rest}",
+        "text/markdown": f"**{head}** {why}\n\n{rest}",
+    }
+    display(bundle, raw=True)  # type: ignore[no-untyped-call]

@@ -1,0 +1,212 @@
+"""What a server can be told, and whether that is safe."""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from goim_edu.chat.auth import Authenticate, TokenVerifier, anybody
+
+__all__ = [
+    "AllowedOrigins",
+    "ServerConfig",
+    "UnsafeConfig",
+    "host_of",
+    "is_loopback",
+    "make_authenticate",
+    "make_tls",
+]
+
+
+class UnsafeConfig(ValueError):
+    """What was asked for would let strangers in; the text says how to do it properly."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """Everything that ``serve`` can be told.
+
+    Args:
+        host: address to listen on.
+        port: 0 picks a free one.
+        max_message_size: octets of a message; a longer one closes with 1009.
+        compression: whether to agree on permessage-deflate.
+        heartbeat_interval: seconds between pings; 0 for none.
+        heartbeat_timeout: seconds until a silent peer is given up.
+        rate: requests a second that a chat session may make.
+        burst: requests at once.
+        max_text: characters of a chat message.
+        max_rooms: rooms of a session.
+        max_members: sessions in a room.
+        max_connections: connections in all.
+        max_per_ip: connections from one address.
+        queue_limit: octets that may wait for one slow reader before it is closed with 1013.
+        open_timeout: seconds for the opening handshake, absolute.
+        hello_timeout: seconds from there to the hello.
+        close_timeout: seconds for the closing handshake, absolute.
+        drain_timeout: seconds that ``drain`` may take.
+        origins: pages that may connect besides our own: ``https://chat.example.com``,
+            ``loopback`` for any page of this machine, ``*`` for every page.
+        auth: ``none`` believes everybody, ``jwt`` wants a token.
+        jwt_secret: file with the shared secret (HS256).
+        jwt_public_key: file with the public key (RS256).
+        tls_cert: file with the certificate chain, PEM.
+        tls_key: file with its key, PEM.
+        insecure: listen beyond this machine without authentication or TLS all the same.
+
+    >>> ServerConfig(port=0).url_scheme
+    'ws'
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8765
+    max_message_size: int = 1 << 20
+    compression: bool = True
+    heartbeat_interval: float = 20.0
+    heartbeat_timeout: float = 20.0
+    rate: float = 100.0
+    burst: int = 500
+    max_text: int = 4096
+    max_rooms: int = 50
+    max_members: int = 5000
+    max_connections: int = 10_000
+    max_per_ip: int = 2_000
+    queue_limit: int = 1 << 20
+    open_timeout: float = 10.0
+    hello_timeout: float = 10.0
+    close_timeout: float = 5.0
+    drain_timeout: float = 10.0
+    origins: tuple[str, ...] = ()
+    auth: Literal["none", "jwt"] = "none"
+    jwt_secret: Path | None = None
+    jwt_public_key: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    insecure: bool = False
+
+    @property
+    def url_scheme(self) -> str:
+        """``wss`` with TLS, else ``ws``."""
+        return "wss" if self.tls_cert else "ws"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return is_loopback(self.host)
+
+    def check(self) -> None:
+        """Find out now what would otherwise be found when the server starts.
+
+        Raises:
+            ValueError: what was asked for makes no sense, or is unsafe (UnsafeConfig).
+            OSError: a file cannot be read.
+        """
+        self.warning()
+        make_tls(self)
+        make_authenticate(self)
+
+    def warning(self) -> str | None:
+        """What is dangerous about it, or None.
+
+        Raises:
+            UnsafeConfig: it is, and ``insecure`` does not say that this is meant.
+        """
+        missing = [
+            what
+            for what, there in (("authentication", self.auth != "none"), ("TLS", self.tls_cert))
+            if not there
+        ]
+        if self.is_loopback or not missing:
+            return None
+        what = f"{self.host} can be reached by others, and there is no {' and no '.join(missing)}"
+        if not self.insecure and len(missing) == 2:
+            raise UnsafeConfig(
+                f"{what}: use --auth jwt or --tls-cert and --tls-key, "
+                "or --insecure if that is really meant"
+            )
+        return what
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this name or address is this machine's own.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0")
+    (True, True, False)
+    """
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost" or host.lower().endswith(".localhost")
+
+
+def host_of(authority: str) -> str:
+    """The host in ``host:port``."""
+    if authority.startswith("["):
+        return authority.partition("]")[0] + "]"
+    return authority.partition(":")[0]
+
+
+class AllowedOrigins:
+    """The pages that may connect, as ``check_origin`` asks for them."""
+
+    def __init__(self, origins: Sequence[str]) -> None:
+        self.everybody = "*" in origins
+        self._loopback = "loopback" in origins
+        self._names = frozenset(origin.lower().rstrip("/") for origin in origins)
+
+    def __contains__(self, origin: object) -> bool:
+        if origin is None or self.everybody:
+            return True  # only browsers tell an Origin; others cannot be fooled into asking
+        if not isinstance(origin, str):
+            return False
+        if origin in self._names:
+            return True
+        return self._loopback and is_loopback(host_of(origin.partition("://")[2]))
+
+    def __iter__(self) -> Any:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def make_tls(config: ServerConfig) -> ssl.SSLContext | None:
+    """The TLS of the server.
+
+    Raises:
+        ValueError: only one of the two files is named.
+        OSError: one of them cannot be read, or they do not fit.
+    """
+    if config.tls_cert is None and config.tls_key is None:
+        return None
+    if config.tls_cert is None or config.tls_key is None:
+        raise ValueError("TLS needs both a certificate and its key")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    for path in (config.tls_cert, config.tls_key):
+        with path.open("rb"):
+            pass  # else the error would not say which of them cannot be read
+    context.load_cert_chain(config.tls_cert, config.tls_key)
+    return context
+
+
+def make_authenticate(config: ServerConfig) -> Authenticate:
+    """Who decides on a hello.
+
+    Raises:
+        ValueError: no key, or both, or one that does not fit.
+        OSError: it cannot be read.
+    """
+    if config.auth == "none":
+        return anybody
+    if (config.jwt_secret is None) == (config.jwt_public_key is None):
+        raise ValueError("--auth jwt needs either a secret file or a public key file")
+    if config.jwt_secret is not None:
+        return TokenVerifier.from_file(config.jwt_secret, "HS256")
+    if config.jwt_public_key is not None:
+        return TokenVerifier.from_file(config.jwt_public_key, "RS256")
+    raise ValueError("no key")

@@ -1,0 +1,142 @@
+"""What every backend of the messages can do: mongomock and a real MongoDB behind one interface."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any, Protocol
+
+from goim_edu.errors import StoreError
+from goim_edu.storage.documents import StoredMessage
+
+__all__ = ["Backend", "Change", "Page", "Plan", "Refusal", "Span", "Taken", "Unsure"]
+
+
+class Taken(Enum):
+    """Why a document was not inserted: one of its two unique keys is in use."""
+
+    KEY = "the same _id is stored already"
+    SEQ = "the same seq of this room is stored already"
+
+
+Refusal = Taken | StoreError
+
+
+class Unsure(StoreError):
+    """The connection broke while writing: stored or not, only asking again will tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a room: seq numbers between two exclusive bounds, from one end."""
+
+    room_id: str
+    above: int | None
+    below: int | None
+    limit: int
+    newest_first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which part of time: since (inclusive) until (exclusive), newest first."""
+
+    room_id: str | None
+    user_id: str | None
+    since: datetime | None
+    until: datetime | None
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the server answered a query (manual: "Explain Results").
+
+    ``stages`` from the outermost to the innermost, such as ``("LIMIT", "FETCH", "IXSCAN")``.
+    """
+
+    stages: tuple[str, ...]
+    index: str | None
+    keys_examined: int
+    documents_examined: int
+    returned: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One stored message as the change stream tells it, and the token to go on after it."""
+
+    message: StoredMessage
+    resume_token: Mapping[str, Any]
+
+
+class Backend(Protocol):
+    """Where messages live. Errors are those of :mod:`goim_edu.errors`, and :class:`Unsure`.
+
+    ``writers`` says how many threads serve it best, each with rooms of its own.
+    """
+
+    description: str
+    durable: bool
+    writers: int
+    database: Any
+
+    def ping(self) -> float:
+        """Seconds that a question and its answer took; StoreUnavailable if there is none."""
+        ...
+
+    def grant(self, wanted: Mapping[str, int]) -> dict[str, int]:
+        """For each room reserve that many numbers in one step; answer the first of each."""
+        ...
+
+    def insert(self, documents: Sequence[dict[str, Any]]) -> dict[int, Refusal]:
+        """Insert all, in any order; answer by index what was refused. Raises Unsure."""
+        ...
+
+    def find_committed(self, keys: Sequence[str]) -> dict[str, StoredMessage]:
+        """Those of the messages with these keys that can no longer be rolled back."""
+        ...
+
+    def lift_counter(self, room_id: str) -> None:
+        """Bring the room's counter up to its highest stored seq."""
+        ...
+
+    def page(self, page: Page) -> list[StoredMessage]:
+        """One page of a room by seq."""
+        ...
+
+    def span(self, span: Span) -> list[StoredMessage]:
+        """Messages by time, newest first."""
+        ...
+
+    def explain(self, query: Page | Span) -> Plan:
+        """How a real server would answer that query."""
+        ...
+
+    def last_seq(self, room_id: str) -> int:
+        """The highest stored seq, 0 for an empty room."""
+        ...
+
+    def count(self, room_id: str) -> int:
+        """How many messages the room has."""
+        ...
+
+    def mark_read(self, room_id: str, user_id: str, seq: int) -> None:
+        """Keep the highest seq that a user has read."""
+        ...
+
+    def read_marks(self, room_id: str) -> dict[str, int]:
+        """The read marks of a room by user."""
+        ...
+
+    def watch(
+        self, room_id: str | None, resume_after: Mapping[str, Any] | None, wait: float
+    ) -> Iterator[Change | None]:
+        """Messages as they are stored; None whenever ``wait`` seconds passed without one."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections and of a server that this backend started."""
+        ...

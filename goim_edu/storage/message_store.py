@@ -1,0 +1,333 @@
+"""The message store: what the chat server, tests and notebooks hold in their hands."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
+from types import TracebackType
+from typing import Any, ParamSpec, Self, TypeVar
+from uuid import uuid4
+
+from goim_edu.errors import StoreUnavailable
+from goim_edu.storage.backend import Backend, Change, Page, Plan, Span
+from goim_edu.storage.documents import MAX_SEQ, Saved, StoredMessage, check_name
+from goim_edu.storage.group_commit import Writers, WriterStats
+
+__all__ = ["MessageStore"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+MAX_PAGE = 10_000
+_READERS = 4
+
+
+class MessageStore:
+    """Messages of rooms: kept once each, numbered by room, read back in pages.
+
+    Args:
+        backend: where they live, :class:`MemoryBackend` or :class:`MongoBackend`;
+            :func:`open_store` picks.
+        flush_timeout: seconds that :meth:`close` may spend on writing what still waits.
+        **writer: settings of :class:`GroupCommit`: max_batch, linger, max_waiting, patience.
+
+    All methods may be called from any thread. Those that read block; call them through :meth:`run`
+    where a thread must not wait.
+
+    >>> from goim_edu.store import open_store
+    >>> with open_store("memory") as store:
+    ...     store.insert_one_message("lobby", "lisa", "hello", client_msg_id="m1").seq
+    ...     store.submit("lobby", "lisa", "m1", "hello").result().duplicate
+    ...     [message.text for message in store.history("lobby")]
+    1
+    True
+    ['hello']
+    """
+
+    def __init__(self, backend: Backend, *, flush_timeout: float = 10.0, **writer: Any) -> None:
+        self.backend = backend
+        self.flush_timeout = flush_timeout
+        self._writers = Writers(backend, **writer)
+        self._readers: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+        # A script or notebook that just ends still gets written what it had submitted.
+        atexit.register(self.close)
+
+    # What it is.
+
+    @property
+    def description(self) -> str:
+        """Where messages live, in words for a learner."""
+        return self.backend.description
+
+    @property
+    def durable(self) -> bool:
+        """Whether messages outlive this process."""
+        return self.backend.durable
+
+    @property
+    def database(self) -> Any:
+        """The database itself, for lessons: a pymongo or a mongomock ``Database``."""
+        return self.backend.database
+
+    @property
+    def stats(self) -> WriterStats:
+        """What the writers have done, and how many messages wait for them now."""
+        return self._writers.stats
+
+    def ping(self) -> float:
+        """Seconds that the database took to answer.
+
+        Raises:
+            StoreUnavailable: it did not answer, or the store is closed.
+        """
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        return self.backend.ping()
+
+    # Writing.
+
+    def submit(self, room_id: str, user_id: str, client_msg_id: str, text: str) -> Future[Saved]:
+        """Have a message stored; the future is done when it is durable.
+
+        Args:
+            room_id: the room, 1 to 256 characters of any kind.
+            user_id: the sender, as long.
+            client_msg_id: the sender's own name for this message, as long.
+            text: 0 to about 16 MiB of UTF-8.
+
+        Returns:
+            A future of :class:`Saved`. The same (user_id, client_msg_id) again gives the first
+            message with ``duplicate`` true. The future raises StoreUnavailable (nothing was saved,
+            send it again), or DuplicateMessage if the key was used in another room.
+
+        Raises:
+            TypeError, ValueError: it cannot be stored faithfully.
+            StoreUnavailable: the queue is full or the store closed; nothing was saved.
+        """
+        future: Future[Saved] = Future()
+        self._writers.of(room_id).submit(room_id, user_id, client_msg_id, text, future)
+        return future
+
+    def submit_async(
+        self, room_id: str, user_id: str, client_msg_id: str, text: str
+    ) -> asyncio.Future[Saved]:
+        """Like :meth:`submit`, for a coroutine: the future belongs to the running event loop.
+
+        All futures of one batch are set in one call into the loop, which costs far less than
+        ``asyncio.wrap_future`` for each.
+        """
+        future: asyncio.Future[Saved] = asyncio.get_running_loop().create_future()
+        self._writers.of(room_id).submit(room_id, user_id, client_msg_id, text, future)
+        return future
+
+    def insert_one_message(
+        self, room_id: str, user_id: str, text: str, *, client_msg_id: str | None = None
+    ) -> StoredMessage:
+        """Store one message and wait until it is durable.
+
+        Without a ``client_msg_id`` the message gets one that nobody else has.
+        """
+        key = uuid4().hex if client_msg_id is None else client_msg_id
+        return self.submit(room_id, user_id, key, text).result().message
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until everything submitted so far is answered; False after ``timeout`` seconds."""
+        return self._writers.flush(timeout)
+
+    # Reading.
+
+    def history(
+        self,
+        room_id: str,
+        before_seq: int | None = None,
+        after_seq: int | None = None,
+        limit: int = 50,
+    ) -> list[StoredMessage]:
+        """A page of a room, ascending by seq.
+
+        Args:
+            room_id: the room; one that nobody wrote in gives an empty list.
+            before_seq: only lower numbers; the page then is the last one below it.
+            after_seq: only higher numbers; the page then is the first one above it.
+            limit: 1 to 10,000 messages.
+
+        With neither bound the page is the newest. Nothing is skipped by counting, so a page costs
+        the same wherever it is, and messages that arrive meanwhile shift nothing.
+
+        Raises:
+            StoreUnavailable: the database did not answer.
+
+        >>> from goim_edu.store import open_store
+        >>> store = open_store("memory")
+        >>> for number in range(1, 6):
+        ...     _ = store.insert_one_message("lobby", "lisa", str(number))
+        >>> [m.seq for m in store.history("lobby", limit=2)]
+        [4, 5]
+        >>> [m.seq for m in store.history("lobby", before_seq=4, limit=2)]
+        [2, 3]
+        >>> [m.seq for m in store.history("lobby", after_seq=1, limit=2)]
+        [2, 3]
+        >>> store.close()
+        """
+        page = self._page(room_id, before_seq, after_seq, limit)
+        found = self.backend.page(page)
+        return found[::-1] if page.newest_first else found
+
+    @staticmethod
+    def _page(room_id: str, before_seq: int | None, after_seq: int | None, limit: int) -> Page:
+        check_name(room_id, "room_id")
+        for name, value in (("before_seq", before_seq), ("after_seq", after_seq)):
+            if value is not None:
+                _check_number(value, name, 0, MAX_SEQ)
+        _check_number(limit, "limit", 1, MAX_PAGE)
+        return Page(room_id, after_seq, before_seq, limit, newest_first=after_seq is None)
+
+    def recent(
+        self,
+        *,
+        room_id: str | None = None,
+        user_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 50,
+    ) -> list[StoredMessage]:
+        """Messages by time, newest first: of a room, of a user, or of all.
+
+        Times are aware datetimes; ``since`` is inclusive, ``until`` is not. Many messages share a
+        millisecond, so do not page with it: :meth:`history` pages by seq.
+        """
+        return self.backend.span(self._span(room_id, user_id, since, until, limit))
+
+    @staticmethod
+    def _span(
+        room_id: str | None,
+        user_id: str | None,
+        since: datetime | None,
+        until: datetime | None,
+        limit: int,
+    ) -> Span:
+        for name, value in (("room_id", room_id), ("user_id", user_id)):
+            if value is not None:
+                check_name(value, name)
+        for name, time in (("since", since), ("until", until)):
+            if time is not None and time.tzinfo is None:
+                raise ValueError(f"{name} needs a time zone: datetime(..., tzinfo=UTC)")
+        _check_number(limit, "limit", 1, MAX_PAGE)
+        return Span(room_id, user_id, since, until, limit)
+
+    def explain_history(
+        self,
+        room_id: str,
+        before_seq: int | None = None,
+        after_seq: int | None = None,
+        limit: int = 50,
+    ) -> Plan:
+        """How MongoDB answers that :meth:`history`: which index, how many documents looked at.
+
+        Raises:
+            StoreError: on mongomock, which plans nothing.
+        """
+        return self.backend.explain(self._page(room_id, before_seq, after_seq, limit))
+
+    def explain_recent(
+        self,
+        *,
+        room_id: str | None = None,
+        user_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 50,
+    ) -> Plan:
+        """How MongoDB answers that :meth:`recent`."""
+        return self.backend.explain(self._span(room_id, user_id, since, until, limit))
+
+    def last_seq(self, room_id: str) -> int:
+        """The highest stored number of a room, 0 if it is empty."""
+        check_name(room_id, "room_id")
+        return self.backend.last_seq(room_id)
+
+    def count(self, room_id: str) -> int:
+        """How many messages a room has (numbers may have gaps, so this is not ``last_seq``)."""
+        check_name(room_id, "room_id")
+        return self.backend.count(room_id)
+
+    def mark_read(self, room_id: str, user_id: str, seq: int) -> None:
+        """Remember that a user has read up to ``seq``; a mark never moves back."""
+        check_name(room_id, "room_id")
+        check_name(user_id, "user_id")
+        _check_number(seq, "seq", 0, MAX_SEQ)
+        self.backend.mark_read(room_id, user_id, seq)
+
+    def read_marks(self, room_id: str) -> dict[str, int]:
+        """How far each user has read in a room."""
+        check_name(room_id, "room_id")
+        return self.backend.read_marks(room_id)
+
+    def watch(
+        self,
+        room_id: str | None = None,
+        *,
+        resume_after: Mapping[str, Any] | None = None,
+        wait: float = 0.5,
+    ) -> Iterator[Change | None]:
+        """Follow what any server stores, in the order in which a majority has it.
+
+        Args:
+            room_id: only this room, or all.
+            resume_after: the ``resume_token`` of the last change that was dealt with.
+            wait: seconds after which an idle stream yields None, so that the caller can stop. The
+                first None says that the stream is open.
+
+        Raises:
+            StoreError: on mongomock or a standalone server; a token that is too old.
+        """
+        if room_id is not None:
+            check_name(room_id, "room_id")
+        return self.backend.watch(room_id, resume_after, wait)
+
+    def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Call a reading method in a thread of the store's own."""
+        with self._lock:
+            if self._closed:
+                raise StoreUnavailable("the store is closed")
+            if self._readers is None:
+                self._readers = ThreadPoolExecutor(_READERS, "goim store reader")
+            return self._readers.submit(function, *args, **kwargs)
+
+    # The end.
+
+    def close(self) -> None:
+        """Take no more, write what waits, let go of the database; safe to repeat."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        atexit.unregister(self.close)
+        self._writers.close(self.flush_timeout)
+        if self._readers is not None:
+            self._readers.shutdown(wait=True, cancel_futures=True)
+        self.backend.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _check_number(value: object, what: str, lowest: int, highest: int) -> None:
+    """Refuse what is no whole number of that range; ``{"$gt": 0}`` is none either."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{what} must be an int, not {type(value).__name__}")
+    if not lowest <= value <= highest:
+        raise ValueError(f"{what} must be {lowest} to {highest}, not {value}")

@@ -1,0 +1,276 @@
+"""Messages in MongoDB: stored once, numbered by room, never lost once acknowledged.
+
+    submit -> queue -> a room's writer: numbers, one bulk write           (group_commit.py)
+    history, recent, read marks, counts, change stream                    (message_store.py)
+    documents, what is refused, which index serves which query            (documents.py)
+    two backends behind one interface                                        (backend_*.py)
+
+The backends differ:
+
+======================= ============================ ===========================================
+what                    mongomock (``memory``)       MongoDB (``local``, or a URI)
+======================= ============================ ===========================================
+after the process ends  all is forgotten             all is there
+acknowledged means      in this process's memory     in the journal of a majority
+sequence numbers        counters in memory           collection ``rooms``, one step per room
+one (user, message id)  ``_id``                      ``_id``; in a cluster sharded by ``room_id``
+                                                     the ``_id`` is unique per shard, so a key used
+                                                     again in another room may go unnoticed
+(room_id, seq) unique   by the counter's lock; a     by the index ``room_seq``
+                        unique index would make
+                        each insert walk all
+history                 lists per room beside the    from the index ``room_seq``; what a majority
+                        collection, which see only   has, whoever wrote it
+                        what this store wrote
+validation              ours alone                   ours, then ``$jsonSchema``
+explain, watch          StoreError                   yes; ``watch`` on replica sets and clusters
+failover                none                         writes go on with the new primary
+several servers         no                           yes; one server should write to a room at a
+                                                     time, or a reader may see 12 before 11
+======================= ============================ ===========================================
+
+The notes do this in Go with ``sync.Once``; here the same names do it in Python, and what went wrong
+there is done differently: a failure is an error for the caller and leaves nothing half made, an
+index that cannot be made stops the start, closing before opening does nothing, and SIGTERM ends the
+process after the store is flushed and closed.
+
+>>> with open_store("memory") as store:
+...     saved = store.submit("lobby", "lisa", "m1", "hello").result()
+...     saved.seq, saved.duplicate, store.last_seq("lobby")
+(1, False, 1)
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from goim_edu.errors import DuplicateMessage, StoreError, StoreUnavailable
+from goim_edu.storage.backend import Change, Plan
+from goim_edu.storage.backend_memory import MemoryBackend
+from goim_edu.storage.backend_mongodb import Client, MongoBackend, connect, create_indexes
+from goim_edu.storage.documents import (
+    MESSAGE_SCHEMA,
+    Saved,
+    StoredMessage,
+    message_indexes,
+    utc_now,
+)
+from goim_edu.storage.group_commit import GroupCommit, WriterStats
+from goim_edu.storage.message_store import MessageStore
+
+if TYPE_CHECKING:
+    from pymongo.write_concern import WriteConcern
+
+__all__ = [
+    "DEFAULT_URI",
+    "MESSAGE_SCHEMA",
+    "Change",
+    "DuplicateMessage",
+    "GroupCommit",
+    "MemoryBackend",
+    "MessageStore",
+    "MongoBackend",
+    "Plan",
+    "Saved",
+    "StoreError",
+    "StoreUnavailable",
+    "StoredMessage",
+    "WriterStats",
+    "close_mongo",
+    "connect_mongodb",
+    "create_indexes",
+    "get_mongo",
+    "insert_one_message",
+    "message_indexes",
+    "open_store",
+    "shared_store",
+    "utc_now",
+]
+
+DEFAULT_URI = "mongodb://localhost:27017"
+URI_VARIABLE = "GOIM_MONGO_URI"
+
+
+def open_store(
+    spec: str = "auto",
+    data_dir: str | os.PathLike[str] | None = None,
+    *,
+    write_concern: WriteConcern | None = None,
+    **settings: Any,
+) -> MessageStore:
+    """A message store in the backend that ``spec`` names.
+
+    Args:
+        spec: ``memory`` (mongomock, forgets), ``local`` (a real mongod of our own, whose data stay
+            in ``data_dir``), a URI ``mongodb://...``, or ``auto``: ``$GOIM_MONGO_URI``, else
+            ``local`` if a mongod can run here, else ``memory``.
+        data_dir: where ``local`` keeps its data; default: the user's data folder.
+        write_concern: other than majority with journal, to show what may be lost then.
+        **settings: of :class:`MessageStore`.
+
+    Raises:
+        StoreUnavailable: one line that says what is wrong; nothing is left running.
+
+    >>> with open_store("memory") as store:
+    ...     store.durable
+    False
+    """
+    if spec == "auto":
+        spec = os.environ.get(URI_VARIABLE, "")
+    if not spec:
+        why = _why_no_mongod()
+        if why is not None:
+            return MessageStore(MemoryBackend(f"for a real MongoDB: {why}"), **settings)
+        spec = "local"
+    if spec == "memory":
+        return MessageStore(MemoryBackend(), **settings)
+    if spec == "local":
+        return _open_local(data_dir, write_concern, settings)
+    if "://" not in spec:
+        raise StoreUnavailable(
+            f"{spec[:40]!r} names no store: use auto, memory, local or mongodb://..."
+        )
+    client = connect(spec)
+    try:
+        return MessageStore(MongoBackend(client, write_concern=write_concern), **settings)
+    except BaseException:
+        client.close()
+        raise
+
+
+def _why_no_mongod() -> str | None:
+    from goim_edu.mongod import why_no_mongod
+
+    return why_no_mongod()
+
+
+def _open_local(
+    data_dir: str | os.PathLike[str] | None,
+    write_concern: WriteConcern | None,
+    settings: dict[str, Any],
+) -> MessageStore:
+    """Start a mongod of our own, a replica set of one: it has retryable writes, change streams."""
+    # The laboratory stands above the store; only this one way of opening needs it.
+    from goim_edu.mongod import LocalMongod
+
+    folder = None if data_dir is None else Path(data_dir)
+    server = LocalMongod(folder, replica_set="goim", revive=True)
+    server.start()
+    try:
+        client = connect(server.uri)
+        try:
+            backend = MongoBackend(
+                client,
+                write_concern=write_concern,
+                on_close=server.stop,
+                name=f"mongod (data in {server.data_dir})",
+            )
+            return MessageStore(backend, **settings)
+        except BaseException:
+            client.close()
+            raise
+    except BaseException:
+        server.stop()
+        raise
+
+
+def connect_mongodb(uri: str | None = None, *, timeout: float = 10.0) -> Client:
+    """A connected client, as in the notes: pool of 100 and 10, ten seconds, ping answered.
+
+    Args:
+        uri: default ``$GOIM_MONGO_URI``, else ``mongodb://localhost:27017``.
+        timeout: seconds.
+
+    Raises:
+        StoreUnavailable: wrong URI or nobody there.
+    """
+    return connect(uri or os.environ.get(URI_VARIABLE) or DEFAULT_URI, timeout=timeout)
+
+
+_lock = threading.RLock()
+_store: MessageStore | None = None
+_store_pid = 0
+
+
+def shared_store(uri: str | None = None) -> MessageStore:
+    """The one store of this process; made by the first call, complete or not at all.
+
+    A second call answers the same store, whatever its ``uri``. After a fork the child gets one of
+    its own, since a client must not be shared across it.
+
+    Raises:
+        StoreUnavailable: could not be made; the next call tries anew.
+    """
+    global _store, _store_pid
+    with _lock:
+        if _store is None or _store_pid != os.getpid():
+            client = connect_mongodb(uri)
+            try:
+                made = MessageStore(MongoBackend(client))
+            except BaseException:
+                client.close()
+                raise
+            _store, _store_pid = made, os.getpid()
+            _close_at_the_end()
+        return _store
+
+
+def get_mongo(uri: str | None = None) -> Any:
+    """The database ``GOIM`` of this process: connected, pinged, its indexes made.
+
+    The same name as in the notes. A server calls it at its start, not when the first user comes:
+    that user would pay for it, and a wrong URI would be found late.
+
+    Raises:
+        StoreUnavailable: as :func:`shared_store`.
+    """
+    return shared_store(uri).database
+
+
+def insert_one_message(
+    room_id: str, user_id: str, text: str, *, client_msg_id: str | None = None
+) -> StoredMessage:
+    """Store one message in the process's own store and wait until it is durable."""
+    return shared_store().insert_one_message(room_id, user_id, text, client_msg_id=client_msg_id)
+
+
+def close_mongo() -> None:
+    """Flush and close the process's store; harmless when there is none, or twice."""
+    global _store
+    with _lock:
+        store, _store = _store, None
+        if store is not None and _store_pid == os.getpid():
+            store.close()
+
+
+_hooked = False
+
+
+def _close_at_the_end() -> None:
+    """Close at the interpreter's end, and let SIGTERM be such an end.
+
+    The handler only raises SystemExit: the main thread unwinds, ``atexit`` closes the store, the
+    process ends with 143. Flushing inside the handler could wait for a lock that the interrupted
+    code holds. A handler that a server has set is left alone.
+    """
+    global _hooked
+    if _hooked:
+        return
+    _hooked = True
+    atexit.register(close_mongo)
+    if (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    ):
+        signal.signal(signal.SIGTERM, _exit_on_signal)
+
+
+def _exit_on_signal(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)

@@ -1,0 +1,295 @@
+"""The friendly face of a connection: ``async for message in ws``, ``await ws.send(...)``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from time import monotonic
+from types import TracebackType
+from typing import Final, Self, cast
+
+from goim_edu.errors import HandshakeError, LocalProtocolError, RemoteProtocolError
+from goim_edu.protocol import State
+from goim_edu.transport.connection import Connection, Handler
+from goim_edu.websocket.events import BinaryMessage, Event, Pong, TextMessage
+from goim_edu.websocket.http11 import Request, Response
+
+__all__ = ["ConnectionClosed", "WebSocket"]
+
+_OPEN: Final = State.OPEN
+_CLOSED: Final = State.CLOSED
+
+
+class ConnectionClosed(ConnectionError):
+    """There is nothing more to read, or nothing more may be sent.
+
+    Attributes:
+        code: the peer's close code, 1005 if it gave none, 1006 if the connection just ended.
+        reason: the peer's reason.
+        error: what broke a rule, where that was the cause.
+    """
+
+    def __init__(self, code: int, reason: str, error: RemoteProtocolError | None = None) -> None:
+        detail = f": {error}" if error else f": {reason}" if reason else ""
+        super().__init__(f"the connection is closed with code {code}{detail}")
+        self.code = code
+        self.reason = reason
+        self.error = error
+
+
+class WebSocket(Handler):
+    """A connection to read from and write to with ``await``.
+
+    >>> async def shout(ws: WebSocket) -> None:
+    ...     async for message in ws:
+    ...         await ws.send(message.upper())
+
+    Args:
+        max_waiting: messages that may wait to be received before we read no more.
+    """
+
+    __slots__ = (
+        "_closed",
+        "_connection",
+        "_drained",
+        "_messages",
+        "_opened",
+        "_ping_number",
+        "_pings",
+        "_receiver",
+        "max_waiting",
+    )
+
+    keeps_handshake = True
+
+    def __init__(self, max_waiting: int = 64) -> None:
+        self.max_waiting = max_waiting
+        self._connection: Connection | None = None
+        self._messages: deque[str | bytes] = deque()
+        self._receiver: asyncio.Future[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pings: dict[bytes, tuple[float, asyncio.Future[float]]] = {}
+        self._ping_number = 0
+
+    # ------------------------------------------------------------------ what it is
+
+    @property
+    def connection(self) -> Connection:
+        """The connection below."""
+        if self._connection is None:
+            raise LocalProtocolError("there is no connection yet")
+        return self._connection
+
+    @property
+    def id(self) -> int:
+        """Its number, as it stands in logs and captures."""
+        return self.connection.id
+
+    @property
+    def subprotocol(self) -> str | None:
+        """What was agreed on, or None."""
+        return self.connection.endpoint.subprotocol
+
+    @property
+    def request(self) -> Request | None:
+        """The client's request; None on a client."""
+        return self.connection.endpoint.request
+
+    @property
+    def response(self) -> Response | None:
+        """The server's response."""
+        return self.connection.endpoint.response
+
+    @property
+    def remote(self) -> tuple[str, int]:
+        """The peer's host and port."""
+        return self.connection.remote, self.connection.port
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds of the last round trip of the heartbeat, None before the first."""
+        return self.connection.latency
+
+    @property
+    def close_code(self) -> int | None:
+        """The peer's close code, 1006 if it gave none; None while open."""
+        return self.connection.endpoint.close_code
+
+    @property
+    def close_reason(self) -> str:
+        """The peer's reason."""
+        return self.connection.endpoint.close_reason
+
+    # ------------------------------------------------------------------ receive
+
+    async def recv(self) -> str | bytes:
+        """The next message: ``str`` for text, ``bytes`` for binary.
+
+        Raises:
+            ConnectionClosed: there will be none.
+        """
+        while not self._messages:
+            self.connection.finish_ending()
+            if self._ending_seen():
+                raise self._closed_error()
+            self._receiver = asyncio.get_running_loop().create_future()
+            try:
+                await self._receiver
+            finally:
+                self._receiver = None
+        message = self._messages.popleft()
+        if len(self._messages) <= self.max_waiting // 2:
+            self.connection.resume_reading()
+        return message
+
+    def _ending_seen(self) -> bool:
+        return self.connection.endpoint.state is _CLOSED or self._closed.done()
+
+    def _closed_error(self) -> ConnectionClosed:
+        endpoint = self.connection.endpoint
+        code = 1006 if endpoint.close_code is None else endpoint.close_code
+        return ConnectionClosed(code, endpoint.close_reason, self.connection.error)
+
+    def __aiter__(self) -> AsyncIterator[str | bytes]:
+        return self._iterate()
+
+    async def _iterate(self) -> AsyncIterator[str | bytes]:
+        try:
+            while True:
+                yield await self.recv()
+        except ConnectionClosed as closed:
+            if closed.code not in (1000, 1001, 1005):
+                raise
+
+    # ------------------------------------------------------------------ send
+
+    async def send(self, data: str | bytes, *, compress: bool | None = None) -> None:
+        """Send one message; waits while the peer reads too slowly.
+
+        Args:
+            data: text or octets.
+            compress: whether to compress it; None does so if that was agreed on.
+
+        Raises:
+            ConnectionClosed: the connection is closed.
+        """
+        while self.connection.congested and not self._ending_seen():
+            if self._drained is None:
+                self._drained = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._drained)
+        state = self.connection.endpoint.state
+        if state is not _OPEN and state is not State.ENDING:
+            raise self._closed_error()
+        self.connection.send(data, compress=compress)
+
+    async def ping(self, payload: bytes | None = None) -> float:
+        """Ping the peer and wait for its pong.
+
+        Args:
+            payload: at most 125 octets; something unique unless given.
+
+        Returns:
+            The round-trip time in seconds.
+
+        Raises:
+            ConnectionClosed: the connection ended before the pong came.
+        """
+        if self.connection.endpoint.state is not _OPEN:
+            raise self._closed_error()
+        if payload is None:
+            self._ping_number += 1
+            payload = b"ws%d" % self._ping_number
+        answer: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self._pings[payload] = (monotonic(), answer)
+        self.connection.write(self.connection.endpoint.ping(payload))
+        return await answer
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close, and wait until both sides have; at most the close time-out."""
+        self.connection.close(code, reason)
+        await self.wait_closed()
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection is gone."""
+        await asyncio.shield(self._closed)
+
+    async def wait_open(self) -> None:
+        """Wait for the opening handshake.
+
+        Raises:
+            HandshakeError: it failed.
+        """
+        await asyncio.shield(self._opened)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close(1000 if error is None else 1011)
+
+    # ------------------------------------------------------------------ called back
+
+    def on_open(self, connection: Connection) -> None:
+        """Let those go on who wait for it."""
+        self._connection = connection
+        if not self._opened.done():
+            self._opened.set_result(None)
+
+    def on_events(self, connection: Connection, events: list[Event]) -> None:
+        """Keep messages until somebody receives them; read no more when many wait."""
+        for event in events:
+            kind = type(event)
+            if kind is TextMessage or kind is BinaryMessage:
+                self._messages.append(cast("TextMessage | BinaryMessage", event).data)
+            elif kind is Pong:
+                self._match(cast("Pong", event).payload)
+        if len(self._messages) > self.max_waiting:
+            connection.pause_reading()
+        if self._messages or connection.endpoint.state is _CLOSED:
+            self._wake()
+
+    def is_busy(self, connection: Connection) -> bool:
+        """Whether a message waits to be received: it may be answered before the Close is."""
+        return bool(self._messages)
+
+    def _match(self, payload: bytes) -> None:
+        waiting = self._pings.pop(payload, None)
+        if waiting is not None and not waiting[1].done():
+            waiting[1].set_result(monotonic() - waiting[0])
+
+    def _wake(self) -> None:
+        if self._receiver is not None and not self._receiver.done():
+            self._receiver.set_result(None)
+
+    def on_end(self, connection: Connection) -> None:
+        """Nothing can be sent any more."""
+        self.on_drained(connection)
+
+    def on_lost(self, connection: Connection) -> None:
+        """Nothing will come any more."""
+        self._connection = connection
+        if not self._opened.done():
+            error = connection.error or HandshakeError("the connection was lost", status=502)
+            self._opened.set_exception(error)
+            self._opened.exception()  # whoever waits gets it; if nobody does, that is fine too
+        if not self._closed.done():
+            self._closed.set_result(None)
+        for _, answer in self._pings.values():
+            if not answer.done():
+                answer.set_exception(self._closed_error())
+        self._wake()
+        self.on_drained(connection)
+
+    def on_drained(self, connection: Connection) -> None:
+        """Let senders go on."""
+        if self._drained is not None:
+            self._drained.set_result(None)
+            self._drained = None

@@ -1,0 +1,433 @@
+r"""permessage-deflate: messages compressed with DEFLATE, and the haggling about how (RFC 7692).
+
+The order of things when sending: compress the message, set RSV1 on its first frame, fragment it,
+then mask each frame. The receiver does the same backwards.
+
+What is compressed ends with an empty stored block, the octets ``00 00 ff ff``. Both sides know
+that, so the sender leaves them out and the receiver puts them back (§7.2.1, §7.2.2).
+
+Four parameters are negotiated, two for each direction:
+
+* ``max_window_bits``: how far back, in powers of two, a match may reach. Both sides keep as much.
+* ``no_context_takeover``: whether each message starts with an empty window. It compresses worse,
+  but nothing has to be kept between two messages, and one compressed message fits many receivers.
+
+Compressors and decompressors are made when the first message needs them: an idle connection
+costs nothing for having agreed on compression.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from goim_edu.errors import HandshakeError, LocalProtocolError, RemoteProtocolError
+from goim_edu.websocket.extensions import ExtensionOffer
+
+__all__ = [
+    "EXTENSION_NAME",
+    "DeflateConfig",
+    "DeflateParams",
+    "PerMessageDeflate",
+    "accept_client",
+    "deflate_shared",
+    "negotiate_server",
+    "offer_client",
+]
+
+EXTENSION_NAME = "permessage-deflate"
+
+_TAIL = b"\x00\x00\xff\xff"  # an empty stored block without its three header bits
+_EMPTY_MESSAGE = b"\x00"  # §7.2.3.6: those three bits, padded; the receiver adds the tail
+_WINDOW_BITS = re.compile("8|9|1[0-5]")  # §7.1.2: decimal, no leading zeroes
+_LARGEST_WINDOW = 15
+
+
+@dataclass(frozen=True, slots=True)
+class DeflateConfig:
+    """What we want of the compression; what comes of it is up to both sides.
+
+    Args:
+        server_max_window_bits: the largest window of the server's messages, 9 to 15.
+        client_max_window_bits: the largest window of the client's messages, 9 to 15.
+        server_no_context_takeover: the server's messages each start with an empty window.
+        client_no_context_takeover: the client's messages each start with an empty window.
+        level: how hard to try, 1 (fast) to 9 (small); 0 stores, -1 is zlib's default.
+        mem_level: how much memory the compressor takes, 1 to 9.
+        max_members: how many DEFLATE streams one message may hold (§7.2.3.4), at least 1.
+
+    A compressor takes about ``2**(window_bits + 2) + 2**(mem_level + 9)`` octets and 6 KiB more, a
+    decompressor ``2**window_bits`` and 7 KiB more: 38 KiB and 11 KiB as set here, 262 KiB and
+    39 KiB in zlib.
+
+    Raises:
+        LocalProtocolError: a value is out of its range.
+
+    >>> DeflateConfig(server_max_window_bits=10).client_max_window_bits
+    12
+    """
+
+    server_max_window_bits: int = 12
+    client_max_window_bits: int = 12
+    server_no_context_takeover: bool = False
+    client_no_context_takeover: bool = False
+    level: int = -1
+    mem_level: int = 5
+    max_members: int = 64
+
+    def __post_init__(self) -> None:
+        ranges = {
+            "server_max_window_bits": (9, 15),
+            "client_max_window_bits": (9, 15),
+            "level": (-1, 9),
+            "mem_level": (1, 9),
+            "max_members": (1, 1_000_000),
+        }
+        for name, (low, high) in ranges.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise LocalProtocolError(f"{name} is {value}, not {low} to {high}")
+
+
+_DEFAULT_CONFIG = DeflateConfig()
+
+
+class DeflateParams(NamedTuple):
+    """What both sides agreed on for one connection."""
+
+    server_no_context_takeover: bool = False
+    client_no_context_takeover: bool = False
+    server_max_window_bits: int = _LARGEST_WINDOW
+    client_max_window_bits: int = _LARGEST_WINDOW
+
+
+# ---------------------------------------------------------------------- negotiation
+
+
+def negotiate_server(
+    offers: Iterable[ExtensionOffer], config: DeflateConfig = _DEFAULT_CONFIG
+) -> tuple[DeflateParams | None, ExtensionOffer | None]:
+    """Answer a client's offers as a server: the first that we can take (RFC 7692 §5.1, §7.1).
+
+    An offer with an unknown, repeated or ill-valued parameter is declined, and so is one that
+    wants ``server_max_window_bits=8``, since zlib has no compressor for such a window. To
+    decline is no error: the connection just goes without compression.
+
+    Args:
+        offers: everything in the client's ``Sec-WebSocket-Extensions``, in its order.
+        config: what we want.
+
+    Returns:
+        The parameters, and the element to answer with; both None if no offer can be taken.
+
+    >>> offer = ExtensionOffer("permessage-deflate", (("client_max_window_bits", None),))
+    >>> params, answer = negotiate_server([offer])
+    >>> answer.params
+    (('server_max_window_bits', '12'), ('client_max_window_bits', '12'))
+    """
+    for offer in offers:
+        if offer.name != EXTENSION_NAME:
+            continue
+        wants, error = _read_params(offer)
+        if error:
+            continue
+        server_bits = min(wants.get("server_max_window_bits", 15), config.server_max_window_bits)
+        if server_bits < 9:
+            continue
+        params = DeflateParams(
+            "server_no_context_takeover" in wants or config.server_no_context_takeover,
+            "client_no_context_takeover" in wants or config.client_no_context_takeover,
+            server_bits,
+            _LARGEST_WINDOW,
+        )
+        if "client_max_window_bits" in wants:  # else the client could not obey (§7.1.2.2)
+            client_bits = min(wants["client_max_window_bits"], config.client_max_window_bits)
+            params = params._replace(client_max_window_bits=client_bits)
+        return params, _write_params(params, always_server="server_max_window_bits" in wants)
+    return None, None
+
+
+def offer_client(config: DeflateConfig = _DEFAULT_CONFIG) -> tuple[ExtensionOffer, ...]:
+    """What a client offers, the most wanted first (RFC 7692 §5, §7.1).
+
+    We always tell that we can limit our own window. Where we ask the server to limit its, a
+    second offer goes without that, for servers that cannot.
+
+    >>> from goim_edu.websocket.extensions import format_extensions
+    >>> format_extensions(offer_client(DeflateConfig(server_max_window_bits=15)))
+    'permessage-deflate; client_max_window_bits=12'
+    """
+    flags: list[tuple[str, str | None]] = [
+        (name, None)
+        for name in ("server_no_context_takeover", "client_no_context_takeover")
+        if getattr(config, name)
+    ]
+    bits = config.client_max_window_bits
+    flags.append(("client_max_window_bits", str(bits) if bits < _LARGEST_WINDOW else None))
+    plain = ExtensionOffer(EXTENSION_NAME, tuple(flags))
+    if config.server_max_window_bits == _LARGEST_WINDOW:
+        return (plain,)
+    limit = ("server_max_window_bits", str(config.server_max_window_bits))
+    return (ExtensionOffer(EXTENSION_NAME, (limit, *flags)), plain)
+
+
+def accept_client(
+    answers: Sequence[ExtensionOffer], config: DeflateConfig = _DEFAULT_CONFIG
+) -> DeflateParams | None:
+    """Judge a server's answer as the client that made ``offer_client(config)`` (RFC 7692 §7.1).
+
+    Args:
+        answers: the extensions of the server's 101.
+        config: the configuration that the offers were made from.
+
+    Returns:
+        The parameters, or None if the server declined.
+
+    Raises:
+        HandshakeError: status 502: the answer is none to our offers.
+
+    >>> accept_client([ExtensionOffer("permessage-deflate", (("server_max_window_bits", "10"),))])
+    DeflateParams(server_no_context_takeover=False, client_no_context_takeover=False, \
+server_max_window_bits=10, client_max_window_bits=12)
+    """
+    mine = [answer for answer in answers if answer.name == EXTENSION_NAME]
+    if not mine:
+        return None
+    if len(mine) > 1:
+        raise _bad_answer("two answers would both use RSV1", "§5.1")
+    wants, error = _read_params(mine[0], in_answer=True)
+    if error:
+        raise _bad_answer(error, "§7.1")
+    if config.server_no_context_takeover and "server_no_context_takeover" not in wants:
+        raise _bad_answer("server_no_context_takeover was in every offer", "§7.1.1.1")
+    return DeflateParams(
+        "server_no_context_takeover" in wants,
+        "client_no_context_takeover" in wants or config.client_no_context_takeover,
+        wants.get("server_max_window_bits", _LARGEST_WINDOW),
+        min(wants.get("client_max_window_bits", 15), config.client_max_window_bits),
+    )
+
+
+def _read_params(
+    element: ExtensionOffer, *, in_answer: bool = False
+) -> tuple[Mapping[str, int], str]:
+    """The parameters of an offer or an answer, and why they are not valid ("" if they are)."""
+    found: dict[str, int] = {}
+    for name, value in element.params:
+        if name in found:
+            return found, f"{name} comes twice"
+        if name in ("server_no_context_takeover", "client_no_context_takeover"):
+            if value is not None:
+                return found, f"{name} takes no value"
+            found[name] = 1
+        elif name in ("server_max_window_bits", "client_max_window_bits"):
+            if value is None and name == "client_max_window_bits" and not in_answer:
+                value = "15"
+            if value is None or not _WINDOW_BITS.fullmatch(value):
+                return found, f"{name} is {value!r}, not 8 to 15"
+            found[name] = int(value)
+        else:
+            return found, f"there is no parameter {name[:40]!r}"
+    return found, ""
+
+
+def _write_params(params: DeflateParams, *, always_server: bool) -> ExtensionOffer:
+    """The answer that tells these parameters; what is at its default need not be told."""
+    fields: list[tuple[str, str | None]] = []
+    if params.server_no_context_takeover:
+        fields.append(("server_no_context_takeover", None))
+    if params.client_no_context_takeover:
+        fields.append(("client_no_context_takeover", None))
+    if always_server or params.server_max_window_bits < _LARGEST_WINDOW:
+        fields.append(("server_max_window_bits", str(params.server_max_window_bits)))
+    if params.client_max_window_bits < _LARGEST_WINDOW:
+        fields.append(("client_max_window_bits", str(params.client_max_window_bits)))
+    return ExtensionOffer(EXTENSION_NAME, tuple(fields))
+
+
+def _bad_answer(why: str, place: str) -> HandshakeError:
+    return HandshakeError(
+        f"the server's answer on permessage-deflate is not valid: {why}",
+        status=502,
+        section=f"RFC 7692 {place}",
+    )
+
+
+# ---------------------------------------------------------------------- the messages
+
+
+class PerMessageDeflate:
+    r"""Both directions of one connection: compress what goes out, decompress what comes in.
+
+    Args:
+        params: what was agreed on.
+        server: whether we are the server.
+        config: our own choice of level, memory and members.
+
+    >>> params = DeflateParams()
+    >>> server, client = PerMessageDeflate(params, True), PerMessageDeflate(params, False)
+    >>> server.compress(b"Hello").hex(" ")
+    'f2 48 cd c9 c9 07 00'
+    >>> client.decompress(bytes.fromhex("f2 48 cd c9 c9 07 00"), final=True, max_size=5)
+    b'Hello'
+    """
+
+    __slots__ = (
+        "_compressor",
+        "_decompressor",
+        "_in_bits",
+        "_members",
+        "_out_bits",
+        "_tidies",
+        "config",
+        "forgets_in",
+        "forgets_out",
+        "params",
+    )
+
+    def __init__(
+        self, params: DeflateParams, server: bool, config: DeflateConfig = _DEFAULT_CONFIG
+    ) -> None:
+        self.params = params
+        self.config = config
+        ours = (params.server_no_context_takeover, params.server_max_window_bits)
+        theirs = (params.client_no_context_takeover, params.client_max_window_bits)
+        if not server:
+            ours, theirs = theirs, ours
+        self.forgets_out, self._out_bits = ours
+        self.forgets_in, self._in_bits = theirs
+        self._compressor: zlib._Compress | None = None
+        self._decompressor: zlib._Decompress | None = None
+        self._members = 0  # of the message that is under way
+        self._tidies = self.forgets_in  # whether there is something to do after a message
+
+    def compress(self, message: bytes, final: bool = True) -> bytes:
+        """The payload of a compressed message, or of one piece of it (§7.2.1).
+
+        Args:
+            message: the application data, or the next piece of it.
+            final: whether the message ends here.
+
+        Returns:
+            What to put into frames, the first of them with RSV1.
+        """
+        compressor = self._compressor
+        if compressor is None:
+            compressor = _make_compressor(self._out_bits, self.config)
+            if not (final and self.forgets_out):
+                self._compressor = compressor
+        if not message:  # zlib does not flush twice, so the empty block is written by hand
+            data = _EMPTY_MESSAGE if final else b""
+        elif final:
+            data = (compressor.compress(message) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
+        else:
+            data = compressor.compress(message) + compressor.flush(zlib.Z_SYNC_FLUSH)
+        if final and self.forgets_out:
+            self._compressor = None
+        return data
+
+    def decompress(self, data: bytes, final: bool, max_size: int) -> bytes:
+        """The application data of one frame of a compressed message (§7.2.2).
+
+        Args:
+            data: the payload of the frame, unmasked.
+            final: whether the message ends with it.
+            max_size: how many octets may come of it, 0 to 2**62. More are never made: zlib stops.
+
+        Returns:
+            The next piece of the application data.
+
+        Raises:
+            RemoteProtocolError: 1009 if it is more than ``max_size``; 1007 if it is no DEFLATE;
+                1008 if the message holds more than ``config.max_members`` streams.
+        """
+        decompressor = self._decompressor
+        if decompressor is None:
+            decompressor = self._decompressor = zlib.decompressobj(-self._in_bits)
+        try:
+            output = decompressor.decompress(data + _TAIL if final else data, max_size + 1)
+            if decompressor.eof:
+                output = self._decompress_members(output, decompressor.unused_data, final, max_size)
+        except zlib.error as error:
+            raise RemoteProtocolError(
+                f"the compressed message is damaged: {error}",
+                close_code=1007,
+                section="RFC 7692 §7.2.2",
+            ) from None
+        if len(output) > max_size:
+            raise RemoteProtocolError(
+                f"the message grows beyond the {max_size} octets that are left for it",
+                close_code=1009,
+                section="RFC 6455 §7.4.1",
+            )
+        if final and self._tidies:
+            self._members = 0
+            self._tidies = self.forgets_in
+            if self.forgets_in:
+                self._decompressor = None
+        return output
+
+    def _decompress_members(self, output: bytes, rest: bytes, final: bool, max_size: int) -> bytes:
+        """Go on after a block with BFINAL=1, which ended a DEFLATE stream (§7.2.3.4).
+
+        Each further stream gets a new decompressor. What is left is copied for each of them, so
+        their number is bounded: else a message of empty streams would take quadratic time.
+        """
+        pieces = [output]
+        size = len(output)
+        self._tidies = True
+        decompressor: zlib._Decompress | None = None
+        while decompressor is None:
+            self._members += 1
+            if self._members > self.config.max_members:
+                raise RemoteProtocolError(
+                    f"the message holds more than {self.config.max_members} DEFLATE streams",
+                    close_code=1008,
+                    section="RFC 7692 §7.2.3.4",
+                )
+            if not rest or size > max_size or (final and rest == _TAIL):
+                break  # nothing is left; the tail completes no block of a stream that has ended
+            decompressor = zlib.decompressobj(-self._in_bits)
+            pieces.append(decompressor.decompress(rest, max_size + 1 - size))
+            size += len(pieces[-1])
+            if decompressor.eof:
+                rest, decompressor = decompressor.unused_data, None
+        self._decompressor = decompressor
+        return b"".join(pieces)
+
+
+def _make_compressor(window_bits: int, config: DeflateConfig) -> zlib._Compress:
+    """A compressor of raw DEFLATE whose matches stay within the window.
+
+    zlib has none for a window of 2**8. A client that was told to keep to that stores instead of
+    compressing (level 0): stored blocks refer back to nothing.
+    """
+    if window_bits < 9:
+        return zlib.compressobj(0, zlib.DEFLATED, -9, config.mem_level)
+    return zlib.compressobj(config.level, zlib.DEFLATED, -window_bits, config.mem_level)
+
+
+def deflate_shared(
+    message: bytes, window_bits: int = 12, config: DeflateConfig = _DEFAULT_CONFIG
+) -> bytes:
+    """Compress one message for many receivers: the same bytes do for all of them.
+
+    That holds for connections whose server agreed on ``server_no_context_takeover`` and on a
+    window of at least ``window_bits``. Never send such bytes on a connection that takes its
+    context over: its next message would refer to a past that its receiver does not have.
+
+    Args:
+        message: the application data.
+        window_bits: the smallest window among the receivers, 9 to 15.
+        config: level and memory.
+
+    >>> deflate_shared(b"Hello").hex(" ")
+    'f2 48 cd c9 c9 07 00'
+    """
+    if not message:
+        return _EMPTY_MESSAGE
+    compressor = _make_compressor(window_bits, config)
+    return (compressor.compress(message) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]

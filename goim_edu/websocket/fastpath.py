@@ -1,0 +1,322 @@
+"""The fast path: whole messages in single frames, many of them by one read from the socket.
+
+Nothing here is needed, and nothing here decides anything: whatever is not a whole, plain message
+is left where it is for the plain path (``FrameDecoder``, ``MessageAssembler``), which
+says what is wrong with it. The two give the same events, the same errors and the same state; a
+test holds them to that.
+
+Why it is fast: a loop in Python does nothing but walk from header to header, and all the rest is
+done for all messages at once. One XOR unmasks them. One decoding as Latin-1, in which each octet
+is one character, makes them text; that is right for the messages that are ASCII, which each can
+tell, and the others are decoded again, as UTF-8.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
+
+from goim_edu.websocket.assembler import no_utf8
+from goim_edu.websocket.events import BinaryMessage, TextMessage, maker_of
+from goim_edu.websocket.frames import Opcode, build_head
+from goim_edu.websocket.masking import (
+    apply_mask,
+    have_numpy,
+    mask_in_place,
+    mask_to_view,
+    unmask_many,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from goim_edu.websocket.deflate import PerMessageDeflate
+    from goim_edu.websocket.events import Event
+
+__all__ = ["join_text_frames", "take_messages"]
+
+_WHOLE_TEXT: Final = 0x81  # FIN and TEXT
+_WHOLE_BINARY: Final = 0x82
+_RSV1: Final = 0x40  # compressed
+_KINDS: Final = frozenset((_WHOLE_TEXT, _WHOLE_BINARY))
+_KINDS_DEFLATED: Final = _KINDS | {kind | _RSV1 for kind in _KINDS}
+
+_LONG: Final = 700  # octets from which on a payload is unmasked where it stands
+_MANY: Final = 12  # messages from which on one XOR for all is quicker than one for each
+_LONGER: Final = 126  # "16 bits of length follow"
+_LONGEST: Final = 127  # "64 bits of length follow"
+_UNUSUAL: Final = 128  # the mask is missing or must not be there
+
+_ENDLESS: Final = 1 << 64  # longer than any payload that is here
+
+# What the second octet says about the length, for a frame that is masked, and for one that is not.
+_MASKED_SIZES: Final = [_UNUSUAL] * 128 + list(range(128))
+_PLAIN_SIZES: Final = list(range(128)) + [_UNUSUAL] * 128
+
+_make_text: Final = maker_of(TextMessage)
+_make_binary: Final = maker_of(BinaryMessage)
+
+
+def take_messages(
+    data: bytes | memoryview,
+    position: int,
+    events: list[Event],
+    masked: bool,
+    max_size: int,
+    deflate: PerMessageDeflate | None = None,
+    max_inflated: int = 0,
+) -> int:
+    r"""Take the messages that stand whole and simple at this position, all of one kind.
+
+    Args:
+        data: octets received, with a header at ``position``, or nothing. If they are lent, as a
+            memoryview that can be written to, those of the messages that are taken may change.
+        position: where to start.
+        events: the messages are appended to it.
+        masked: whether frames must be masked; others are left alone.
+        max_size: octets of a frame; larger ones are left alone.
+        deflate: the agreed permessage-deflate, or None.
+        max_inflated: octets of a message that was compressed.
+
+    Returns:
+        The position behind the last one that was taken.
+
+    Raises:
+        RemoteProtocolError: a message could not be inflated, or is then no UTF-8.
+
+    >>> events = []
+    >>> take_messages(b"\x81\x02Hi\x81\x03you\x89\x00", 0, events, False, 1000), events
+    (9, [TextMessage(data='Hi'), TextMessage(data='you')])
+    """
+    if len(data) - position < 2 or max_size < _LONGER:
+        return position
+    kind = data[position]
+    if kind == _WHOLE_TEXT and _take_one(data, position, events, masked, max_size):
+        return len(data)
+    if kind not in (_KINDS if deflate is None else _KINDS_DEFLATED):
+        return position
+    if data[position + 1] & 0x7F < _LONGER:
+        data = bytes(data)  # they are many, and in bytes the walk from header to header is quicker
+    starts, ends = _find_payloads(data, position, masked, max_size)
+    if not starts:
+        return position
+    many = len(starts) >= _MANY and (not masked or have_numpy())
+    if kind == _WHOLE_TEXT:
+        if many:
+            texts = _decode_many(bytes(data), position, starts, ends, masked)
+        else:
+            texts = _decode_few(data, starts, ends, masked)
+        events.extend(map(_make_text, zip(texts)))
+        return ends[len(texts) - 1] if texts else position
+    payloads = _unmask(bytes(data), position, starts, ends, masked, many)
+    if kind & _RSV1 and deflate is not None:
+        _take_deflated(payloads, kind, events, max_inflated, deflate)
+    else:
+        events.extend(map(_make_binary, zip(payloads)))
+    return ends[-1]
+
+
+def _take_one(
+    data: bytes | memoryview, position: int, events: list[Event], masked: bool, max_size: int
+) -> bool:
+    """If there is just one text, as in most reads of a chat, take it; returns whether."""
+    if masked:
+        start = position + 6
+        size = _MASKED_SIZES[data[position + 1]]
+    else:
+        start = position + 2
+        size = _PLAIN_SIZES[data[position + 1]]
+    if size >= _LONGER:
+        size, more = _long_size(data, position, size, max_size)
+        start += more
+    if start + size != len(data):
+        return False
+    try:
+        if masked and size < _LONGER and isinstance(data, bytes):
+            text = apply_mask(data[start:], data[start - 4 : start]).decode()
+            events.append(_make_text((text,)))
+        else:
+            events.append(_make_text((_text_at(data, start, len(data), masked),)))
+    except UnicodeDecodeError:
+        return False  # the plain path says what is wrong with it
+    return True
+
+
+def _long_size(
+    data: bytes | memoryview, position: int, code: int, max_size: int
+) -> tuple[int, int]:
+    """A payload's size, and how many octets of the header say it.
+
+    The size is endless if the plain path has to judge it, or if those octets are not all here.
+    """
+    more = {_LONGER: 2, _LONGEST: 8}.get(code, 0)
+    octets = data[position + 2 : position + 2 + more]
+    size = int.from_bytes(octets)
+    shortest = _LONGER if code == _LONGER else 1 << 16
+    if not more or len(octets) < more or not shortest <= size <= max_size:
+        return _ENDLESS, more
+    return size, more
+
+
+def _find_payloads(
+    data: bytes | memoryview, position: int, masked: bool, max_size: int
+) -> tuple[list[int], list[int]]:
+    """Walk from header to header, as long as the first octet is the same."""
+    starts: list[int] = []
+    ends: list[int] = []
+    kind = data[position]
+    sizes, header = (_MASKED_SIZES, 6) if masked else (_PLAIN_SIZES, 2)
+    total = len(data)
+    last = total - 1  # the last place at which a header of two octets cannot start
+    while position < last and data[position] == kind:
+        size = sizes[data[position + 1]]
+        start = position + header
+        if size >= _LONGER:
+            size, more = _long_size(data, position, size, max_size)
+            if size == _ENDLESS:
+                break
+            start += more
+        position = start + size
+        starts.append(start)
+        ends.append(position)
+    if position > total:  # the last one is cut
+        del starts[-1], ends[-1]
+    return starts, ends
+
+
+def _unmask(
+    data: bytes, position: int, starts: list[int], ends: list[int], masked: bool, many: bool
+) -> list[bytes]:
+    """The payloads, each for itself."""
+    if masked and not many:
+        return [
+            apply_mask(data[start:end], data[start - 4 : start])
+            for start, end in zip(starts, ends, strict=True)
+        ]
+    base = 0
+    if masked:
+        octets, base = _unmask_together(data, position, starts, ends)
+        data = bytes(octets)
+    return [data[start - base : end - base] for start, end in zip(starts, ends, strict=True)]
+
+
+def _unmask_together(
+    data: bytes, position: int, starts: list[int], ends: list[int]
+) -> tuple[Any, int]:
+    """Octets in which all the payloads stand unmasked, and where in ``data`` they begin."""
+    if position <= ends[-1] // 2:  # it is less work to unmask what is before, too
+        return unmask_many(data, starts), 0
+    octets = unmask_many(data[position : ends[-1]], [start - position for start in starts])
+    return octets, position
+
+
+def _text_at(data: bytes | memoryview, start: int, end: int, masked: bool) -> str:
+    """One text, unmasked where it stands if it is long and that is allowed."""
+    octets = data[start:end]
+    if not masked:
+        return str(octets, "utf-8")
+    key = bytes(data[start - 4 : start])
+    if end - start < _LONG or not isinstance(data, memoryview) or data.readonly:
+        return str(mask_to_view(octets, key), "utf-8")
+    mask_in_place(data[:end], key, start)
+    try:
+        return str(octets, "utf-8")
+    except UnicodeDecodeError:
+        mask_in_place(data[:end], key, start)  # as it came, for the plain path
+        raise
+
+
+def _decode_few(
+    data: bytes | memoryview, starts: list[int], ends: list[int], masked: bool
+) -> list[str]:
+    """The texts, up to the first one that is no UTF-8."""
+    texts: list[str] = []
+    try:
+        for start, end in zip(starts, ends, strict=True):
+            texts.append(_text_at(data, start, end, masked))
+    except UnicodeDecodeError:
+        pass  # the plain path says what is wrong with it
+    return texts
+
+
+def _decode_many(
+    data: bytes, position: int, starts: list[int], ends: list[int], masked: bool
+) -> list[str]:
+    """The texts, up to the first one that is no UTF-8."""
+    octets: Any = data
+    base = 0
+    if masked:
+        octets, base = _unmask_together(data, position, starts, ends)
+    latin = str(octets, "latin-1")
+    if base:
+        starts = [start - base for start in starts]
+        ends = [end - base for end in ends]
+    texts = [latin[start:end] for start, end in zip(starts, ends, strict=True)]
+    if "".join(texts).isascii():
+        return texts
+    octets = bytes(octets)
+    for index, text in enumerate(texts):
+        if not text.isascii():
+            try:
+                texts[index] = octets[starts[index] : ends[index]].decode()
+            except UnicodeDecodeError:
+                return texts[:index]
+    return texts
+
+
+def _take_deflated(
+    payloads: list[bytes],
+    kind: int,
+    events: list[Event],
+    max_inflated: int,
+    deflate: PerMessageDeflate,
+) -> None:
+    """Inflate one after the other.
+
+    What is wrong cannot be left to the plain path here: the decompressor's window has moved on.
+    """
+    inflate = deflate.decompress
+    add = events.append  # one by one, so that the good ones before a bad one are kept
+    if kind & 0x0F == Opcode.BINARY:
+        for payload in payloads:
+            add(_make_binary((inflate(payload, True, max_inflated),)))
+        return
+    try:
+        for payload in payloads:
+            add(_make_text((inflate(payload, True, max_inflated).decode(),)))
+    except UnicodeDecodeError as error:
+        raise no_utf8(error.reason) from None
+
+
+# The heads of short texts, as text in Latin-1: so that heads and texts make one text.
+_HEADS: Final = [chr(_WHOLE_TEXT) + chr(size) for size in range(_LONGER)]
+
+
+def join_text_frames(messages: Sequence[str | bytes]) -> bytes | None:
+    r"""Unmasked frames of many texts in ASCII, in one piece; None if they are not all that.
+
+    >>> join_text_frames(["Hi", "you"])
+    b'\x81\x02Hi\x81\x03you'
+    """
+    if len(messages) == 1:
+        return _one_text_frame(messages[0])
+    try:
+        texts = "".join(messages)  # type: ignore[arg-type]
+    except TypeError:  # some are bytes
+        return None
+    if not texts.isascii():
+        return None
+    sizes = list(map(len, messages))
+    if max(sizes, default=0) < _LONGER:
+        heads = [_HEADS[size] for size in sizes]
+    else:
+        heads = [build_head(_WHOLE_TEXT, size, False).decode("latin-1") for size in sizes]
+    return "".join(chain.from_iterable(zip(heads, messages, strict=True))).encode("latin-1")  # type: ignore[arg-type]
+
+
+def _one_text_frame(text: str | bytes) -> bytes | None:
+    if not isinstance(text, str) or not text.isascii():
+        return None
+    if len(text) < _LONGER:
+        return (_HEADS[len(text)] + text).encode("latin-1")
+    return build_head(_WHOLE_TEXT, len(text), False) + text.encode("latin-1")

@@ -1,0 +1,137 @@
+"""What we receive: octets become messages and control frames (RFC 6455 §6.2).
+
+Two paths lead there. The plain one goes part by part: ``FrameDecoder`` finds frames and judges
+their headers, ``MessageAssembler`` makes messages of them. Wherever a message may start, the fast
+one has its turn first: ``take_messages`` takes whatever is whole and simple there, in bulk.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from goim_edu.websocket.assembler import MessageAssembler
+from goim_edu.websocket.close import parse_close
+from goim_edu.websocket.decoder import FrameDecoder
+from goim_edu.websocket.deflate import PerMessageDeflate
+from goim_edu.websocket.events import CloseReceived, Event, Ping, Pong
+from goim_edu.websocket.fastpath import take_messages
+from goim_edu.websocket.frames import Opcode
+from goim_edu.websocket.limits import Limits
+
+__all__ = ["MessageReader"]
+
+_CLOSE: Final = Opcode.CLOSE
+_NO_MESSAGE: Final = Opcode.CONTINUATION
+
+
+class MessageReader:
+    r"""Turns octets into ``TextMessage``, ``BinaryMessage``, ``Ping``, ``Pong``, ``CloseReceived``.
+
+    What only the plain path needs is made when that is first taken, so that an idle connection
+    which has seen nothing but simple messages is small.
+
+    Args:
+        masked: whether frames must be masked: True for a server, else they must not be.
+        limits: the bounds.
+        deflate: the agreed permessage-deflate, or None.
+        early: octets that are here already.
+
+    >>> events = []
+    >>> MessageReader(False, Limits()).read(b"\x81\x02Hi\x89\x00", events), events
+    (True, [TextMessage(data='Hi'), Ping(payload=b'')])
+    """
+
+    __slots__ = (
+        "_assembler",
+        "_decoder",
+        "_deflate",
+        "_early",
+        "_idle",
+        "_limits",
+        "_masked",
+        "_max_inflated",
+        "_max_size",
+    )
+
+    def __init__(
+        self,
+        masked: bool,
+        limits: Limits,
+        deflate: PerMessageDeflate | None = None,
+        early: bytes = b"",
+    ) -> None:
+        self._masked = masked
+        self._limits = limits
+        self._deflate = deflate
+        self._early = early
+        self._idle = not early  # nothing is half received: the next octet starts a message
+        self._max_size = min(limits.max_frame_size, limits.max_message_size)
+        self._max_inflated = limits.max_message_size
+        self._decoder: FrameDecoder | None = None
+        self._assembler: MessageAssembler | None = None
+
+    def read(self, data: bytes | memoryview, events: list[Event]) -> bool:
+        """Take octets; the events that they complete are appended.
+
+        A memoryview that can be written to is lent: it may change, and nothing of it is kept.
+        Behind a Close nothing is read any more.
+
+        Returns:
+            Whether there is a Ping or a Close among the events, which have to be answered.
+
+        Raises:
+            RemoteProtocolError: a rule is broken; the good events before are appended.
+        """
+        if self._idle:
+            position = take_messages(
+                data, 0, events, self._masked, self._max_size, self._deflate, self._max_inflated
+            )
+            if position == len(data):
+                return False
+            data = data[position:]
+        return self._read_plain(bytes(data), events)
+
+    def _read_plain(self, data: bytes, events: list[Event]) -> bool:
+        decoder, assembler = self._parts()
+        decoder.push(self._early + data)
+        self._early = b""
+        to_answer = False
+        while (part := decoder.next_part()) is not None:
+            if part.header.opcode >= _CLOSE:
+                event = _take_control(part.header.opcode, bytes(part.payload))
+                events.append(event)
+                to_answer = to_answer or type(event) is not Pong
+                if type(event) is CloseReceived:
+                    break
+            elif (message := assembler.add(part)) is not None:
+                events.append(message)
+            if decoder.at_header and assembler.opcode is _NO_MESSAGE:
+                decoder.position = take_messages(
+                    *(decoder.data, decoder.position, events, self._masked),
+                    *(self._max_size, self._deflate, self._max_inflated),
+                )
+        self._idle = decoder.idle and assembler.opcode is _NO_MESSAGE
+        return to_answer
+
+    def _parts(self) -> tuple[FrameDecoder, MessageAssembler]:
+        if self._decoder is None or self._assembler is None:
+            self._decoder = FrameDecoder(
+                expect_masked=self._masked,
+                max_frame_size=self._limits.max_frame_size,
+                allow_rsv1=self._deflate is not None,
+            )
+            self._assembler = MessageAssembler(
+                max_message_size=self._limits.max_message_size,
+                max_fragments=self._limits.max_fragments,
+                deflate=self._deflate,
+            )
+        return self._decoder, self._assembler
+
+
+def _take_control(opcode: int, payload: bytes) -> Ping | Pong | CloseReceived:
+    """RFC 6455 §5.5: they may stand between the fragments of a message."""
+    if opcode == Opcode.PING:
+        return Ping(payload)
+    if opcode == Opcode.PONG:
+        return Pong(payload)
+    return CloseReceived(*parse_close(payload))

@@ -1,0 +1,294 @@
+"""The pictures: every drawn bit against the bytes, every field against ``explain``."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from goim_edu import draw
+from goim_edu.capture import Capture, CapturedFrame
+from goim_edu.draw.bit_rows import BITS, Part, boxes_in_row, rows_shown
+from goim_edu.draw.picture import Theme
+from goim_edu.draw.shapes import fit
+from goim_edu.draw.svg import text_width, wrap
+from goim_edu.palette import OKABE_ITO, ROLES, THEMES, contrast, ink_on
+from goim_edu.printable import printable
+from goim_edu.websocket.close import build_close
+from goim_edu.websocket.explain import explain
+from goim_edu.websocket.frames import Frame, Opcode, apply_mask, build_frame
+
+SVG = "{http://www.w3.org/2000/svg}"
+KEY = bytes.fromhex("37fa213d")
+FRAMES = {
+    "masked hello": bytes.fromhex("818537fa213d7f9f4d5158"),
+    "plain hello": bytes.fromhex("810548656c6c6f"),
+    "126": build_frame("x" * 126),
+    "65,536": build_frame(bytes(65_536), Opcode.BINARY, mask_key=KEY),
+    "Chinese": build_frame("你好，世界\n", mask_key=KEY),
+    "close": build_frame(build_close(1000, "bye"), Opcode.CLOSE, mask_key=KEY),
+    "rsv1": bytes.fromhex("c10548656c6c6f"),
+    "reserved opcode": bytes.fromhex("8300"),
+    "roundabout length": bytes.fromhex("817e000548656c6c6f"),
+    "highest bit": bytes.fromhex("82ff800000000000000037fa213d"),
+    "no UTF-8": build_frame(b"ab\xff\xfe"),
+    "cut header": bytes.fromhex("818537fa"),
+    "cut payload": bytes.fromhex("81054865"),
+    "one byte": b"\x81",
+    "nothing": b"",
+}
+
+
+def parsed(picture: draw.Picture) -> ET.Element:
+    return ET.fromstring(picture.svg())
+
+
+def drawn_bits(picture: draw.Picture) -> dict[int, str]:
+    found = [node for node in parsed(picture).iter(f"{SVG}text") if "data-bit" in node.attrib]
+    bits = {int(node.attrib["data-bit"]): node.text or "" for node in found}
+    assert len(bits) == len(found), "a bit is drawn twice"
+    return bits
+
+
+def drawn_boxes(picture: draw.Picture) -> list[tuple[str, int, int]]:
+    groups = [node for node in parsed(picture).iter(f"{SVG}g") if "data-start" in node.attrib]
+    return [
+        (n.attrib["data-name"], int(n.attrib["data-start"]), int(n.attrib["data-length"]))
+        for n in groups
+    ]
+
+
+def check_bits(data: bytes, picture: draw.Picture) -> None:
+    """Every drawn bit is the bit of the data; what is not there is a question mark."""
+    for number, shown in drawn_bits(picture).items():
+        octet = number // 8
+        expected = f"{data[octet]:08b}"[number % 8] if octet < len(data) else "?"
+        assert shown == expected, f"bit {number}"
+
+
+def check_boxes(data: bytes, picture: draw.Picture) -> None:
+    """Every drawn box lies in the field of its name, and each drawn bit in exactly one box."""
+    fields = {field.name: field for field in explain(data, kind="frame").fields}
+    covered: list[int] = []
+    for name, start, length in drawn_boxes(picture):
+        covered += range(start, start + length)
+        if name != "missing":
+            field = fields[name]
+            assert field.start_bit <= start
+            assert start + length <= field.start_bit + field.bit_length
+    assert sorted(covered) == sorted(drawn_bits(picture))
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_a_wrong_bit_cannot_be_drawn(name: str) -> None:
+    picture = draw.frame(FRAMES[name])
+    check_bits(FRAMES[name], picture)
+    check_boxes(FRAMES[name], picture)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=40))
+def test_any_bytes_can_be_drawn_and_are_drawn_right(data: bytes) -> None:
+    picture = draw.frame(data)
+    check_bits(data, picture)
+    check_boxes(data, picture)
+
+
+def test_every_bit_of_a_short_frame_is_drawn() -> None:
+    for name in ("masked hello", "Chinese", "close"):
+        assert sorted(drawn_bits(draw.frame(FRAMES[name]))) == [*range(len(FRAMES[name]) * 8)]
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_the_fields_are_those_of_explain(name: str) -> None:
+    explained = explain(FRAMES[name], kind="frame")
+    fields = draw.frame(FRAMES[name]).fields
+    assert [
+        (f["name"], f["start_bit"], f["bit_length"], f["value"], f["meaning"]) for f in fields
+    ] == [(f.name, f.start_bit, f.bit_length, f.value, f.meaning) for f in explained.fields]
+    assert [f["name"] for f in fields if f["wrong"]] == [n for n in [explained.culprit] if n]
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_words_say_the_verdict_and_every_field(name: str) -> None:
+    explained = explain(FRAMES[name], kind="frame")
+    picture = draw.frame(FRAMES[name])
+    assert explained.verdict in picture.alt
+    for field in explained.fields:
+        assert f"{field.name} (" in picture.alt
+    assert parsed(picture).attrib["aria-label"] == picture.alt
+    assert parsed(picture).attrib["role"] == "img"
+
+
+def test_the_unmasked_payload_is_written_under_each_byte() -> None:
+    drawn = [node.text for node in parsed(draw.frame(FRAMES["masked hello"])).iter(f"{SVG}text")]
+    for wire, key, plain in zip(apply_mask(b"Hello", KEY), KEY + KEY, b"Hello", strict=False):
+        assert f"0x{wire:02x} ⊕ 0x{key:02x} = 0x{plain:02x} ‘{chr(plain)}’" in drawn
+
+
+def test_characters_of_several_bytes_stand_at_their_first_byte() -> None:
+    drawn = [node.text or "" for node in parsed(draw.frame(FRAMES["Chinese"])).iter(f"{SVG}text")]
+    for char in "你好":
+        assert sum(line.endswith(f"‘{char}’") for line in drawn) == 1
+    assert any(line.endswith("‘\\n’") for line in drawn)
+
+
+def test_long_payloads_are_cut_and_it_is_said_by_how_much() -> None:
+    picture = draw.frame(FRAMES["65,536"], rows=6)
+    bits = drawn_bits(picture)
+    total = len(FRAMES["65,536"])
+    left_out = total - len(bits) // 8
+    assert f"{left_out:,} bytes not drawn" in picture.svg()
+    assert max(bits) == total * 8 - 1
+    assert picture.height < 1000
+
+
+def test_the_wrong_field_is_framed_and_no_other() -> None:
+    for name, wrong in {"rsv1": "RSV1", "reserved opcode": "opcode", "masked hello": None}.items():
+        groups = [
+            n for n in parsed(draw.frame(FRAMES[name])).iter(f"{SVG}g") if "data-name" in n.attrib
+        ]
+        framed = {
+            group.attrib["data-name"]
+            for group in groups
+            if any(node.attrib.get("class") == "bad" for node in group)
+        }
+        assert framed == ({wrong} if wrong else set())
+
+
+def test_only_the_bytes_from_the_bad_one_on_are_framed() -> None:
+    groups = parsed(draw.frame(FRAMES["no UTF-8"])).iter(f"{SVG}g")
+    framed = [
+        int(g.attrib["data-start"]) // 8
+        for g in groups
+        if any(n.attrib.get("class") == "bad" for n in g)
+    ]
+    assert framed == [4, 5]
+
+
+def test_who_sent_it_decides_about_the_mask() -> None:
+    assert draw.frame(FRAMES["plain hello"], sender="server").alt.count("a good frame") == 1
+    unmasked = draw.frame(FRAMES["plain hello"], sender="client")
+    assert [field["name"] for field in unmasked.fields if field["wrong"]] == ["MASK"]
+    assert unmasked.title == "Text frame from the client"
+
+
+def test_bytes_behind_the_frame_are_mentioned() -> None:
+    picture = draw.frame(FRAMES["plain hello"] + b"\x89\x00")
+    assert "2 more bytes follow: the next frame begins at byte 7" in picture.alt
+    assert max(drawn_bits(picture)) == 7 * 8 - 1
+
+
+@pytest.mark.parametrize("rsv", [{}, {"rsv1": True}, {"rsv2": True}, {"rsv3": True}])
+def test_a_frame_object_is_drawn_with_all_its_bits(rsv: dict[str, bool]) -> None:
+    picture = draw.frame(Frame(Opcode.BINARY, b"abc", fin=False, mask_key=KEY, **rsv))
+    first = "".join(drawn_bits(picture)[number] for number in range(8))
+    flags = "".join(str(int(rsv.get(name, False))) for name in ("rsv1", "rsv2", "rsv3"))
+    assert first == f"0{flags}0010"
+
+
+def test_a_captured_frame_knows_its_sender() -> None:
+    capture = Capture()
+    tap = capture.tap(1)
+    tap("in", 0.0, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    tap("out", 0.0, b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+    tap("in", 0.0, FRAMES["plain hello"])
+    captured: CapturedFrame = capture.frames()[0]
+    assert [f["name"] for f in draw.frame(captured).fields if f["wrong"]] == ["MASK"]
+
+
+def test_a_picture_shows_itself_inline_and_in_words() -> None:
+    picture = draw.frame(FRAMES["plain hello"])
+    bundle = picture._repr_mimebundle_()
+    assert bundle["text/html"].startswith("<svg ")
+    assert bundle["text/plain"] == picture.alt
+    assert draw.frame(FRAMES["plain hello"])._repr_mimebundle_() == bundle, "must be stable"
+
+
+@pytest.mark.parametrize("alt", ['a filter {"room_id": 7}', "a 'b' \"c\" <d> & e", "two\nlines"])
+def test_the_words_stand_in_double_quotes_whatever_they_quote(alt: str) -> None:
+    svg = draw.Picture("", 10, 10, title="words", alt=alt).svg()
+    assert 'aria-label="' in svg
+    assert ET.fromstring(svg).get("aria-label") == alt
+
+
+@pytest.mark.parametrize("theme", ["auto", "light", "dark"])
+def test_every_style_rule_stays_inside_the_picture(theme: Theme) -> None:
+    picture = draw.frame(FRAMES["plain hello"])
+    root = ET.fromstring(picture.svg(theme))
+    style = root.find(f"{SVG}style")
+    assert style is not None
+    rules = (style.text or "").split("}")[:-1]
+    for rule in rules:
+        assert all(".goim " in selector for selector in rule.split("{")[0].split(",")), rule
+
+
+def test_saving(tmp_path: Path) -> None:
+    picture = draw.frame(FRAMES["rsv1"])
+    assert ET.parse(picture.save(tmp_path / "frame.svg")).getroot().tag == f"{SVG}svg"
+    png = picture.save(tmp_path / "frame.png").read_bytes()
+    assert png.startswith(b"\x89PNG")
+    assert int.from_bytes(png[16:20]) == round(picture.width * 2)
+    with pytest.raises(ValueError, match=r"use \.svg or \.png"):
+        picture.save(tmp_path / "frame.gif")
+
+
+@given(st.text(max_size=60), st.floats(20, 200))
+def test_wrapped_lines_fit_and_lose_nothing(content: str, width: float) -> None:
+    lines = wrap(content, 12, width)
+    assert "".join("".join(lines).split()) == "".join(content.split())
+    assert all(text_width(line, 12) <= width or len(line) == 1 for line in lines)
+
+
+@given(st.text(alphabet="iIl.mW好é\n", max_size=60), st.integers(20, 200))
+def test_a_line_that_is_cut_is_as_long_as_it_can_be(content: str, width: int) -> None:
+    shown = fit(content, width)
+    whole = printable(content)
+    if text_width(whole, 12) <= width:
+        assert shown == whole
+    else:
+        assert shown[:-1] + shown[-1] == whole[: len(shown) - 1] + "…"
+        assert text_width(shown, 12) <= width or shown == "…"
+        assert text_width(whole[: len(shown)] + "…", 12) > width
+
+
+def test_fitting_does_not_take_longer_for_longer_texts() -> None:
+    assert fit("m" * 5_000_000, 100) == fit("m" * 50, 100)
+
+
+@given(st.text())
+def test_printable_text_fits_into_xml(content: str) -> None:
+    assert printable(content).isprintable()
+
+
+def test_boxes_tile_a_part_without_holes() -> None:
+    part = Part("Payload data", 48, 200, bytewise=True)
+    boxes = [box for row in range(8) for box in boxes_in_row([part], row)]
+    assert boxes[0].start == 48
+    assert all(one.start + one.width == other.start for one, other in pairwise(boxes))
+    assert boxes[-1].start + boxes[-1].width == part.end
+    assert all(box.start // BITS == (box.start + box.width - 1) // BITS for box in boxes)
+
+
+@given(st.integers(1, 10_000), st.integers(2, 20))
+def test_rows_left_out_are_marked_once(total: int, limit: int) -> None:
+    rows = rows_shown(total, limit)
+    numbers = [row for row in rows if row is not None]
+    assert numbers == sorted(set(numbers))
+    assert numbers[0] == 0
+    assert numbers[-1] == total - 1
+    assert len(numbers) in (total, limit)
+    assert rows.count(None) == (len(numbers) < total)
+
+
+def test_the_palette_is_legible() -> None:
+    for role, colour in ROLES.items():
+        assert contrast(colour, ink_on(colour)) >= 4.5, role
+    for theme in THEMES.values():
+        assert contrast(theme["ink"], theme["paper"]) >= 12
+        assert contrast(theme["faint"], theme["paper"]) >= 4.5
+    assert set(ROLES.values()) <= set(OKABE_ITO.values())

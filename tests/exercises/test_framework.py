@@ -1,0 +1,523 @@
+"""What stands around the exercises: bounded calls, made-up inputs, words, pictures, the record."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from goim_edu import exercises
+from goim_edu.draw import wrong_bit
+from goim_edu.exercises import progress_file as record
+from goim_edu.exercises.catalogue import find
+from goim_edu.exercises.model import Function, Wrong
+from goim_edu.exercises.questions import normal
+from goim_edu.exercises.samples import Choices, made_up, smallest
+from goim_edu.feedback.card import Card
+from goim_edu.feedback.sandbox import Outcome, call
+from goim_edu.feedback.wording import difference, show
+from goim_edu.websocket.explain import explain
+from goim_edu.websocket.frames import Opcode, build_frame
+
+
+@pytest.fixture(autouse=True)
+def progress_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "progress.txt"
+    monkeypatch.setenv(record.VARIABLE, str(path))
+    monkeypatch.setattr(record, "_in_memory", set())
+    monkeypatch.setattr(exercises, "_shown_hints", {})
+    return path
+
+
+def function(name: str) -> Function:
+    found = find(name)
+    assert isinstance(found, Function)
+    return found
+
+
+# ---------------------------------------------------------------------- bounded calls
+
+
+def loop_for_ever(data: bytes) -> None:
+    while True:
+        pass
+
+
+def loop_in_spite_of_everything(data: bytes) -> None:
+    while True:
+        try:  # noqa: SIM105
+            len(data)
+        except:  # noqa: E722
+            pass
+
+
+def print_for_ever(data: bytes) -> None:
+    while True:
+        print("again and again")
+
+
+@pytest.mark.parametrize("endless", [loop_for_ever, loop_in_spite_of_everything, print_for_ever])
+def test_an_endless_loop_is_stopped(endless: Any) -> None:
+    started = time.monotonic()
+    outcome = call(endless, (b"",), seconds=0.1)
+    assert outcome.stopped
+    assert len(outcome.printed) <= 2_000
+    assert time.monotonic() - started < 10
+
+
+def test_a_sleeping_function_does_not_keep_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("goim_edu.feedback.sandbox._WALL", 0.1)
+    assert call(time.sleep, (0.6,)).stopped
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), SystemExit(1), KeyboardInterrupt()])
+def test_what_a_function_raises_is_kept(error: BaseException) -> None:
+    def fails() -> None:
+        raise error
+
+    assert call(fails, ()).error is error
+
+
+def test_an_error_is_told_in_one_line_with_the_learners_own_line() -> None:
+    def learner(data: bytes) -> int:
+        return data[9]
+
+    outcome = call(learner, (b"",))
+    assert outcome.error_line == "IndexError: index out of range"
+    assert outcome.place.endswith("`return data[9]`")
+
+
+def test_no_address_and_no_line_end_gets_into_an_error_line() -> None:
+    def fails() -> None:
+        raise ValueError(f"bad\n{object()!r} " + "long " * 100)
+
+    line = call(fails, ()).error_line
+    assert "0x" not in line
+    assert "\n" not in line
+    assert len(line) < 250
+
+
+# ---------------------------------------------------------------------- made-up inputs
+
+
+def test_made_up_inputs_are_the_same_in_every_run() -> None:
+    code = (
+        "from goim_edu.exercises.samples import made_up\n"
+        "print(list(made_up(lambda c: (c.octets(0, 9), c.text(0, 5)), 'x', 20)))"
+    )
+    runs = {
+        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+        for _ in range(2)
+    }
+    assert len(runs) == 1
+
+
+def test_a_failing_input_is_made_small() -> None:
+    def maker(c: Choices) -> tuple[list[int], bytes]:
+        return c.some(0, 20, lambda: c.integer(0, 1000)), c.octets(0, 50)
+
+    def fails(args: tuple[Any, ...]) -> bool:
+        return any(number >= 500 for number in args[0])
+
+    made = next(made for made, args in made_up(maker, "seed", 100) if fails(args))
+    assert smallest(maker, made, fails) == ([500], b"")
+
+
+def test_choices_answer_out_of_a_list_and_then_simply() -> None:
+    assert Choices([1, 1]).pick("abc") == "b"
+    assert Choices().text(2, 5) == "aa"
+    assert Choices([100, 7]).octets(0, 100)[46:49] == bytes([0, 7, 0])
+    assert Choices([999]).integer(3, 5) == 5
+
+
+# ---------------------------------------------------------------------- words
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (b"Hi", "b'Hi'"),
+        (b"\x81\x00", 'bytes.fromhex("81 00")'),
+        (b"x" * 100, "b'x' * 100"),
+        (
+            bytes(range(30)),
+            'bytes.fromhex("00 01 02 03 04 05 06 07 08 09 0a 0b ...") (30 bytes in all)',
+        ),
+        (bytearray(b"a"), "bytearray(b'a')"),
+        ((1,), "(1,)"),
+        (Opcode.TEXT, "Opcode.TEXT"),
+        (..., "..."),
+        ([1, "a"], "[1, 'a']"),
+        ({"b", "a"}, "{'a', 'b'}"),
+        ({"a": b""}, "{'a': b''}"),
+        (object(), "<object object>"),
+        ("x" * 100, f"'{'x' * 90}'... (100 characters)"),
+        (list(range(20)), "[0, 1, 2, 3, 4, 5, 6, 7, ... 20 in all]"),
+    ],
+)
+def test_values_are_shown_short_and_the_same_each_time(value: object, shown: str) -> None:
+    assert show(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("want", "got", "words"),
+    [
+        (b"a", None, "`return`"),
+        (b"a", ..., "fill it in"),
+        (b"a", "a", "`str`"),
+        (b"a", bytearray(b"a"), "bytearray"),
+        ([1], (one for one in [1]), "`yield`"),
+        (None, 5, "nothing"),
+        ((1, 2), (1,), "2 are wanted"),
+        ((1, 2), (1, 3), "Part 1 is `3`"),
+        ((1, 2), (1, ...), "fill it in"),
+        (([1], 2), ([], 2), "`1` is missing"),
+        ([1], [1, 2], "should have 1"),
+        ([1], [2], "Item 0 is `2`"),
+        ({"a": 1}, {}, "key `'a'` is missing"),
+        ({"a": 1}, {"a": 2}, "yours has `2`"),
+        ({}, {"a": 2}, "should not be there"),
+        (b"ab", b"a", "1 fewer"),
+        ("ab", "ab\n", "spaces or line ends"),
+        ("ab", "AB", "capital"),
+        ("ab", "ax", "Character 1"),
+        ("ab", "abc", "3 characters"),
+        (1, 2, ""),
+        (1, 2.5, ""),
+        (Opcode.TEXT, 2, ""),
+        ((1, "a"), (1, b"a"), "Part 1 is"),
+    ],
+)
+def test_a_difference_is_named(want: object, got: object, words: str) -> None:
+    sentence = difference(want, got)
+    assert words in sentence
+    assert bool(sentence) == bool(words)
+
+
+@pytest.mark.parametrize(
+    ("typed", "same"),
+    [
+        (129, "0x81"),
+        (b"Hi", "48 69"),
+        ("True", True),
+        (2.0, 2),
+        ([1, "a"], "(1, 'a')"),
+        ("1,000", 1000),
+        (None, "none"),
+        (" 'Hi'. ", "hi"),
+    ],
+)
+def test_an_answer_may_be_typed_in_several_ways(typed: object, same: object) -> None:
+    assert normal(typed) == normal(same)
+
+
+# ---------------------------------------------------------------------- the first wrong bit
+
+
+@pytest.mark.parametrize("bit", range(11 * 8))
+def test_the_picture_marks_the_bit_that_was_flipped(bit: int) -> None:
+    want = build_frame(b"Hello", mask_key=b"\x37\xfa\x21\x3d")
+    got = bytearray(want)
+    got[bit // 8] ^= 0x80 >> bit % 8
+    picture = wrong_bit.compare(want, bytes(got), wrong_bit.frame_fields(want))
+    assert picture
+    (found,) = picture.fields
+    assert found["bit"] == bit
+    assert found["want"] != found["got"]
+    name = next(
+        field.name
+        for field in explain(want).fields
+        if field.start_bit <= bit < field.start_bit + field.bit_length
+    )
+    assert found["field"] == name
+    assert name in picture.alt
+
+
+def test_what_is_missing_or_too_much_is_said() -> None:
+    short = wrong_bit.compare(b"ab", b"a")
+    long = wrong_bit.compare(b"a", b"ab")
+    assert short is not None
+    assert long is not None
+    assert "too early: bit 8" in short.alt
+    assert "nothing should follow byte 0" in long.alt
+    assert wrong_bit.compare(b"a", b"a") is None
+
+
+def test_pictures_are_good_svg_with_words() -> None:
+    picture = wrong_bit.compare(b"ab", b"xy")
+    assert picture
+    svg = ElementTree.fromstring(picture.svg())
+    assert svg.get("role") == "img"
+    assert svg.get("aria-label") == picture.alt
+
+
+# ---------------------------------------------------------------------- cards
+
+
+def test_a_card_shows_itself_as_html_markdown_and_text() -> None:
+    card = Card("a < b", passed=False).say("use `x < y`").code("if x < y:\n    pass")
+    card.table([("one", "`1 | 2`")], head=("name", "value")).draw(wrong_bit.compare(b"a", b"b"))
+    bundle = card._repr_mimebundle_()
+    assert bundle["text/plain"] == repr(card)
+    html = bundle["text/html"]
+    assert 'role="status" aria-label="✗ a &lt; b"' in html
+    assert "<code>x &lt; y</code>" in html
+    assert "<th scope='col'>name</th>" in html
+    assert "`1 \\| 2`" in card.markdown()
+    assert "```python\nif x < y:\n    pass\n```" in card.markdown()
+    assert not card
+
+
+def test_a_card_without_a_verdict_is_markdown() -> None:
+    bundle = Card("hint").say("").say("one")._repr_mimebundle_()
+    assert bundle == {"text/markdown": "**hint**\n\none", "text/plain": "hint\none"}
+
+
+def test_colours_repeat_what_signs_say() -> None:
+    assert Card("x", passed=True).title == "✓ x"
+    assert Card("x", passed=False).title == "✗ x"
+    assert Card("x").title == "x"
+
+
+# ---------------------------------------------------------------------- answers of all sorts
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "words"),
+    [
+        ("03.2", None, "without calling it"),
+        ("03.2", 5, "a function is wanted"),
+        ("03.99", len, "There is no exercise 03.99"),
+        ("99.1", len, "There is no exercise 99.1"),
+        ("three", len, "no number"),
+        ("03.2", lambda: None, "TypeError"),
+        ("03.2", lambda data: (1, 2), "4 are wanted"),
+        ("03.2", lambda data: sys.exit(3), "SystemExit"),
+        ("03.7", {5: "six"}, "six"),
+        ("03.1", "x", "Choose one of the letters a, b, c and d"),
+    ],
+)
+def test_odd_answers_get_a_friendly_card(name: str, answer: object, words: str) -> None:
+    card = exercises.check(name, answer)
+    assert card.passed is not True
+    assert words in card.plain()
+    assert "Traceback" not in card.plain()
+
+
+class Odd:
+    """A value that cannot be compared or shown."""
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("no")
+
+    def __hash__(self) -> int:
+        return 1
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+def test_a_value_that_cannot_be_compared_or_shown_is_just_wrong() -> None:
+    card = exercises.check("03.2", lambda data: Odd())
+    assert card.passed is False
+    assert "repr raises RuntimeError" in card.plain()
+
+
+def test_odd_parts_of_a_tuple_are_just_wrong() -> None:
+    card = exercises.check("03.2", lambda data: (Odd(), 1, False, 5))
+    assert card.passed is False
+    assert "repr raises" in card.plain()
+
+
+def test_an_answer_of_another_kind_than_compared_is_wrong() -> None:
+    assert "`bytes` is wanted" in exercises.check("07.2", lambda message: 5).plain()
+    assert "`return` missing" in exercises.check("07.2", lambda message: None).plain()
+
+
+def test_a_function_that_hangs_on_a_made_up_input_is_stopped() -> None:
+    exercise = function("03.2")
+    known = {case.args[0] for case in exercise.cases}
+
+    def sometimes(data: bytes) -> Any:
+        if data not in known:
+            loop_for_ever(data)
+        return exercise.reference(data)
+
+    assert "nothing is broken" in exercises.check("03.2", sometimes).plain()
+
+
+def test_a_function_that_is_right_but_very_slow_is_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("goim_edu.exercises.judge._LONGEST", 0.0)
+    card = exercises.check("03.2", function("03.2").reference)
+    assert "a very long way round" in card.plain()
+
+
+def test_a_measurement_that_never_ends_or_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(message: Any, queues: Any, encode: Any) -> None:
+        raise ValueError("no")
+
+    assert "ValueError: no" in exercises.check("09.6", fails).plain()
+
+    def stops(*_: Any, **__: Any) -> Any:
+        return Outcome(stopped=True)
+
+    monkeypatch.setattr(exercises, "call", stops)
+    assert "too long" in exercises.check("09.6", fails).plain()
+
+
+def test_a_function_may_not_spoil_the_arguments_of_the_next() -> None:
+    exercise = function("03.8")
+
+    def spoils(buffer: bytes) -> Any:
+        return exercise.reference(buffer)
+
+    assert exercises.check("03.8", spoils)
+
+
+def test_what_the_function_printed_is_shown() -> None:
+    def talks(data: bytes) -> None:
+        print("looking at", data[0])
+
+    assert "looking at 129" in exercises.check("03.2", talks).plain()
+
+
+def test_a_counter_example_is_made_up_and_small() -> None:
+    """Right on all cases, wrong where nobody looked: masked frames of 7 bytes or more."""
+    exercise = function("03.4")
+
+    def nearly(*args: Any) -> bytes:
+        data: bytes = exercise.reference(*args)
+        if args[3] is not None and 7 <= len(args[0]) <= 100:
+            return data[:-1] + bytes([data[-1] ^ 1])
+        return data
+
+    card = exercises.check("03.4", nearly)
+    text = card.plain()
+    assert "made-up input" in text
+    assert 'build_frame(bytes.fromhex("00 00 00 00 00 00 00"), ' in text
+    assert card.picture
+    assert card.picture.fields[0]["field"] == "Payload data"
+
+
+def test_an_endless_loop_in_an_answer_is_stopped_with_a_kind_word() -> None:
+    card = exercises.check("03.2", loop_for_ever)
+    assert "nothing is broken" in card.plain()
+
+
+def test_the_same_answer_gives_the_same_card() -> None:
+    def wrong(data: bytes) -> Any:
+        return data[0], object(), {"b", "a"}, 1
+
+    one, two = (exercises.check("03.2", wrong)._repr_mimebundle_() for _ in range(2))
+    assert one == two
+
+
+def test_a_wrong_answer_must_change_something() -> None:
+    with pytest.raises(ValueError, match="not in the solution"):
+        Wrong("x", old="no such text", new="y").source("x = 1")
+
+
+# ---------------------------------------------------------------------- hints, solution, progress
+
+
+def test_hints_come_one_by_one_and_the_last_stays() -> None:
+    exercise = function("03.2")
+    said = [exercises.hint("03.2").plain() for _ in range(len(exercise.hints) + 1)]
+    for text, hint in zip(said, exercise.hints, strict=False):
+        assert " ".join(hint.split()) in text
+    assert said[-1] == said[-2]
+    assert "solution" in said[-1]
+
+
+def test_solutions_show_code() -> None:
+    assert "def read_start" in exercises.solution("03.2").plain()
+    text = exercises.solution("03.4").plain()
+    assert "goim_edu.websocket.frames.build_frame" in text
+    assert exercises.solution("03.1").plain().count("81 02 48 69") == 1
+    assert "answer[size]" in exercises.solution("03.7").plain()
+    for ask in (exercises.solution, exercises.hint, exercises.starter, exercises.statement):
+        assert "There is no exercise" in ask("03.99").plain()
+
+
+def test_starters_and_statements() -> None:
+    assert "def read_start" in exercises.starter("03.2").plain()
+    assert exercises.starter("03.1").plain() == exercises.statement("03.1").plain()
+    assert "answer" in exercises.starter("03.7").plain()
+    assert exercises.check("03.2").plain() == exercises.statement("03.2").plain()
+    assert exercises.predict("03.3").passed is None
+
+
+def test_progress_is_a_plain_text_file_that_is_resumed(progress_file: Path) -> None:
+    exercises.check("03.2", lambda data: None)
+    assert not progress_file.exists()
+    assert "0 of" in exercises.progress().plain()
+    exercises.check("03.2", function("03.2").reference)
+    exercises.check("03.2", function("03.2").reference)
+    exercises.predict("03.1", "c")
+    assert progress_file.read_text() == "03.2 done\n03.1 done\n"
+    text = exercises.progress().plain()
+    assert "✓ 03.1  ✓ 03.2  · 03.3" in text
+
+
+def test_progress_on_the_command_line(
+    progress_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from goim_edu.cli import main
+
+    progress_file.write_text("03.1 done\n")
+    assert main(["progress"]) == 0
+    assert "✓ 03.1" in capsys.readouterr().out
+
+
+def test_progress_on_a_terminal_that_knows_ascii_only(progress_file: Path) -> None:
+    progress_file.write_text("03.1 done\n")
+    environment = {"PYTHONIOENCODING": "ascii", record.VARIABLE: str(progress_file)}
+    command = [sys.executable, "-m", "goim_edu", "progress"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert "? 03.1" in done.stdout
+
+
+def test_a_damaged_file_is_read_as_far_as_it_goes(progress_file: Path) -> None:
+    progress_file.write_bytes(b"03.2 done\n\xff\xfe\nmy notes\n03.3 done yesterday\n99.9")
+    assert record.read_done() == {"03.2", "03.3"}
+
+
+def test_a_file_that_cannot_be_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(record.VARIABLE, str(tmp_path / "no such folder" / "file"))
+    card = exercises.check("03.2", function("03.2").reference)
+    assert card
+    assert "cannot be written" in card.plain()
+    assert record.read_done() == {"03.2"}
+
+
+def test_it_is_written_beside_the_notebooks_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(record.VARIABLE)
+    monkeypatch.chdir(tmp_path)
+    assert record.where() is None
+    assert "only until Python ends" in record.mark_done("03.2")
+    assert list(tmp_path.iterdir()) == []
+    assert record.read_done() == {"03.2"}
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "00.ipynb").write_text(json.dumps({}))
+    assert record.where() == tmp_path / "notebooks" / ".progress.txt"
+    monkeypatch.chdir(tmp_path / "notebooks")
+    assert record.where() == tmp_path / "notebooks" / ".progress.txt"
+
+
+def test_all_done(progress_file: Path) -> None:
+    from goim_edu.exercises.catalogue import all_exercises
+
+    progress_file.write_text("".join(f"{one.id} done\n" for one in all_exercises()))
+    assert "Well done" in exercises.progress().plain()
