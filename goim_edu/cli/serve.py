@@ -204,7 +204,7 @@ async def _run_server(server: Any) -> int:
     def on_signal() -> None:
         if stop.is_set():
             logging.getLogger("goim_edu.server").warning("second signal: exit at once")
-            os._exit(1)  # nothing is waited for; a mongod of ours ends by its own guard
+            os._exit(1)  # nothing is waited for; a mongod of ours ends by its watchdog
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):

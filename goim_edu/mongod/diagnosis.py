@@ -12,7 +12,7 @@ from typing import Any
 __all__ = ["LEAST_DISK", "diagnose", "read_tail", "why_no_start"]
 
 LEAST_DISK = 32 * 1024 * 1024
-"""What a database that is there already needs to start, in bytes."""
+"""What an existing database needs to start, in bytes."""
 _LIBRARIES = {
     "libcurl.so.4": "libcurl4",
     "libcrypto.so.3": "libssl3",
@@ -23,10 +23,10 @@ _LIBRARIES = {
 
 
 def why_no_start(said: dict[str, Any]) -> str:
-    """What the guard said when it could not run the program."""
+    """What the watchdog said when it could not run the program."""
     if said.get("errno") == "ENOEXEC":
-        return "it is no program for this machine"
-    return str(said.get("text") or "the guard process failed")
+        return "it is not a program for this machine"
+    return str(said.get("text") or "the watchdog process failed")
 
 
 def read_tail(path: Path, begin: int) -> str:
@@ -59,7 +59,7 @@ def diagnose(binary: str, data_dir: Path, console: str, log: str) -> str:
     words = [line for line in console.splitlines() if not line.startswith("{")]
     said = _last_complaint(everything) or " ".join(words)[-300:]
     if not said:
-        return f"{binary} ended at once without a word: it is no mongod"
+        return f"{binary} ended at once without a word: it is not a mongod"
     return f"{binary} ended at once: {said}"
 
 

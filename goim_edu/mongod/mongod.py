@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import errno
-import json
 import logging
 import os
 import shutil
 import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Self
+from typing import Self
 from uuid import uuid4
 
 import platformdirs
@@ -27,28 +21,18 @@ from pymongo.errors import PyMongoError
 
 from goim_edu.errors import StoreUnavailable
 from goim_edu.mongod.binary import find_mongod, runnable
-from goim_edu.mongod.diagnosis import LEAST_DISK, diagnose, read_tail, why_no_start
+from goim_edu.mongod.data_folder import DataFolder
+from goim_edu.mongod.diagnosis import diagnose, read_tail
 from goim_edu.mongod.membership import correct_address, direct_client, initiate_once
+from goim_edu.mongod.ports import HOST, PortInUse, free_port, listens, require_free
+from goim_edu.mongod.process import FolderInUse, WatchedProcess
 
-__all__ = ["LocalMongod", "mark_temporary"]
+__all__ = ["LocalMongod"]
 
-HOST = "127.0.0.1"
-NEEDED_DISK = 300 * 1024 * 1024
-"""What the journal, the oplog and an empty database take, in bytes."""
-LONGEST_LOG = 20 * 1024 * 1024
 _POLL = 0.02
 _REVIVE_PAUSE = 1.0
-_LONGEST_PAUSING = 5.0
-
-_TEMPORARY = "temporary"
 
 log = logging.getLogger("goim_edu.mongod")
-
-
-def mark_temporary(folder: Path) -> None:
-    """Have a data folder removed if its owner dies, so that 300 MB do not stay behind."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.joinpath(_TEMPORARY).touch()
 
 
 class LocalMongod:
@@ -94,7 +78,7 @@ class LocalMongod:
             # Registered before any start, so that it comes after the stop.
             atexit.register(shutil.rmtree, data_dir, ignore_errors=True)
         self._temporary = temporary
-        self.data_dir = (
+        self._folder = DataFolder(
             platformdirs.user_data_path("goim_edu") / "mongod"
             if data_dir is None
             else Path(data_dir)
@@ -107,12 +91,16 @@ class LocalMongod:
         self._cache_mb = cache_mb
         self._start_timeout = start_timeout
         self._revive = revive
-        self._guard: subprocess.Popen[str] | None = None
-        self._pid: int | None = None
+        self._process: WatchedProcess | None = None
         self._life = threading.RLock()
         self._ending = threading.Event()
 
     # What it is.
+
+    @property
+    def data_dir(self) -> Path:
+        """The folder with its data, log and lock."""
+        return self._folder.path
 
     @property
     def uri(self) -> str:
@@ -129,17 +117,18 @@ class LocalMongod:
     @property
     def pid(self) -> int | None:
         """The process id of mongod itself; None when it does not run."""
-        return self._pid if self.running else None
+        process = self._process
+        return process.pid if process is not None and process.running else None
 
     @property
     def running(self) -> bool:
         """Whether the process lives (it may be paused)."""
-        return self._guard is not None and self._guard.poll() is None
+        return self._process is not None and self._process.running
 
     @property
     def log_file(self) -> Path:
         """The log: one JSON object in each line."""
-        return self.data_dir / "mongod.log"
+        return self._folder.log_file
 
     # Start.
 
@@ -157,34 +146,34 @@ class LocalMongod:
 
     def _start(self) -> None:
         binary = runnable(self._binary or find_mongod())
-        self._prepare_folder()
+        self._folder.prepare(temporary=self._temporary)
         deadline = time.monotonic() + self._start_timeout
         for last_try in (False, False, True):
             if not self._fixed_port:
-                self.port = self._free_port()
+                self.port = free_port(self._folder.last_port())
             try:
                 if self.replica_set and self._initiate:
                     self._launch_primary(binary, deadline)
                 else:
                     self._launch(self._command(binary), deadline)
                 break
-            except _PortTaken:
+            except PortInUse:
                 if self._fixed_port or last_try:
                     raise StoreUnavailable(f"port {self.port} is in use already") from None
-        self.data_dir.joinpath("port").write_text(f"{self.port}\n")
+        self._folder.remember_port(self.port)
         if self._revive:
-            threading.Thread(target=self._watch, args=(self._guard,), daemon=True).start()
+            threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()
 
-    def _watch(self, guard: subprocess.Popen[str]) -> None:
+    def _watch(self, process: WatchedProcess) -> None:
         """In a thread: when mongod ends and nobody wanted that, start it again."""
-        guard.wait()
+        process.watchdog.wait()
         told, pause = "", _REVIVE_PAUSE
         while True:
             with self._life:
                 if self._ending.is_set():
                     return
                 try:
-                    self._forget_guard()
+                    self._forget_process()
                     self._fixed_port = True  # those who knew it look for it there
                     self._start()
                 except StoreUnavailable as error:
@@ -199,12 +188,12 @@ class LocalMongod:
     def _launch_primary(self, binary: Path, deadline: float) -> None:
         """Start a replica set of one, whose configuration must name the port where it listens.
 
-        At its start a member looks for itself under the configured address. Who listens there now
-        may be another program, and the member would wait for that one's answer; so the address is
-        put right before, by a start without the replica set (manual, "Change Hostnames in a
-        Self-Managed Replica Set").
+        When a member starts, it looks for itself under the configured address. Another program may
+        listen there now, and the member would wait for an answer of that one. So the address is put
+        right first, by a start without the replica set (manual, "Change Hostnames in a Self-Managed
+        Replica Set").
         """
-        known = self._last_port() == self.port or not any((self.data_dir / "db").iterdir())
+        known = self._folder.last_port() == self.port or self._folder.is_new()
         if not known:
             self._launch(self._command(binary, replica_set=False), deadline)
             with direct_client(self.address) as client:
@@ -217,48 +206,14 @@ class LocalMongod:
             self._stop()
             raise
 
-    def _prepare_folder(self) -> None:
-        try:
-            if self._temporary:
-                mark_temporary(self.data_dir)
-            self.data_dir.joinpath("db").mkdir(parents=True, exist_ok=True)
-            if not os.access(self.data_dir, os.W_OK):
-                raise PermissionError(errno.EACCES, "not writable")
-            if self.log_file.exists() and self.log_file.stat().st_size > LONGEST_LOG:
-                self.log_file.unlink()
-            free = shutil.disk_usage(self.data_dir).free
-        except OSError as error:
-            raise StoreUnavailable(
-                f"the data folder {self.data_dir} cannot be used: {error.strerror}"
-            ) from None
-        needed = LEAST_DISK if self.data_dir.joinpath("port").exists() else NEEDED_DISK
-        if free < needed:
-            raise StoreUnavailable(
-                f"the disk of {self.data_dir} is full: {free >> 20} MiB are free, "
-                f"MongoDB needs {needed >> 20} MiB"
-            )
-
-    def _free_port(self) -> int:
-        """The port of last time, which a replica set's configuration names, else any free one."""
-        for port in (self._last_port(), 0):
-            with contextlib.suppress(_PortTaken):
-                return _probe(port)
-        raise StoreUnavailable(f"there is no free port on {HOST}")
-
-    def _last_port(self) -> int:
-        """The port of the last run in this folder, 0 if there was none."""
-        with contextlib.suppress(OSError, ValueError):
-            return int(self.data_dir.joinpath("port").read_text())
-        return 0
-
     def _command(self, binary: Path, *, replica_set: bool = True) -> list[str]:
         command = [
             str(binary),
-            *("--dbpath", str(self.data_dir / "db")),
+            *("--dbpath", str(self._folder.db)),
             *("--logpath", str(self.log_file), "--logappend"),
             *("--bind_ip", HOST, "--port", str(self.port), "--nounixsocket"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
-            # A replica set's member waits this long before it stops, for a successor.
+            # Before it stops, a member of a replica set waits this long for a successor.
             *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
         ]
         if self._cache_mb is not None:
@@ -268,58 +223,45 @@ class LocalMongod:
         return command
 
     def _launch(self, command: list[str], deadline: float) -> None:
-        """Start the guard, which starts mongod; wait until it accepts connections."""
-        binary = command[0]
+        """Start mongod behind its watchdog; wait until it accepts connections."""
         while True:
-            _probe(self.port)
-            begin = self.log_file.stat().st_size if self.log_file.exists() else 0
-            self._guard, said = _start_guard(
-                self.data_dir / "lock",
-                self.data_dir / "console",
-                self.data_dir / _TEMPORARY,
-                command,
-            )
-            if "pid" in said:
+            require_free(self.port)
+            begin = self._folder.log_size()
+            try:
+                self._process = WatchedProcess(self._folder, command)
                 break
-            self._forget_guard()
-            if said.get("error") != "locked":
-                raise StoreUnavailable(f"{binary} cannot be run: {why_no_start(said)}")
-            self._wait_for_lock(str(said.get("holder", "")), deadline)
-        self._pid = int(said["pid"])
+            except FolderInUse as error:
+                self._wait_for_folder(error.owner, deadline)
         atexit.register(self.stop)
         try:
-            self._wait_until(self._accepts, deadline, "it does not listen")
+            self._wait_until(lambda: listens(self.port), deadline, "it does not listen")
             self._wait_until(self._is_ours, deadline, "it does not answer")
         except _Ended:
-            self._forget_guard()
-            self._raise_why(binary, begin)
+            self._forget_process()
+            self._raise_why(command[0], begin)
         except BaseException:
             self._stop()
             raise
 
-    def _wait_for_lock(self, holder: str, deadline: float) -> None:
+    def _wait_for_folder(self, owner: str, deadline: float) -> None:
         """Another mongod has the folder. Wait for it only if its owner is gone already."""
         with contextlib.suppress(ValueError, ProcessLookupError):
-            os.kill(int(holder), 0)
+            os.kill(int(owner), 0)
             raise StoreUnavailable(
-                f"the data folder {self.data_dir} is in use by process {holder}: "
+                f"the data folder {self.data_dir} is in use by process {owner}: "
                 "stop that one, or name another folder (--data-dir)"
             )
         if time.monotonic() > deadline:
             raise StoreUnavailable(f"the data folder {self.data_dir} stays locked")
         time.sleep(0.05)
 
-    def _accepts(self) -> bool:
-        with socket.socket() as probe:
-            probe.settimeout(1.0)
-            return probe.connect_ex((HOST, self.port)) == 0
-
     def _is_ours(self) -> bool:
-        """Whether who listens there is the process that we started."""
+        """Whether the server that listens there is the process that we started."""
+        process = self._process
         with direct_client(self.address, timeout=1.0) as client, contextlib.suppress(PyMongoError):
-            if client.admin.command("serverStatus")["pid"] == self._pid:
+            if process is not None and client.admin.command("serverStatus")["pid"] == process.pid:
                 return True
-            raise _PortTaken
+            raise PortInUse
         return False
 
     def _wait_until(self, ready: Callable[[], bool], deadline: float, problem: str) -> None:
@@ -337,17 +279,14 @@ class LocalMongod:
 
     def _raise_why(self, binary: str, begin: int) -> None:
         """Say in one line why mongod ended while it started."""
-        console = read_tail(self.data_dir / "console", 0)
+        console = read_tail(self._folder.console, 0)
         log = read_tail(self.log_file, begin)
-        everything = console + log
-        if "Address already in use" in everything:
-            raise _PortTaken
+        if "Address already in use" in console + log:
+            raise PortInUse
         raise StoreUnavailable(diagnose(binary, self.data_dir, console, log))
 
-    # Replica set of one.
-
     def _become_primary(self, deadline: float) -> None:
-        """Initiate on the first start; wait until it has elected itself."""
+        """Initiate a replica set of one on the first start; wait until it has elected itself."""
         with direct_client(self.address) as client:
             try:
                 initiate_once(client, str(self.replica_set), self.address)
@@ -369,7 +308,8 @@ class LocalMongod:
         """Begin to stop it, and do not wait: several then stop at the same time."""
         self._ending.set()
         with self._life:
-            self._close_pipe()
+            if self._process is not None:
+                self._process.ask_to_stop()
 
     def stop(self, timeout: float = 30.0) -> None:
         """Stop it cleanly (SIGTERM, after ``timeout`` seconds SIGKILL); safe to repeat."""
@@ -378,68 +318,40 @@ class LocalMongod:
             self._stop(timeout)
 
     def _stop(self, timeout: float = 30.0) -> None:
-        guard = self._guard
-        if guard is None:
-            return
-        self._close_pipe()
-        try:
-            guard.wait(timeout)
-        except subprocess.TimeoutExpired:
-            self._signal(signal.SIGKILL)
-            guard.wait()
-        self._forget_guard()
-
-    def _close_pipe(self) -> None:
-        """Let go of the pipe that the guard watches: it then stops mongod."""
-        if self._guard is not None and self._guard.stdin is not None:
-            self._guard.stdin.close()
+        if self._process is not None:
+            self._process.stop(timeout)
+            self._forget_process()
 
     def kill(self) -> None:
         """End it as a power cut would: ``kill -9``, no chance to write anything."""
         self._ending.set()
         with self._life:
             self._signal(signal.SIGKILL)
-            self._forget_guard()
+            self._forget_process()
 
     def pause(self) -> None:
-        """Freeze the process (SIGSTOP): connections stay open, nobody answers.
-
-        When the signal is sent, threads that are at work have not stopped yet, and one of them
-        could still answer a question; so this waits until all have.
-        """
-        self._signal(signal.SIGSTOP)
-        deadline = time.monotonic() + _LONGEST_PAUSING
-        while (pid := self.pid) and not _is_frozen(pid) and time.monotonic() < deadline:
-            time.sleep(0.001)
+        """Freeze the process (SIGSTOP): connections stay open, nobody answers."""
+        if self._process is not None:
+            self._process.freeze()
 
     def resume(self) -> None:
         """Let a frozen process run on (SIGCONT)."""
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
-        # While the guard lives, it has not reaped mongod, so the number cannot be another process.
-        if self._pid is not None and self.running:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._pid, number)
+        if self._process is not None:
+            self._process.signal(number)
 
-    def _forget_guard(self) -> None:
-        guard, self._guard, self._pid = self._guard, None, None
-        if guard is not None:
-            guard.wait(60.0)
-            for pipe in (guard.stdin, guard.stdout):
-                if pipe is not None:
-                    pipe.close()
+    def _forget_process(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.wait_for_end()
         atexit.unregister(self.stop)
 
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
         if self._temporary:
             shutil.rmtree(self.data_dir, ignore_errors=True)
@@ -451,51 +363,3 @@ class LocalMongod:
 
 class _Ended(Exception):
     """The process ended while we waited for it."""
-
-
-class _PortTaken(Exception):
-    """Someone else listens on the port."""
-
-
-def _is_frozen(pid: int) -> bool:
-    """Whether all threads of a process have stopped (proc(5)); where nobody tells, they have."""
-    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
-        with contextlib.suppress(OSError):  # a thread that has ended meanwhile
-            # The name in brackets may have brackets of its own; the state follows the last one.
-            if not stat.read_text().rpartition(") ")[2].startswith(("T", "Z", "X")):
-                return False
-    return True
-
-
-def _probe(port: int) -> int:
-    """A port that is free at this moment: this one, or any for 0."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except (OSError, OverflowError):
-            raise _PortTaken from None
-        return int(probe.getsockname()[1])
-
-
-def _start_guard(
-    lock: Path, console: Path, temporary: Path, command: list[str]
-) -> tuple[subprocess.Popen[str], dict[str, Any]]:
-    """Run the guard in a session of its own, so that Ctrl-C at the terminal is not for mongod."""
-    guard = subprocess.Popen(  # noqa: S603 - our own script and the mongod that the user chose
-        [
-            *(sys.executable, "-I", "-S", str(Path(__file__).with_name("watchdog.py"))),
-            *(str(lock), str(console), str(temporary), *command),
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    out: IO[str] | None = guard.stdout
-    line = out.readline() if out is not None else ""
-    try:
-        said: dict[str, Any] = json.loads(line)
-    except ValueError:
-        said = {"error": "guard"}
-    return guard, said

@@ -1,4 +1,4 @@
-"""A lesson that needs a real mongod: where there is none it says so, once, and skips the rest."""
+"""For lessons that need a real mongod: where there is none, say so once and skip the rest."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def need_mongod() -> None:
     there, run the cell again: the rest of the notebook is alive again.
 
     Raises:
-        StoreUnavailable: no mongod can run, and this is no notebook.
+        StoreUnavailable: no mongod can run, and this is not a notebook.
     """
     shell = _shell()
     why = why_no_mongod()
@@ -37,7 +37,7 @@ def need_mongod() -> None:
 
 
 def _shell() -> Any:
-    """The IPython that runs us, None if none does."""
+    """The IPython in which this code runs; None outside of one."""
     ipython = sys.modules.get("IPython")
     return None if ipython is None else ipython.get_ipython()
 

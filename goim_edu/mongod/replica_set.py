@@ -13,14 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from pymongo.errors import PyMongoError
 
 from goim_edu.errors import StoreUnavailable
+from goim_edu.mongod.data_folder import mark_temporary
 from goim_edu.mongod.membership import direct_client
-from goim_edu.mongod.mongod import LocalMongod, mark_temporary
+from goim_edu.mongod.mongod import LocalMongod
 
 __all__ = ["LocalReplicaSet", "MemberStatus"]
 
@@ -33,7 +33,7 @@ class MemberStatus:
     """What is known of one member; the states are those of ``replSetGetStatus`` and ``DOWN``.
 
     ``optime`` is the time of the last write that it has, ``lag`` how many seconds that is behind
-    the primary; both None when nobody knows.
+    the primary; both None when that is unknown.
     """
 
     index: int
@@ -49,7 +49,7 @@ class LocalReplicaSet:
     """Real mongods on the loopback that form one replica set.
 
     Args:
-        members: 1 to 7; three can lose one and go on.
+        members: 1 to 7; of three, one may fail.
         data_dir: where their data stay; default a folder that is removed at the end.
         name: of the set.
         election_timeout: seconds after which the others elect a new primary. MongoDB's default is
@@ -155,7 +155,7 @@ class LocalReplicaSet:
         states = sorted(member.state for member in self.status())
         return states == ["PRIMARY"] + ["SECONDARY"] * (self._count - 1)
 
-    # Who is who.
+    # The members and their states.
 
     def primary(self) -> LocalMongod | None:
         """The member that takes writes now, or None during an election."""
@@ -164,7 +164,7 @@ class LocalReplicaSet:
             hello = self._ask(member, "hello")
             if hello.get("isWritablePrimary"):
                 found.append((hello["electionId"], member))
-        # One that was cut off may believe in itself a little longer: the later election counts.
+        # A primary that was cut off may not know yet that it is none: the later election counts.
         return max(found, key=lambda pair: pair[0])[1] if found else None
 
     def wait_for_primary(
@@ -173,7 +173,7 @@ class LocalReplicaSet:
         """Wait until a member takes writes, if asked for one that is not ``other_than``.
 
         Raises:
-            StoreUnavailable: nobody within ``timeout`` seconds.
+            StoreUnavailable: none within ``timeout`` seconds.
         """
         found: list[LocalMongod] = []
 
@@ -187,7 +187,7 @@ class LocalReplicaSet:
         return found[0]
 
     def status(self) -> list[MemberStatus]:
-        """Every member as the living ones see it, as data for pictures."""
+        """Every member as the running ones see it, as data for pictures."""
         seen: dict[str, Mapping[str, Any]] = {}
         term = None
         for member in self.members:
@@ -237,7 +237,7 @@ class LocalReplicaSet:
 
     @contextlib.contextmanager
     def recorded(self, every: float = 0.1) -> Iterator[list[tuple[float, dict[str, str]]]]:
-        """Write down who is what for as long as the block runs, for ``draw.replica_roles``.
+        """Record the state of each member while the block runs, for ``draw.replica_roles``.
 
         Args:
             every: seconds between two looks.
@@ -269,7 +269,7 @@ class LocalReplicaSet:
     # What may happen to a member.
 
     def member(self, which: LocalMongod | int | str) -> LocalMongod:
-        """A member by itself, by its index, or by its part: ``"primary"``, ``"secondary"``."""
+        """A member by itself, by its index, or by its role: ``"primary"``, ``"secondary"``."""
         if isinstance(which, LocalMongod):
             return which
         if isinstance(which, int):
@@ -282,7 +282,7 @@ class LocalReplicaSet:
         raise ValueError(f"name a member by its index, 'primary' or 'secondary', not {which!r}")
 
     def kill(self, which: LocalMongod | int | str = "primary") -> LocalMongod:
-        """End a member with ``kill -9``; answers which, for :meth:`restart`."""
+        """End a member with ``kill -9``; return it, for :meth:`restart`."""
         member = self.member(which)
         member.kill()
         return member
@@ -294,7 +294,7 @@ class LocalReplicaSet:
 
     @contextlib.contextmanager
     def paused(self, which: LocalMongod | int | str = "primary") -> Iterator[LocalMongod]:
-        """Freeze a member for a while: it is there, and answers nobody."""
+        """Freeze a member while the block runs: it is there, and answers nobody."""
         member = self.member(which)
         member.pause()
         try:
@@ -327,10 +327,5 @@ class LocalReplicaSet:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()

@@ -2,18 +2,18 @@
 
 It is run as a script and imports nothing of ours. Its standard input is a pipe that only we hold:
 the kernel closes it when our process dies, also by ``kill -9`` or a crashed notebook kernel, and
-the guard then asks mongod to stop. (A parent-death signal on mongod itself would fire when the
-*thread* that started it ends, prctl(2), which is too soon in a program with threads. The guard has
-one thread, so it can use that signal for mongod, in case the guard itself is killed.)
+the watchdog then asks mongod to stop. (A parent-death signal on mongod itself would fire when the
+*thread* that started it ends, prctl(2), which is too soon in a program with threads. The watchdog
+has one thread, so it can use that signal for mongod, in case the watchdog itself is killed.)
 
 It also holds a lock on the data folder for as long as mongod runs, and writes into the lock file
-who asked for it. First line on standard output: a JSON object, ``{"pid": ...}`` or
+the process id of that process. First line on standard output: a JSON object, ``{"pid": ...}`` or
 ``{"error": ...}``.
 
-If the owner died and the file TEMPORARY exists, the folder in which it stands is removed: nobody
-else will do it. (After an ordinary end the owner does.)
+If the owner died and the file TEMPORARY exists, the folder in which it stands is removed, since
+nobody else will do that. (After an ordinary end the owner does.)
 
-Usage: guard.py LOCKFILE CONSOLE TEMPORARY MONGOD ARGUMENT...
+Usage: watchdog.py LOCKFILE CONSOLE TEMPORARY MONGOD ARGUMENT...
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def main() -> int:
-    """Lock, start, watch; answers mongod's exit code."""
+    """Lock the folder, start mongod, watch it; return its exit code."""
     lock_file, console, temporary, *command = sys.argv[1:]
     parent = os.getppid()
     lock = os.open(lock_file, os.O_RDWR | os.O_CREAT, 0o600)
@@ -59,7 +59,7 @@ def main() -> int:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                preexec_fn=die_with_guard if sys.platform == "linux" else None,
+                preexec_fn=die_with_watchdog if sys.platform == "linux" else None,
             )
     except OSError as error:
         name = errno.errorcode.get(error.errno or 0, "")
@@ -81,13 +81,13 @@ def remove(folder: str) -> None:
 
 
 def say(what: dict[str, object]) -> int:
-    """One line for the parent; answers 3, the exit code of a failed start."""
+    """Print one line for the parent; return 3, the exit code of a failed start."""
     print(json.dumps(what), flush=True)
     return 3
 
 
-def die_with_guard() -> None:
-    """In the child, before exec: let the kernel send SIGTERM when the guard dies (prctl(2))."""
+def die_with_watchdog() -> None:
+    """In the child, before exec: let the kernel send SIGTERM when the watchdog dies (prctl(2))."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 

@@ -25,13 +25,14 @@ from goim_edu.mongod import (
     LocalMongod,
     LocalReplicaSet,
     binary,
+    data_folder,
     find_mongod,
     why_no_mongod,
 )
 from goim_edu.mongod import (
     mongod as server,
 )
-from goim_edu.storage.backend_mongodb import connect as connect_mongodb
+from goim_edu.store import connect_mongodb
 from tests.conftest import require_mongod
 
 
@@ -176,13 +177,13 @@ class TestWhyItDoesNotStart:
         assert expected in self.why(tmp_path, program)
 
     def test_what_is_no_mongod(self, tmp_path: Path) -> None:
-        assert "it is no mongod" in self.why(tmp_path, "/bin/true")
+        assert "it is not a mongod" in self.why(tmp_path, "/bin/true")
         text = tmp_path / "text"
         text.write_bytes(b"\x7fELF nonsense")
         text.chmod(0o755)
-        assert "no program for this machine" in self.why(tmp_path, text)
-        assert "is no file" in self.why(tmp_path, tmp_path / "missing")
-        assert "is no file" in self.why(tmp_path, tmp_path)
+        assert "not a program for this machine" in self.why(tmp_path, text)
+        assert "is not a file" in self.why(tmp_path, tmp_path / "missing")
+        assert "is not a file" in self.why(tmp_path, tmp_path)
 
     def test_one_that_never_listens(self, tmp_path: Path) -> None:
         program = script(tmp_path / "mongod", "exec sleep 60")
@@ -212,7 +213,7 @@ class TestWhyItDoesNotStart:
 
     def test_a_folder_that_a_foreign_mongod_uses(self, tmp_path: Path, needs_mongod: None) -> None:
         with LocalMongod(tmp_path) as mongod:
-            # As if no guard of ours had started it.
+            # As if no watchdog of ours had started it.
             (tmp_path / "lock").unlink()
             with pytest.raises(StoreUnavailable, match="in use by another mongod"):
                 LocalMongod(tmp_path).start()
@@ -378,7 +379,7 @@ class TestLife:
     ) -> None:
         size = mongod_alone.log_file.stat().st_size
         mongod_alone.stop()
-        monkeypatch.setattr(server, "LONGEST_LOG", 10)
+        monkeypatch.setattr(data_folder, "LONGEST_LOG", 10)
         monkeypatch.setattr(mongod_alone, "_become_primary", lambda deadline: None)
         mongod_alone.start()
         assert mongod_alone.log_file.stat().st_size < size
@@ -388,22 +389,22 @@ OWNER = """
 import sys, time
 from goim_edu.mongod import LocalMongod
 mongod = LocalMongod(sys.argv[1], replica_set="goim").start()
-print(mongod.pid, mongod._guard.pid, flush=True)
+print(mongod.pid, mongod._process.watchdog.pid, flush=True)
 {then}
 """
 
 
 def owner(folder: Path, then: str) -> tuple[subprocess.Popen[str], int, int]:
-    """Another Python that starts a mongod: itself, mongod's pid, the guard's pid."""
+    """Another Python that starts a mongod: itself, mongod's pid, the watchdog's pid."""
     process = subprocess.Popen(
         [sys.executable, "-c", OWNER.format(then=then), str(folder)],
         stdout=subprocess.PIPE,
         text=True,
     )
     assert process.stdout is not None
-    mongod, guard = map(int, process.stdout.readline().split())
+    mongod, watchdog = map(int, process.stdout.readline().split())
     process.stdout.close()
-    return process, mongod, guard
+    return process, mongod, watchdog
 
 
 def gone(pid: int) -> bool:
@@ -423,15 +424,15 @@ class TestNothingStaysBehind:
     def test_when_its_owner_ends(
         self, tmp_path: Path, then: str, number: signal.Signals | None
     ) -> None:
-        process, mongod, guard = owner(tmp_path, then)
+        process, mongod, watchdog = owner(tmp_path, then)
         if number:
             process.send_signal(number)
         process.wait(30)
-        until(lambda: gone(mongod) and gone(guard), "mongod and its guard are gone")
+        until(lambda: gone(mongod) and gone(watchdog), "mongod and its watchdog are gone")
 
-    def test_when_its_guard_is_killed(self, tmp_path: Path) -> None:
-        process, mongod, guard = owner(tmp_path, "time.sleep(60)")
-        os.kill(guard, signal.SIGKILL)
+    def test_when_its_watchdog_is_killed(self, tmp_path: Path) -> None:
+        process, mongod, watchdog = owner(tmp_path, "time.sleep(60)")
+        os.kill(watchdog, signal.SIGKILL)
         until(lambda: gone(mongod), "mongod is gone")
         process.kill()
         process.wait(30)
@@ -600,7 +601,7 @@ class TestReplicaSet:
         assert not folder.parent.exists()
 
     def test_nobody_to_elect(self, tmp_path: Path) -> None:
-        with pytest.raises(StoreUnavailable, match="it is no mongod"):
+        with pytest.raises(StoreUnavailable, match="it is not a mongod"):
             LocalReplicaSet(members=1, data_dir=tmp_path, binary="/bin/true").start()
 
 

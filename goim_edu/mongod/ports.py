@@ -1,0 +1,50 @@
+"""Ports of this machine's loopback: which one is free, and whether a server listens."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+
+from goim_edu.errors import StoreUnavailable
+
+__all__ = ["HOST", "PortInUse", "free_port", "listens", "require_free"]
+
+HOST = "127.0.0.1"
+
+
+class PortInUse(Exception):
+    """Another program listens on the port."""
+
+
+def require_free(port: int) -> int:
+    """Return a port that is free at this moment: this one, or any for 0.
+
+    Raises:
+        PortInUse: it is not free, or it is not a port.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except (OSError, OverflowError):
+            raise PortInUse from None
+        return int(probe.getsockname()[1])
+
+
+def free_port(preferred: int) -> int:
+    """Return ``preferred`` if it is free, else any free port.
+
+    >>> 0 < free_port(0) < 65_536
+    True
+    """
+    for port in (preferred, 0):
+        with contextlib.suppress(PortInUse):
+            return require_free(port)
+    raise StoreUnavailable(f"there is no free port on {HOST}")
+
+
+def listens(port: int) -> bool:
+    """Whether a server accepts connections on the port."""
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex((HOST, port)) == 0
