@@ -1,9 +1,10 @@
 """Messages in MongoDB: stored once, numbered by room, never lost once acknowledged.
 
-    submit -> queue -> a room's writer: numbers, one bulk write           (group_commit.py)
-    history, recent, read marks, counts, change stream                    (message_store.py)
-    documents, what is refused, which index serves which query            (documents.py)
-    two backends behind one interface                                        (backend_*.py)
+    open, share, close                                          here
+    submit, history, recent, read marks, counts, change stream  storage/message_store.py
+    queue -> numbers -> one bulk write -> answers               storage/group_commit.py
+    a message as a document; which index serves which query     storage/documents.py, indexes.py
+    two backends behind one interface                           storage/backend*.py
 
 The backends differ:
 
@@ -29,10 +30,10 @@ several servers         no                           yes; one server should writ
                                                      time, or a reader may see 12 before 11
 ======================= ============================ ===========================================
 
-The notes do this in Go with ``sync.Once``; here the same names do it in Python, and what went wrong
-there is done differently: a failure is an error for the caller and leaves nothing half made, an
-index that cannot be made stops the start, closing before opening does nothing, and SIGTERM ends the
-process after the store is flushed and closed.
+The notes do this in Go with ``sync.Once``. Here the same names do it in Python, and what went wrong
+there is done differently: a failure is an error for the caller and leaves nothing half open, an
+index that cannot be created stops the start, closing before opening does nothing, and SIGTERM ends
+the process after the store is flushed and closed.
 
 >>> with open_store("memory") as store:
 ...     saved = store.submit("lobby", "lisa", "m1", "hello").result()
@@ -54,16 +55,12 @@ from typing import TYPE_CHECKING, Any
 from goim_edu.errors import DuplicateMessage, StoreError, StoreUnavailable
 from goim_edu.storage.backend import Change, Plan
 from goim_edu.storage.backend_memory import MemoryBackend
-from goim_edu.storage.backend_mongodb import Client, MongoBackend, connect, create_indexes
-from goim_edu.storage.documents import (
-    MESSAGE_SCHEMA,
-    Saved,
-    StoredMessage,
-    message_indexes,
-    utc_now,
-)
+from goim_edu.storage.backend_mongodb import MongoBackend
+from goim_edu.storage.documents import MESSAGE_SCHEMA, Saved, StoredMessage, utc_now
 from goim_edu.storage.group_commit import GroupCommit, WriterStats
+from goim_edu.storage.indexes import create_indexes, message_indexes
 from goim_edu.storage.message_store import MessageStore
+from goim_edu.storage.mongodb_client import Client, connect
 
 if TYPE_CHECKING:
     from pymongo.write_concern import WriteConcern
@@ -105,11 +102,11 @@ def open_store(
     write_concern: WriteConcern | None = None,
     **settings: Any,
 ) -> MessageStore:
-    """A message store in the backend that ``spec`` names.
+    """Open a message store in the backend that ``spec`` names.
 
     Args:
-        spec: ``memory`` (mongomock, forgets), ``local`` (a real mongod of our own, whose data stay
-            in ``data_dir``), a URI ``mongodb://...``, or ``auto``: ``$GOIM_MONGO_URI``, else
+        spec: ``memory`` (mongomock, forgets), ``local`` (a real mongod of our own, which keeps its
+            data in ``data_dir``), a URI ``mongodb://...``, or ``auto``: ``$GOIM_MONGO_URI``, else
             ``local`` if a mongod can run here, else ``memory``.
         data_dir: where ``local`` keeps its data; default: the user's data folder.
         write_concern: other than majority with journal, to show what may be lost then.
@@ -156,8 +153,8 @@ def _open_local(
     write_concern: WriteConcern | None,
     settings: dict[str, Any],
 ) -> MessageStore:
-    """Start a mongod of our own, a replica set of one: it has retryable writes, change streams."""
-    # The laboratory stands above the store; only this one way of opening needs it.
+    """Start a mongod of our own as a replica set of one, which has change streams."""
+    # Imported here: only a store on a mongod of our own needs it.
     from goim_edu.mongod import LocalMongod
 
     folder = None if data_dir is None else Path(data_dir)
@@ -182,14 +179,14 @@ def _open_local(
 
 
 def connect_mongodb(uri: str | None = None, *, timeout: float = 10.0) -> Client:
-    """A connected client, as in the notes: pool of 100 and 10, ten seconds, ping answered.
+    """Connect a client as in the notes: pool of 100 and 10, ten seconds, ping answered.
 
     Args:
         uri: default ``$GOIM_MONGO_URI``, else ``mongodb://localhost:27017``.
         timeout: seconds.
 
     Raises:
-        StoreUnavailable: wrong URI or nobody there.
+        StoreUnavailable: the URI is wrong, or nobody answers.
     """
     return connect(uri or os.environ.get(URI_VARIABLE) or DEFAULT_URI, timeout=timeout)
 
@@ -200,33 +197,33 @@ _store_pid = 0
 
 
 def shared_store(uri: str | None = None) -> MessageStore:
-    """The one store of this process; made by the first call, complete or not at all.
+    """The one store of this process; the first call opens it, completely or not at all.
 
-    A second call answers the same store, whatever its ``uri``. After a fork the child gets one of
+    A second call returns the same store, whatever its ``uri``. After a fork the child gets one of
     its own, since a client must not be shared across it.
 
     Raises:
-        StoreUnavailable: could not be made; the next call tries anew.
+        StoreUnavailable: it could not be opened; the next call tries again.
     """
     global _store, _store_pid
     with _lock:
         if _store is None or _store_pid != os.getpid():
             client = connect_mongodb(uri)
             try:
-                made = MessageStore(MongoBackend(client))
+                opened = MessageStore(MongoBackend(client))
             except BaseException:
                 client.close()
                 raise
-            _store, _store_pid = made, os.getpid()
+            _store, _store_pid = opened, os.getpid()
             _close_at_the_end()
         return _store
 
 
 def get_mongo(uri: str | None = None) -> Any:
-    """The database ``GOIM`` of this process: connected, pinged, its indexes made.
+    """The database ``GOIM`` of this process: connected, pinged, with its indexes.
 
-    The same name as in the notes. A server calls it at its start, not when the first user comes:
-    that user would pay for it, and a wrong URI would be found late.
+    The name is that of the notes. A server calls it when it starts and not when the first user
+    comes: that user would have to wait, and a wrong URI would be found late.
 
     Raises:
         StoreUnavailable: as :func:`shared_store`.
@@ -258,7 +255,7 @@ def _close_at_the_end() -> None:
 
     The handler only raises SystemExit: the main thread unwinds, ``atexit`` closes the store, the
     process ends with 143. Flushing inside the handler could wait for a lock that the interrupted
-    code holds. A handler that a server has set is left alone.
+    code holds. A handler that a server has set stays.
     """
     global _hooked
     if _hooked:

@@ -74,7 +74,7 @@ class TestConnecting:
         assert "secret" not in str(caught.value)
         assert "Topology" not in str(caught.value)
 
-    def test_no_such_home(self) -> None:
+    def test_no_such_backend(self) -> None:
         with pytest.raises(StoreUnavailable, match="'redis' names no store"):
             open_store("redis")
 

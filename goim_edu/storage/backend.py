@@ -11,17 +11,18 @@ from typing import Any, Protocol
 from goim_edu.errors import StoreError
 from goim_edu.storage.documents import StoredMessage
 
-__all__ = ["Backend", "Change", "Page", "Plan", "Refusal", "Span", "Taken", "Unsure"]
+__all__ = ["Backend", "Change", "DuplicateKey", "Page", "Plan", "Refusal", "Span", "Unsure"]
 
 
-class Taken(Enum):
-    """Why a document was not inserted: one of its two unique keys is in use."""
+class DuplicateKey(Enum):
+    """Why a document was not inserted: one of its two unique keys is stored already."""
 
-    KEY = "the same _id is stored already"
-    SEQ = "the same seq of this room is stored already"
+    ID = "the same _id is stored already"
+    ROOM_SEQ = "the same seq of this room is stored already"
 
 
-Refusal = Taken | StoreError
+Refusal = DuplicateKey | StoreError
+"""Why one document of a bulk write was not inserted."""
 
 
 class Unsure(StoreError):
@@ -73,9 +74,10 @@ class Change:
 
 
 class Backend(Protocol):
-    """Where messages live. Errors are those of :mod:`goim_edu.errors`, and :class:`Unsure`.
+    """A database that keeps the messages.
 
-    ``writers`` says how many threads serve it best, each with rooms of its own.
+    Its errors are those of :mod:`goim_edu.errors`, and :class:`Unsure`. ``writers`` says how many
+    threads serve it best, each with rooms of its own.
     """
 
     description: str
@@ -84,15 +86,15 @@ class Backend(Protocol):
     database: Any
 
     def ping(self) -> float:
-        """Seconds that a question and its answer took; StoreUnavailable if there is none."""
+        """Seconds until a ping was answered; StoreUnavailable if it was not."""
         ...
 
     def grant(self, wanted: Mapping[str, int]) -> dict[str, int]:
-        """For each room reserve that many numbers in one step; answer the first of each."""
+        """Reserve that many numbers for each room in one step; return the first of each."""
         ...
 
     def insert(self, documents: Sequence[dict[str, Any]]) -> dict[int, Refusal]:
-        """Insert all, in any order; answer by index what was refused. Raises Unsure."""
+        """Insert all, in any order; return by index what was refused. Raises Unsure."""
         ...
 
     def find_committed(self, keys: Sequence[str]) -> dict[str, StoredMessage]:
@@ -138,5 +140,5 @@ class Backend(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of connections and of a server that this backend started."""
+        """Close the connections, and stop a server that this backend started."""
         ...

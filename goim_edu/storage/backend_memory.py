@@ -1,4 +1,4 @@
-"""The embedded backend: mongomock, in this process, forgotten at its end."""
+"""The backend in memory: mongomock in this process, which forgets everything at its end."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import mongomock
 from pymongo.errors import DuplicateKeyError
 
 from goim_edu.errors import StoreError
-from goim_edu.storage.backend import Change, Page, Plan, Refusal, Span, Taken
+from goim_edu.storage.backend import Change, DuplicateKey, Page, Plan, Refusal, Span
 from goim_edu.storage.documents import (
     DATABASE,
     MESSAGES,
     READ_MARKS,
     StoredMessage,
-    message_indexes,
     message_key,
     to_message,
 )
+from goim_edu.storage.indexes import message_indexes
 
 __all__ = ["MemoryBackend"]
 
@@ -34,8 +34,8 @@ class MemoryBackend:
 
     mongomock uses no index for a find: twenty messages out of 50,000 take about 90 ms. So the
     documents go into its collection, where a lesson can look at them, and reads are answered from
-    lists per room, which only this object's own writes fill. mongomock has no lock of its own that
-    would make one operation atomic; ours does.
+    lists per room, which only this object's own writes fill. mongomock does not make an operation
+    atomic; the lock of this object does.
 
     Args:
         remark: joined to the description, such as how to get a real MongoDB.
@@ -83,7 +83,7 @@ class MemoryBackend:
                 try:
                     self._messages.insert_one(document)
                 except DuplicateKeyError:
-                    refused[index] = Taken.KEY
+                    refused[index] = DuplicateKey.ID
                 else:
                     self._remember(document["_id"], to_message(document))
         return refused
@@ -115,7 +115,7 @@ class MemoryBackend:
             return room[low : min(high, low + page.limit)]
 
     def span(self, span: Span) -> list[StoredMessage]:
-        """Messages by time, newest first; walks what it has."""
+        """Messages by time, newest first, by walking through all of them."""
 
         def wanted(message: StoredMessage) -> bool:
             return (
@@ -171,4 +171,4 @@ class MemoryBackend:
         )
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """There is nothing to close."""

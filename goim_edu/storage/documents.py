@@ -1,4 +1,4 @@
-"""What a message looks like as a document, what is refused, and which indexes serve which query."""
+"""A message as a document, and what the store refuses to keep."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-
-from pymongo import ASCENDING, DESCENDING, IndexModel
 
 __all__ = [
     "MAX_NAME",
@@ -17,7 +15,6 @@ __all__ = [
     "StoredMessage",
     "check_message",
     "check_name",
-    "message_indexes",
     "message_key",
     "to_document",
     "to_message",
@@ -108,13 +105,13 @@ def _check_text(value: object, what: str, longest: int) -> int:
 
 
 def check_name(value: object, what: str) -> None:
-    """Refuse what is no name: 1 to 256 characters that UTF-8 can express.
+    """Refuse a value that is not a name: 1 to 256 characters that UTF-8 can express.
 
     A name may hold any character, so ``$where``, ``__proto__`` or a NUL are ordinary room names:
     they are only ever values, never operators or field names.
 
     Raises:
-        TypeError: no string; a document such as ``{"$ne": ""}`` would be an operator.
+        TypeError: not a string; a document such as ``{"$ne": ""}`` would be an operator.
         ValueError: empty, too long, or with a lone surrogate.
 
     >>> check_name({"$ne": ""}, "room_id")
@@ -196,30 +193,3 @@ MESSAGE_SCHEMA: dict[str, Any] = {
     },
 }
 """What the server checks on every write (manual: "Schema Validation", ``$jsonSchema``)."""
-
-
-def message_indexes(*, unique: bool = True) -> list[IndexModel]:
-    """The indexes of ``messages``; the first three carry the names and keys of the notes.
-
-    ========================= ======================= =========================================
-    name                      keys                    the query that needs it
-    ========================= ======================= =========================================
-    ``_id_`` (always there)   ``_id``                 is this (user_id, client_msg_id) stored?
-    ``room_created_desc``     room_id, -created_at    a room between two times
-    ``user_created_desc``     user_id, -created_at    everything that one user wrote
-    ``created_at_desc``       -created_at             the newest messages of all rooms
-    ``room_seq`` (unique)     room_id, seq            every page of a room's history, both ways
-    ========================= ======================= =========================================
-
-    Args:
-        unique: False on mongomock, where each unique index makes an insert walk all documents.
-
-    >>> [index.document["name"] for index in message_indexes()][:2]
-    ['room_created_desc', 'user_created_desc']
-    """
-    return [
-        IndexModel([("room_id", ASCENDING), ("created_at", DESCENDING)], name="room_created_desc"),
-        IndexModel([("user_id", ASCENDING), ("created_at", DESCENDING)], name="user_created_desc"),
-        IndexModel([("created_at", DESCENDING)], name="created_at_desc"),
-        IndexModel([("room_id", ASCENDING), ("seq", ASCENDING)], name="room_seq", unique=unique),
-    ]

@@ -1,4 +1,4 @@
-"""The message store: what the chat server, tests and notebooks hold in their hands."""
+"""The message store: write and read messages, whatever backend keeps them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from uuid import uuid4
 from goim_edu.errors import StoreUnavailable
 from goim_edu.storage.backend import Backend, Change, Page, Plan, Span
 from goim_edu.storage.documents import MAX_SEQ, Saved, StoredMessage, check_name
-from goim_edu.storage.group_commit import Writers, WriterStats
+from goim_edu.storage.group_commit import WriterStats
+from goim_edu.storage.writers import Writers
 
 __all__ = ["MessageStore"]
 
@@ -29,8 +30,8 @@ class MessageStore:
     """Messages of rooms: kept once each, numbered by room, read back in pages.
 
     Args:
-        backend: where they live, :class:`MemoryBackend` or :class:`MongoBackend`;
-            :func:`open_store` picks.
+        backend: where they live, a :class:`MemoryBackend` or a :class:`MongoBackend`;
+            :func:`open_store` chooses one.
         flush_timeout: seconds that :meth:`close` may spend on writing what still waits.
         **writer: settings of :class:`GroupCommit`: max_batch, linger, max_waiting, patience.
 
@@ -54,10 +55,10 @@ class MessageStore:
         self._readers: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
         self._closed = False
-        # A script or notebook that just ends still gets written what it had submitted.
+        # What a script or notebook has submitted is written even if it just ends.
         atexit.register(self.close)
 
-    # What it is.
+    # About the store.
 
     @property
     def description(self) -> str:
@@ -151,7 +152,7 @@ class MessageStore:
         """A page of a room, ascending by seq.
 
         Args:
-            room_id: the room; one that nobody wrote in gives an empty list.
+            room_id: the room; an empty one gives an empty list.
             before_seq: only lower numbers; the page then is the last one below it.
             after_seq: only higher numbers; the page then is the first one above it.
             limit: 1 to 10,000 messages.
@@ -279,7 +280,7 @@ class MessageStore:
 
         Args:
             room_id: only this room, or all.
-            resume_after: the ``resume_token`` of the last change that was dealt with.
+            resume_after: the ``resume_token`` of the last change that you have dealt with.
             wait: seconds after which an idle stream yields None, so that the caller can stop. The
                 first None says that the stream is open.
 
@@ -302,7 +303,7 @@ class MessageStore:
     # The end.
 
     def close(self) -> None:
-        """Take no more, write what waits, let go of the database; safe to repeat."""
+        """Take no more, write what waits, close the backend; safe to repeat."""
         with self._lock:
             if self._closed:
                 return
@@ -326,7 +327,7 @@ class MessageStore:
 
 
 def _check_number(value: object, what: str, lowest: int, highest: int) -> None:
-    """Refuse what is no whole number of that range; ``{"$gt": 0}`` is none either."""
+    """Refuse a value that is not a whole number of that range, such as ``{"$gt": 0}``."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{what} must be an int, not {type(value).__name__}")
     if not lowest <= value <= highest:

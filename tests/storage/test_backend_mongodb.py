@@ -16,7 +16,7 @@ from pymongo.write_concern import WriteConcern
 
 from goim_edu.errors import StoreError, StoreUnavailable
 from goim_edu.mongod import LocalMongod, LocalReplicaSet
-from goim_edu.storage.backend import Taken, Unsure
+from goim_edu.storage.backend import DuplicateKey, Unsure
 from goim_edu.storage.backend_mongodb import _refusals
 from goim_edu.store import MessageStore, MongoBackend, Saved, connect_mongodb, create_indexes
 from tests.storing import NUMBERS, mongo_store, send
@@ -258,7 +258,7 @@ class TestWhatMongoAnswers:
         by_seq = {"index": 3, "code": 11000, "keyPattern": {"room_id": 1, "seq": 1}}
         invalid = {"index": 4, "code": 121, "errmsg": "Document failed validation"}
         found = _refusals({"n": 2, "writeErrors": [by_key, by_seq, invalid]})
-        assert (found[1], found[3]) == (Taken.KEY, Taken.SEQ)
+        assert (found[1], found[3]) == (DuplicateKey.ID, DuplicateKey.ROOM_SEQ)
         assert "failed validation" in str(found[4])
 
     def test_a_write_concern_that_nobody_can_fulfil_is_an_error(

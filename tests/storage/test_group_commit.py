@@ -17,7 +17,7 @@ from goim_edu.store import MemoryBackend, MessageStore, Saved
 from tests.storing import send
 
 
-class FailingHome(MemoryBackend):
+class FailingBackend(MemoryBackend):
     """A backend whose next calls do what a test wants; afterwards it works."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class FailingHome(MemoryBackend):
         self.gate.wait(20)
         if self.plan:
             step = self.plan.pop(0)
-            return step(lambda: super(FailingHome, self).insert(documents))  # type: ignore[no-any-return]
+            return step(lambda: super(FailingBackend, self).insert(documents))  # type: ignore[no-any-return]
         return super().insert(documents)
 
 
@@ -54,8 +54,8 @@ def lost_request(insert: Callable[[], Any]) -> Any:
 
 
 @pytest.fixture
-def failing() -> Iterator[tuple[FailingHome, MessageStore]]:
-    backend = FailingHome()
+def failing() -> Iterator[tuple[FailingBackend, MessageStore]]:
+    backend = FailingBackend()
     with MessageStore(backend, patience=0.3, max_waiting=10, flush_timeout=2) as store:
         yield backend, store
         backend.gate.set()
@@ -104,7 +104,7 @@ def test_closing_writes_what_waits_for_either_writer() -> None:
         store.submit("room 1", "u", "late", "x")
 
 
-Failing = tuple[FailingHome, MessageStore]
+Failing = tuple[FailingBackend, MessageStore]
 
 
 class TestWriter:
@@ -161,7 +161,7 @@ class TestWriter:
         assert store.count("r") == 11
 
     def test_the_queue_is_bounded_in_bytes_too(self) -> None:
-        backend = FailingHome()
+        backend = FailingBackend()
         backend.gate.clear()
         with MessageStore(backend, max_waiting_bytes=1000) as store:
             store.submit("r", "u", "first", "x")
@@ -204,7 +204,7 @@ class TestWriter:
         assert store.count("r") == 1
 
     def test_close_answers_everyone(self) -> None:
-        backend = FailingHome()
+        backend = FailingBackend()
         store = MessageStore(backend, flush_timeout=0.2)
         backend.plan = [lost_request] * 1000
         unknown = store.submit("r", "u", "m1", "x")
@@ -217,7 +217,7 @@ class TestWriter:
             behind.result(0)
 
     def test_close_writes_what_waits_and_takes_no_more(self) -> None:
-        backend = FailingHome()
+        backend = FailingBackend()
         store = MessageStore(backend)
         backend.gate.clear()
         futures = [store.submit("r", "u", f"m{i}", "x") for i in range(5)]

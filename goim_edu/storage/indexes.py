@@ -1,0 +1,79 @@
+"""The indexes of the messages: which one serves which query, and how they are created."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING, IndexModel, timeout
+from pymongo.errors import CollectionInvalid, OperationFailure, PyMongoError
+
+from goim_edu.storage.documents import MESSAGE_SCHEMA, MESSAGES, READ_MARKS
+from goim_edu.storage.mongodb_client import Document, unavailable
+
+__all__ = ["create_indexes", "message_indexes"]
+
+INDEX_SECONDS = 600.0
+"""How long making an index on a large collection may take."""
+NAMESPACE_EXISTS = 48
+
+
+def message_indexes(*, unique: bool = True) -> list[IndexModel]:
+    """The indexes of ``messages``; the first three carry the names and keys of the notes.
+
+    ========================= ======================= =========================================
+    name                      keys                    the query that needs it
+    ========================= ======================= =========================================
+    ``_id_`` (always there)   ``_id``                 is this (user_id, client_msg_id) stored?
+    ``room_created_desc``     room_id, -created_at    a room between two times
+    ``user_created_desc``     user_id, -created_at    everything that one user wrote
+    ``created_at_desc``       -created_at             the newest messages of all rooms
+    ``room_seq`` (unique)     room_id, seq            every page of a room's history, both ways
+    ========================= ======================= =========================================
+
+    Args:
+        unique: False on mongomock, where each unique index makes an insert walk all documents.
+
+    >>> [index.document["name"] for index in message_indexes()][:2]
+    ['room_created_desc', 'user_created_desc']
+    """
+    return [
+        IndexModel([("room_id", ASCENDING), ("created_at", DESCENDING)], name="room_created_desc"),
+        IndexModel([("user_id", ASCENDING), ("created_at", DESCENDING)], name="user_created_desc"),
+        IndexModel([("created_at", DESCENDING)], name="created_at_desc"),
+        IndexModel([("room_id", ASCENDING), ("seq", ASCENDING)], name="room_seq", unique=unique),
+    ]
+
+
+def create_indexes(database: Any) -> list[str]:
+    """Create the collection, its validation and its indexes, unless they are there already.
+
+    Returns:
+        The names of the indexes of ``messages``.
+
+    Raises:
+        StoreUnavailable: one of them cannot be created. Without ``room_seq`` two messages could
+            share a number, so a store that lacks it must not start.
+
+    Source: manual, ``createIndexes`` and ``collMod``.
+    """
+    validator = {"$jsonSchema": MESSAGE_SCHEMA}
+    try:
+        with timeout(INDEX_SECONDS):
+            try:
+                database.create_collection(MESSAGES, validator=validator)
+            except (CollectionInvalid, OperationFailure) as error:
+                if isinstance(error, OperationFailure) and error.code != NAMESPACE_EXISTS:
+                    raise
+                _renew_validator(database, validator)
+            names: list[str] = database[MESSAGES].create_indexes(message_indexes())
+            database[READ_MARKS].create_index("room_id", name="room")
+    except PyMongoError as error:
+        raise unavailable(error, "the indexes of the messages cannot be made") from None
+    return names
+
+
+def _renew_validator(database: Any, validator: Document) -> None:
+    """Change the validation of an existing collection, if it differs."""
+    options = database[MESSAGES].options()
+    if options.get("validator") != validator:
+        database.command("collMod", MESSAGES, validator=validator)
