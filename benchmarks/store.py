@@ -1,9 +1,9 @@
 """The store in figures: group commit against single inserts, history with and without its index.
 
-All on a real single-node replica set with majority and journal, started here; the ways are run in
-turn, round after round, so that whatever else the machine does hits all alike, and each on a
-database that is new and has the same indexes, so that none pays for what the others have stored.
-The figures are medians of the rounds.
+All on a real single-node replica set with majority and journal, started here. The methods run in
+turn, round after round, so that other load of the machine hits all alike. Each writes to a new
+database with the same indexes, so that none pays for what the others have stored. The figures are
+medians of the rounds.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Result:
         return sorted(self.waits)[min(len(self.waits) - 1, int(share * len(self.waits)))]
 
 
-Way = Callable[[str, str, float], Result]
-"""What is measured: takes the URI, the name of a database with its indexes, and seconds."""
+Method = Callable[[str, str, float], Result]
+"""A way to write: takes the URI, the name of a database with its indexes, and seconds."""
 
 
 def document(room: str) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def messages_in(client: MongoClient[dict[str, Any]], database: str) -> Any:
     return client[database].get_collection("messages", write_concern=DURABLE)
 
 
-def group_commit(senders: int, rooms: int = 1) -> Way:
+def group_commit(senders: int, rooms: int = 1) -> Method:
     """Through the store, from an event loop, as the chat server does."""
 
     def run(uri: str, database: str, seconds: float) -> Result:
@@ -139,7 +139,7 @@ def group_commit(senders: int, rooms: int = 1) -> Way:
 
 
 def through(store: MessageStore, senders: int, rooms: int, seconds: float) -> Result:
-    """So many senders, who write in so many rooms."""
+    """So many senders, in so many rooms."""
 
     def submit(number: int) -> asyncio.Future[Any]:
         room = f"group {number % rooms}"
@@ -161,7 +161,7 @@ def one_by_one_sync(uri: str, database: str, seconds: float) -> Result:
 
 
 def ceiling(uri: str, database: str, seconds: float) -> Result:
-    """What mongod takes at best: a thousand at once, one call after the other, nobody waits."""
+    """The most that mongod takes: a thousand at once, one call after the other, nobody waits."""
     waits: list[float] = []
     with MongoClient[dict[str, Any]](uri) as client:
         messages = messages_in(client, database)
@@ -173,7 +173,7 @@ def ceiling(uri: str, database: str, seconds: float) -> Result:
     return Result(1000 * len(waits) / sum(waits), waits)
 
 
-def one_by_one_async(tasks: int) -> Way:
+def one_by_one_async(tasks: int) -> Method:
     """insert_one in so many tasks of one AsyncMongoClient."""
 
     async def main(uri: str, database: str, seconds: float) -> Result:
@@ -189,7 +189,7 @@ def one_by_one_async(tasks: int) -> Way:
     return lambda uri, database, seconds: asyncio.run(main(uri, database, seconds))
 
 
-WAYS: dict[str, Way] = {
+METHODS: dict[str, Method] = {
     "one by one, sync": one_by_one_sync,
     "one by one, 1 task": one_by_one_async(1),
     "one by one, 50 tasks": one_by_one_async(50),
@@ -204,25 +204,25 @@ WAYS: dict[str, Way] = {
 }
 
 
-def on_a_new_database(server: LocalMongod, way: Way, seconds: float) -> Result:
-    """Measure one way, and leave nothing behind, nor a disk that still has to be written to."""
+def on_a_new_database(server: LocalMongod, method: Method, seconds: float) -> Result:
+    """Measure one method, and leave nothing behind, nor a disk that still has to be written to."""
     with MongoClient[dict[str, Any]](server.uri) as client:
         create_indexes(client["bench"])
         client.admin.command("fsync")
         try:
-            return way(server.uri, "bench", seconds)
+            return method(server.uri, "bench", seconds)
         finally:
             client.drop_database("bench")
 
 
 def writing(server: LocalMongod, rounds: int, seconds: float) -> None:
-    """Durable messages per second, all ways in turn."""
+    """Durable messages per second, all methods in turn."""
     results: dict[str, list[Result]] = defaultdict(list)
-    for way in WAYS.values():
-        on_a_new_database(server, way, min(seconds, 0.5))
+    for method in METHODS.values():
+        on_a_new_database(server, method, min(seconds, 0.5))
     for _ in range(rounds):
-        for name, way in WAYS.items():
-            results[name].append(on_a_new_database(server, way, seconds))
+        for name, method in METHODS.items():
+            results[name].append(on_a_new_database(server, method, seconds))
     rates = {n: statistics.median(r.rate for r in rs) for n, rs in results.items()}
     print(f"{'durable (majority, journal)':38}{'messages/s':>12}{'p50 ms':>9}{'p99 ms':>9}")
     p99 = {}
@@ -324,8 +324,8 @@ def embedded(stored: int, seconds: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of all ways (default 5)")
-    parser.add_argument("--seconds", type=float, default=3.0, help="seconds per way and round")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of all methods (default 5)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="seconds per method and round")
     parser.add_argument("--room", type=int, default=1_000_000, help="messages in the large room")
     parser.add_argument("--only", choices=["writing", "reading", "mongomock"])
     options = parser.parse_args()

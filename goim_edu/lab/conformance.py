@@ -1,7 +1,7 @@
-"""Conformance cases to put to a live server: what a client sends, and what must come back.
+"""Conformance cases for a live server: what a client sends, and what must come back.
 
-The numbers are those of the sections of the Autobahn TestSuite, so that a case that fails here can
-be looked up there. ``take_cases`` puts them to a server over a real socket; on a server made by
+The numbers are those of the sections of the Autobahn TestSuite, so that you can look up there a
+case that fails here. ``take_cases`` tries them on a server over a real socket. On a server of
 ``serve_with`` a case also fails if the package had to step in for one of the learner's functions.
 """
 
@@ -23,18 +23,18 @@ Said = str | bytes | tuple[str, object]
 """A text, a binary message, ("pong", octets) or ("close", code)."""
 
 _KEY: Final = b"\x37\xfa\x21\x3d"
-_PATIENCE: Final = 1.0  # seconds in which any server must answer
+_PATIENCE: Final = 1.0  # seconds until any server must answer
 _MOST_TOLD: Final = 3  # failures that a card tells in full
 
 
 class Case(NamedTuple):
-    """One question to a server.
+    """One case.
 
     Args:
         number: section of the Autobahn TestSuite.
         title: what it is about.
         sent: what the client sends behind its handshake.
-        wanted: what an echo server must say, in this order.
+        wanted: what an echo server must answer, in this order.
     """
 
     number: str
@@ -49,7 +49,7 @@ class Case(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of one case: the answers, and for which functions the package had to step in."""
+    """The result of one case: the answers, and the functions that the package had to replace."""
 
     case: Case
     heard: list[Said]
@@ -57,7 +57,7 @@ class Outcome(NamedTuple):
 
     @property
     def passed(self) -> bool:
-        """Whether the answers are right and nobody had to help."""
+        """Whether the answers are right, without help."""
         return self.heard == self.case.wanted and not self.stepped_in
 
 
@@ -65,7 +65,7 @@ class Asked(Protocol):
     """A live server."""
 
     def ask(self, data: bytes, path: str = "/echo") -> list[Frame]:
-        """Send these octets on a fresh connection and give the frames that come back."""
+        """Send these bytes on a fresh connection and return the frames that come back."""
         ...
 
 
@@ -81,7 +81,7 @@ GROUPS: Final = {
 
 
 def frame(payload: bytes | str = b"", opcode: int = 1, fin: bool = True, rsv: int = 0) -> bytes:
-    """A frame of a client, right or wrong: so no ``build_frame``, which builds no wrong ones.
+    """A frame of a client, right or wrong; ``build_frame`` builds no wrong ones.
 
     >>> frame("Hi", opcode=3).hex(" ")
     '83 82 37 fa 21 3d 7f 93'
@@ -130,7 +130,7 @@ def _pings() -> Iterator[Case]:
         yield Case("2.1", title, frame(payload, 9), [("pong", payload)])
     yield Case("2.5", "a Ping that is too long", frame(bytes(126), 9), [("close", 1002)])
     asked = frame(b"unasked", 10) + frame(b"?", 9)
-    yield Case("2.7", "a Pong that nobody asked for", asked, [("pong", b"?")])
+    yield Case("2.7", "an unsolicited Pong", asked, [("pong", b"?")])
     many = [b"payload-%d" % number for number in range(10)]
     pings = b"".join(frame(payload, 9) for payload in many)
     yield Case("2.10", "ten Pings in a row", pings, [("pong", payload) for payload in many])
@@ -191,10 +191,10 @@ BAD_TEXTS: Final = (
     b"\xe6\xb6",
     b"\xf0\x9f\x98",
     b"\xe6\xb6\x20",
-    b"\xfe",  # no octets of UTF-8 at all
+    b"\xfe",  # bytes that never occur in UTF-8
     b"\xff",
     b"\xfe\xfe\xff\xff",
-    b"\xc0\xaf",  # longer than need be
+    b"\xc0\xaf",  # overlong
     b"\xc1\xbf",
     b"\xe0\x80\xaf",
     b"\xe0\x9f\xbf",
@@ -209,7 +209,7 @@ BAD_TEXTS: Final = (
     b"\xf7\xbf\xbf\xbf",
     b"\xf8\x88\x80\x80\x80",
 )
-"""Octets that are no UTF-8, nor the start of any text that is."""
+"""Bytes that are not UTF-8, nor the beginning of UTF-8."""
 
 
 def _texts() -> Iterator[Case]:
@@ -221,7 +221,7 @@ def _texts() -> Iterator[Case]:
         yield Case("6.2", f"the text {text!a}, a fragment for each byte", sent, [text])
     for octets in BAD_TEXTS:
         sent = frame("good") + frame(octets)
-        yield Case("6.3", f"no UTF-8: {octets.hex(' ')}", sent, ["good", ("close", 1007)])
+        yield Case("6.3", f"not UTF-8: {octets.hex(' ')}", sent, ["good", ("close", 1007)])
 
 
 def _closing() -> Iterator[Case]:
@@ -240,7 +240,7 @@ def _closing() -> Iterator[Case]:
     too_long = say_close(1000, b"*" * 124)
     yield Case("7.3", "a reason that is too long", too_long, [("close", 1002)])
     no_text = say_close(1000, b"\xce\xba\xed\xa0\x80")
-    yield Case("7.5", "a reason that is no UTF-8", no_text, [("close", 1007)])
+    yield Case("7.5", "a reason that is not UTF-8", no_text, [("close", 1007)])
     for code in (1000, 1001, 1002, 1003, *range(1007, 1015), 3000, 3999, 4000, 4999):
         yield Case("7.7", f"code {code}", say_close(code), [("close", code)])
     for code in (0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535):
@@ -259,14 +259,14 @@ CASES: Final = (
 
 
 def take_cases(live: Asked | int, only: str = "") -> Card:
-    """Put the cases to a server and tell how it did.
+    """Try the cases on a server and report the results.
 
     Args:
         live: a live server with an ``/echo``, or the port of any echo server of this machine.
-        only: the beginning of the numbers to take, such as ``"5"``; all if it is empty.
+        only: the beginning of the numbers to try, such as ``"5"``; all if it is empty.
 
     Returns:
-        A card that counts by section and tells the first failures; true if there are none.
+        A card that counts by section and names the first failures; true if there are none.
 
     >>> from goim_edu.lab import LiveServer
     >>> with LiveServer("memory", name="example") as live:
@@ -290,7 +290,7 @@ def _take(live: Asked | int, case: Case) -> Outcome:
 
 
 def _ask_a_stranger(port: int, sent: bytes) -> list[Said]:
-    """What a server says that may itself break every rule, or say nothing at all."""
+    """The answers of a server that may break every rule, or say nothing at all."""
     try:
         return [describe(said) for said in ask(port, sent, patience=_PATIENCE)]
     except TimeoutError:

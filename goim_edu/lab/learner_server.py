@@ -1,10 +1,9 @@
-"""The live server on a learner's own functions; where one fails, the package's own steps in.
+"""The live server on a learner's own functions; where one fails, that of the package steps in.
 
-Every frame that comes is read by the learner's ``parse_frame`` and ``apply_mask``, every frame that
-goes is written by the learner's ``build_frame``, and every handshake is answered by the learner's
-``generate_accept``. What each of them gives is used, if it is right. If it raises, runs too long or
-gives something else, that call is done by the package, and noted with its input: so the server
-never goes down for a mistake, and the mistake is not hidden.
+The learner's ``parse_frame`` and ``apply_mask`` read every frame that comes, ``build_frame`` writes
+every frame that goes, and ``generate_accept`` answers every handshake. A right result is used. If a
+function raises, runs too long or returns something else, the package does that call itself and
+records its input: so a mistake never stops the server, and it is not hidden.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ from goim_edu.websocket.handshake import generate_accept
 __all__ = ["Failure", "LearnersServer", "serve_with"]
 
 NAMES: Final = ("generate_accept", "parse_frame", "apply_mask", "build_frame")
-"""The functions that can be lent to the server."""
+"""The functions that a learner can give to the server."""
 
 _MOST_KEPT: Final = 20  # failures that are kept with their input
 _BEHIND: Final = 16  # bytes of what follows a frame that parse_frame is shown
-_ERRORS: Final = (IncompleteFrame, RemoteProtocolError)  # the most special first
+_ERRORS: Final = (IncompleteFrame, RemoteProtocolError)  # the subclass first
 
 
 class Failure(NamedTuple):
@@ -49,11 +48,11 @@ class Failure(NamedTuple):
     fault: str
 
 
-class _Lent:
-    """The learner's functions, and what came of each call."""
+class _LearnersFunctions:
+    """The learner's functions, and the result of each call."""
 
     def __init__(self, functions: dict[str, Callable[..., Any]]) -> None:
-        self._functions = functions
+        self._by_name = functions
         self._lock = threading.Lock()
         self.calls = dict.fromkeys(functions, 0)
         self.failed = dict.fromkeys(functions, 0)
@@ -61,11 +60,11 @@ class _Lent:
         self.failures: list[Failure] = []
 
     def ask(self, name: str, args: tuple[Any, ...], want: Outcome) -> Any:
-        """What the learner's function gives, or None where the package must do it."""
-        function = self._functions.get(name)
+        """The result of the learner's function, or None where the package must do it."""
+        function = self._by_name.get(name)
         if function is None or name in self.given_up:
             return None
-        # Prints are not kept: the cell that runs meanwhile may be keeping its own.
+        # Prints are not kept: the cell that runs meanwhile may keep its own.
         got = call(function, args, blame=function, keep_prints=False)
         fault = _fault(want, got)
         with self._lock:
@@ -73,16 +72,16 @@ class _Lent:
             if not fault:
                 return got.value
             self.failed[name] += 1
-            if got.stopped:  # once a second for each frame would be no server any more
+            if got.stopped:  # a second for each frame would stop the server
                 self.given_up.add(name)
             if len(self.failures) < _MOST_KEPT:
                 self.failures.append(Failure(name, args, fault))
         return None
 
     def read(self, frame: Frame, consumed: int, data: bytes) -> bytes:
-        """A frame that came: as the learner's functions read it, written down plainly again."""
+        """Read a frame that came with the learner's functions; return it as they saw it."""
         if frame.rsv1:
-            return data[:consumed]  # their parse_frame knows of no compression
+            return data[:consumed]  # the learner's parse_frame knows no compression
         seen = data[: consumed + _BEHIND]
         answer = self.ask("parse_frame", (seen,), Outcome(value=(frame, consumed)))
         if answer is not None:
@@ -95,7 +94,7 @@ class _Lent:
         return build_frame(frame.payload, frame.opcode, frame.fin, frame.mask_key)
 
     def write(self, frame: Frame, octets: bytes) -> bytes:
-        """A frame that goes: as the learner's function writes it."""
+        """Write a frame that goes with the learner's function."""
         if frame.rsv1:
             return octets
         args = (frame.payload, int(frame.opcode), frame.fin, frame.mask_key)
@@ -127,15 +126,15 @@ def _kind(error: BaseException) -> type[Exception] | None:
 class _LearnersEndpoint(Endpoint):
     """An endpoint that lets the learner's functions read what comes, frame by frame."""
 
-    __slots__ = ("_lent", "_rest")
+    __slots__ = ("_functions", "_rest")
 
-    def __init__(self, lent: _Lent, **settings: Any) -> None:
+    def __init__(self, functions: _LearnersFunctions, **settings: Any) -> None:
         super().__init__(Side.SERVER, **settings)
-        self._lent = lent
-        self._rest = b""  # of a frame that is not whole yet
+        self._functions = functions
+        self._rest = b""  # of a frame that is not complete yet
 
     def receive_data(self, data: bytes | memoryview) -> list[Event]:
-        """Take what the socket gave; frames are read by the learner's functions first."""
+        """Take the bytes of the socket; the learner's functions read the frames first."""
         if self.state is not State.OPEN and self.state is not State.CLOSING:
             return super().receive_data(data)
         data, self._rest = self._rest + bytes(data), b""
@@ -148,15 +147,15 @@ class _LearnersEndpoint(Endpoint):
                     max_frame_size=self.limits.max_frame_size,
                 )
             except IncompleteFrame as cut:
-                self._lent.ask("parse_frame", (data,), Outcome(error=cut))
+                self._functions.ask("parse_frame", (data,), Outcome(error=cut))
                 self._rest = data
                 break
             except RemoteProtocolError as error:
                 if error.close_code == 1002:  # other bounds are the server's own
-                    self._lent.ask("parse_frame", (data,), Outcome(error=error))
+                    self._functions.ask("parse_frame", (data,), Outcome(error=error))
                 read.append(data)
                 break
-            read.append(self._lent.read(frame, consumed, data))
+            read.append(self._functions.read(frame, consumed, data))
             data = data[consumed:]
         return super().receive_data(b"".join(read))
 
@@ -167,25 +166,25 @@ class _LearnersEndpoint(Endpoint):
             return octets
         key = self.request.headers["sec-websocket-key"]
         right = generate_accept(key)
-        answer = self._lent.ask("generate_accept", (key,), Outcome(value=right))
+        answer = self._functions.ask("generate_accept", (key,), Outcome(value=right))
         return octets if answer is None else octets.replace(right.encode(), answer.encode(), 1)
 
 
 class _LearnersTransport:
     """A transport that lets the learner's ``build_frame`` write each frame anew."""
 
-    def __init__(self, transport: asyncio.Transport, lent: _Lent) -> None:
+    def __init__(self, transport: asyncio.Transport, functions: _LearnersFunctions) -> None:
         self._transport = transport
-        self._lent = lent
-        self._speaks: bool | None = None  # whether frames follow; None: the HTTP head is to come
+        self._functions = functions
+        self._speaks: bool | None = None  # whether frames follow; None before the HTTP head
         self._rest = b""
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """What asyncio knows, but for the socket: all that goes has to go through here."""
+        """What asyncio knows, except the socket: every byte must be written through here."""
         return default if name == "socket" else self._transport.get_extra_info(name, default)
 
     def write(self, data: bytes) -> None:
-        """Write what the server has to say."""
+        """Write what the server sends, frames with the learner's function."""
         data, self._rest = self._rest + data, b""
         if self._speaks is None:
             head, end, frames = data.partition(b"\r\n\r\n")
@@ -202,7 +201,7 @@ class _LearnersTransport:
             except IncompleteFrame:
                 self._rest = data
                 break
-            written.append(self._lent.write(frame, data[:consumed]))
+            written.append(self._functions.write(frame, data[:consumed]))
             data = data[consumed:]
         return b"".join(written)
 
@@ -213,79 +212,81 @@ class _LearnersTransport:
 class _LearnersConnection(ServerConnection):
     """A connection that writes through the learner's functions."""
 
-    __slots__ = ("_lent",)
+    __slots__ = ("_functions",)
 
-    def __init__(self, server: ChatServer, endpoint: Endpoint, lent: _Lent) -> None:
+    def __init__(
+        self, server: ChatServer, endpoint: Endpoint, functions: _LearnersFunctions
+    ) -> None:
         super().__init__(server, endpoint)
-        self._lent = lent
+        self._functions = functions
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """There is a socket."""
-        wrapped = _LearnersTransport(cast("asyncio.Transport", transport), self._lent)
+        """Put the learner's functions between us and the socket."""
+        wrapped = _LearnersTransport(cast("asyncio.Transport", transport), self._functions)
         super().connection_made(cast("asyncio.BaseTransport", wrapped))
 
 
 class _LearnersChatServer(ChatServer):
     """The chat server whose connections use the learner's functions."""
 
-    lent: _Lent
+    functions: _LearnersFunctions
 
     def _make_connection(self) -> ServerConnection:
-        endpoint = _LearnersEndpoint(self.lent, limits=self._limits, deflate=self._deflate)
-        return _LearnersConnection(self, endpoint, self.lent)
+        endpoint = _LearnersEndpoint(self.functions, limits=self._limits, deflate=self._deflate)
+        return _LearnersConnection(self, endpoint, self.functions)
 
 
 class LearnersServer(LiveServer):
-    """A :class:`goim_edu.lab.LiveServer` on functions of your own; made by ``serve_with``.
+    """A :class:`goim_edu.lab.LiveServer` on functions of your own; ``serve_with`` starts one.
 
     Attributes:
-        calls: name of each function -> how often it was asked.
+        calls: name of each function -> how often it was called.
         failed: name of each function -> how often the package had to step in.
         failures: the calls that the package had to do, the first twenty.
     """
 
     def __init__(self, functions: dict[str, Callable[..., Any]], **settings: Any) -> None:
-        self._lent = _Lent(functions)
+        self._functions = _LearnersFunctions(functions)
         super().__init__(**settings)
 
     def _make_server(self, config: ServerConfig) -> ChatServer:
         server = _LearnersChatServer(config, self.store, tap=self._tap)
-        server.lent = self._lent
+        server.functions = self._functions
         return server
 
     @property
     def calls(self) -> dict[str, int]:
-        """Name of each function -> how often it was asked."""
-        return dict(self._lent.calls)
+        """Name of each function -> how often it was called."""
+        return dict(self._functions.calls)
 
     @property
     def failed(self) -> dict[str, int]:
         """Name of each function -> how often the package had to step in."""
-        return dict(self._lent.failed)
+        return dict(self._functions.failed)
 
     @property
     def failures(self) -> list[Failure]:
         """The calls that the package had to do: at most twenty are kept."""
-        return list(self._lent.failures)
+        return list(self._functions.failures)
 
     def report(self) -> Card:
         """What your functions have done so far, and with which inputs they failed."""
-        calls, failed = self._lent.calls, self._lent.failed
+        calls, failed = self._functions.calls, self._functions.failed
         asked = sum(calls.values())
-        good = not self._lent.failures
+        good = not self._functions.failures
         title = "Your functions have not been needed yet"
         if asked:
             title = "Your functions run the server" if good else "The package had to step in"
         card = Card(title, passed=good if asked else None)
         rows = [(name, str(calls[name]), str(failed[name])) for name in NAMES if name in calls]
         card.table(rows, head=("function", "calls", "done by the package"))
-        for failure in self._lent.failures[:3]:
+        for failure in self._functions.failures[:3]:
             card.code(show_call(failure.name, failure.args))
             card.say(f"{failure.fault[0].upper()}{failure.fault[1:]}.".replace("..", "."))
         return card
 
     def __repr__(self) -> str:
-        names = ", ".join(name for name in NAMES if name in self._lent.calls)
+        names = ", ".join(name for name in NAMES if name in self._functions.calls)
         return f"<LearnersServer: chat and echo on your own {names}>"
 
 
@@ -299,7 +300,7 @@ def serve_with(
     name: str = "mine",
     **settings: Any,
 ) -> LearnersServer:
-    """Start the live server on your own functions; those that you do not give are ours.
+    """Start the live server on your own functions; the package has those that you do not give.
 
     Args:
         generate_accept: key -> accept value, as in exercise 02.2.
@@ -314,7 +315,7 @@ def serve_with(
         The server: use it like any ``LiveServer``, and ask it for a ``report()``.
 
     Raises:
-        TypeError: one of them is no function.
+        TypeError: one of them is not a function.
 
     >>> def my_build_frame(payload, opcode, fin, mask_key):
     ...     return bytes([0x80 | opcode, len(payload)]) + payload

@@ -1,4 +1,4 @@
-"""Link: a relay on this machine that delays, thins, silences and cuts real connections."""
+"""Link: a relay on this machine that delays, slows, silences and cuts real connections."""
 
 from __future__ import annotations
 
@@ -42,23 +42,23 @@ class Link:
     """A bad network between a client and a server of this machine, made of real sockets.
 
     Connect to ``link.port`` instead of the server's own port (``link.through(url)`` rewrites an
-    address), and turn the knobs at any time, also while bytes are on their way.
+    address), and change the settings at any time, also while bytes are on their way.
 
     Args:
         server: a running server, or the number of its port.
-        delay: seconds that every piece is under way, each way.
-        jitter: up to so many seconds more, by chance; the order stays, as TCP keeps it.
+        delay: seconds that every piece takes, each way.
+        jitter: up to this many seconds more, at random; the order stays, as TCP keeps it.
         rate: bytes a second that pass each way; None for no limit.
         chunk: largest number of bytes in a piece; 1 delivers byte by byte.
-        reorder: swap neighbouring pieces. TCP never does this to you: see what it spares you.
-        forgets: seconds without a byte after which a connection is forgotten, as a NAT does it:
+        reorder: swap neighbouring pieces. TCP never does this: see what it saves you from.
+        forgets: seconds without a byte after which the link forgets a connection, as a NAT does:
             from then on nothing passes on it, and nobody is told; None for never.
-        seed: of the chance, so that a run can be repeated.
+        seed: of the random numbers, so that a run can be repeated.
 
     Attributes:
         delay, jitter, rate, chunk, reorder, forgets: as above, to read and to set.
         passed: bytes that were delivered, by direction: ``"in"`` goes to the server.
-        silent: whether the link swallows everything at the moment, both ways.
+        silent: whether nothing passes at the moment, both ways.
 
     >>> import socket
     >>> with socket.create_server(("127.0.0.1", 0)) as server:
@@ -111,8 +111,8 @@ class Link:
         self.port: int = listener.sockets[0].getsockname()[1]
         self._started.set_result(None)
         await self._stop.wait()
-        # Who has just connected is still let in: asyncio leaks a socket that it accepts while the
-        # listener closes.
+        # Connections that are just being opened are still accepted: asyncio leaks a socket that it
+        # accepts while the listener closes.
         await asyncio.sleep(_SETTLE)
         listener.close()
         for relay in tuple(self._relays):
@@ -136,7 +136,7 @@ class Link:
         try:
             there = await asyncio.open_connection(_HOST, self._target)
         except OSError:
-            _reset(writer)  # nobody is at the other end
+            _reset(writer)  # nobody listens at the other end
             return
         relay = _Relay(self, (reader, writer), there)
         self._relays.add(relay)
@@ -145,7 +145,7 @@ class Link:
         finally:
             self._relays.discard(relay)
 
-    # ------------------------------------------------------------------ the knobs
+    # ------------------------------------------------------------------ what can go wrong
 
     @property
     def silent(self) -> bool:
@@ -158,7 +158,7 @@ class Link:
         return len(self._relays)
 
     def silence(self, direction: Direction | None = None) -> None:
-        """Let nothing pass any more, and tell nobody: a pulled cable, a NAT that has forgotten.
+        """Let nothing pass any more, and tell nobody: an unplugged cable, a NAT that has forgotten.
 
         Args:
             direction: only this one: with ``"out"`` a request still arrives, its answer does not.
@@ -191,7 +191,7 @@ class Link:
         return len(relays)
 
     def through(self, url: str) -> str:
-        """Return ``url`` with this link in place of its host and port.
+        """Return ``url`` with the host and port of this link.
 
         >>> urlsplit("ws://127.0.0.1:80/chat").path
         '/chat'
@@ -199,7 +199,7 @@ class Link:
         return urlunsplit(urlsplit(url)._replace(netloc=f"{_HOST}:{self.port}"))
 
     def close(self) -> None:
-        """End it, and all connections through it; twice does no harm."""
+        """Close it and all connections through it; twice does no harm."""
         with contextlib.suppress(RuntimeError):  # its loop has ended already
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(_STOP_TIMEOUT)
@@ -211,7 +211,7 @@ class Link:
         self.close()
 
     def _soon(self, act: Callable[[], None]) -> None:
-        """Do it in the thread of the link, and wait until it is done."""
+        """Call ``act`` in the thread of the link, and wait until it has run."""
         done: Future[None] = Future()
 
         def run() -> None:
@@ -222,11 +222,11 @@ class Link:
         done.result(_START_TIMEOUT)
 
     def lateness(self) -> float:
-        """Return how long the next piece is under way, in seconds."""
+        """Return how long the next piece takes, in seconds."""
         return self.delay + self._chance.random() * self.jitter
 
     async def until_open(self, *directions: Direction) -> None:
-        """Wait while the link is silent, in any of these directions; default: in both."""
+        """Wait until the link is open in all of these directions; default: in both."""
         for direction in directions or tuple(self._open):
             await self._open[direction].wait()
 
@@ -261,11 +261,11 @@ class _Relay:
     def __init__(self, link: Link, client: Ends, server: Ends) -> None:
         self._link = link
         self._client, self._server = client, server
-        self._last = monotonic()  # when the last piece came
+        self._last = monotonic()  # when the latest piece came
         self._forgotten = False
 
     async def run(self) -> None:
-        """Carry bytes until both sides have ended, or one has broken off."""
+        """Carry bytes until both sides have ended, or one has failed."""
         pumps = [
             asyncio.create_task(self._carry("in", self._client[0], self._server[1])),
             asyncio.create_task(self._carry("out", self._server[0], self._client[1])),
@@ -275,10 +275,10 @@ class _Relay:
             for _, writer in (self._client, self._server):
                 writer.close()
         except OSError:
-            await self._link.until_open()  # nobody learns anything through a silent link
+            await self._link.until_open()  # through a silent link nobody learns anything
             if self._is_forgotten():
-                await asyncio.Future()  # nor on a forgotten connection: until the link is closed
-            self.reset()  # one side has broken off: so the other one learns of it
+                await asyncio.Future()  # nor on a forgotten connection, until the link is closed
+            self.reset()  # one side has failed: the other one learns it this way
         finally:
             for pump in pumps:
                 pump.cancel()

@@ -1,16 +1,14 @@
-"""Four ways to hear news from one real server: polling, long polling, events, WebSocket.
+"""Polling, long polling, event stream and WebSocket: news from one real server in four ways.
 
-``News`` tells the same news in each of these ways, on real sockets of this machine. ``Wire`` is a
-client's end of such a connection, for lessons that write the bytes themselves, and ``race`` lets
-all four ways listen at the same time and notes every byte.
+``News`` is that server, on real sockets of this machine. ``race`` lets a client listen in all four
+ways at the same time and records every byte. ``Wire`` is one connection to the server, for lessons
+that write the bytes themselves.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import select
-import socket
 import socketserver
 import threading
 import time
@@ -22,15 +20,10 @@ from typing import Any, Final, NamedTuple, Self
 from urllib.parse import parse_qs, urlsplit
 
 from goim_edu.capture import Record
+from goim_edu.lab.raw_client import HOST, Wire
 from goim_edu.websocket.decoder import FrameDecoder
-from goim_edu.websocket.frames import Frame, Opcode, build_frame
-from goim_edu.websocket.handshake import (
-    Response,
-    build_request,
-    generate_accept,
-    generate_key,
-    parse_response,
-)
+from goim_edu.websocket.frames import Opcode, build_frame
+from goim_edu.websocket.handshake import build_request, generate_accept, generate_key
 
 __all__ = ["BROWSER", "Lane", "News", "Wire", "race"]
 
@@ -41,15 +34,14 @@ BROWSER: Final = (
 )
 """A few of the header fields that a browser adds to each request; most browsers add more."""
 
-_HOST: Final = "127.0.0.1"
 _PATIENCE: Final = 10.0  # seconds for what must come
 _READ: Final = 65_536  # bytes at once
 _LONGEST_WAIT: Final = 30.0  # seconds until a long poll is answered with no news
-_LARGEST_BODY: Final = 1_000  # bytes; who announces more is refused before they come
+_LARGEST_BODY: Final = 1_000  # bytes; more are refused before they come
 
 
 class News(socketserver.ThreadingTCPServer):
-    r"""A web server of this machine that has news, and four ways to tell it.
+    r"""A web server of this machine that has news, and four ways to hear it.
 
     ``GET /poll?since=0`` answers at once with a list of the news after that number, ``/long-poll``
     as soon as there is one, ``/events`` is an event stream, and ``/websocket`` opens a WebSocket.
@@ -76,16 +68,16 @@ class News(socketserver.ThreadingTCPServer):
         self.connections = 0
         self._changed = threading.Condition()
         self._listeners: list[Callable[[str], None]] = []
-        super().__init__((_HOST, 0), _Answering)
+        super().__init__((HOST, 0), _NewsHandler)
         self.port: int = self.server_address[1]
         threading.Thread(target=self.serve_forever, args=(0.05,), name="News", daemon=True).start()
 
     def publish(self, text: str) -> None:
-        """Tell it to all who listen, and to all who will ask."""
+        """Tell it to all clients that listen, and to all that ask later."""
         with self._changed:
             self.published.append((monotonic(), text))
             for listener in self._listeners:
-                with contextlib.suppress(OSError):  # it has just left
+                with contextlib.suppress(OSError):  # the client has just left
                     listener(text)
             self._changed.notify_all()
 
@@ -114,7 +106,7 @@ class News(socketserver.ThreadingTCPServer):
         return Wire(self.port)
 
     def close(self) -> None:
-        """Let nobody in any more; twice does no harm."""
+        """Accept no more connections; twice does no harm."""
         self.shutdown()
         self.server_close()
 
@@ -136,7 +128,7 @@ class News(socketserver.ThreadingTCPServer):
         return "<News: /poll, /long-poll, /events and /websocket>"
 
 
-class _Answering(BaseHTTPRequestHandler):
+class _NewsHandler(BaseHTTPRequestHandler):
     """One connection to ``News``: its requests, one after the other."""
 
     server: News
@@ -200,7 +192,7 @@ class _Answering(BaseHTTPRequestHandler):
         self.close_connection = True
         with self.server.listening(greet, tell):
             while self.connection.recv(_READ):
-                pass  # who listens to events has nothing more to say
+                pass  # a client that listens to events has nothing more to say
 
     def _open_websocket(self, accept: str) -> None:
         def greet() -> None:
@@ -226,123 +218,18 @@ class _Answering(BaseHTTPRequestHandler):
                         return
 
     def version_string(self) -> str:
-        """What stands in ``Server``: the same on every machine, so that bytes can be compared."""
+        """The value of ``Server``: the same on every machine, so that bytes can be compared."""
         return "news"
 
     def log_message(self, *_: object) -> None:
-        """Write no log: it would stand in the middle of a lesson."""
+        """Write no log: it would appear in the middle of a lesson."""
 
 
-class Wire:
-    """A client's end of a connection to a server of this machine, for bytes written by hand.
-
-    Args:
-        port: where the server listens.
-
-    Attributes:
-        records: every write (``"in"``, to the server) and every read (``"out"``), with its time.
-    """
-
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection((_HOST, port), timeout=_PATIENCE)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._waiting = b""
-        self._decoder = FrameDecoder(expect_masked=False)
-        self._frames: list[Frame] = []
-        self.records: list[Record] = []
-
-    @property
-    def sent(self) -> int:
-        """How many bytes went to the server."""
-        return sum(len(record.data) for record in self.records if record.direction == "in")
-
-    @property
-    def received(self) -> int:
-        """How many bytes came from the server."""
-        return sum(len(record.data) for record in self.records if record.direction == "out")
-
-    def send(self, data: str | bytes) -> None:
-        """Write text or bytes as they are."""
-        data = data.encode() if isinstance(data, str) else data
-        self.records.append(Record(1, "in", monotonic(), data))
-        self._socket.sendall(data)
-
-    def answer(self) -> Response | None:
-        """Return the next answer of HTTP; ``None``: the server has ended the connection.
-
-        Raises:
-            TimeoutError: nothing comes.
-        """
-        while (parsed := parse_response(self._waiting)) is None:
-            if not self._read():
-                return None
-        self._waiting = self._waiting[parsed[1] :]
-        return parsed[0]
-
-    def until(self, mark: str) -> str:
-        """Return all up to the next ``mark`` and with it, such as the empty line behind a head.
-
-        Raises:
-            TimeoutError: nothing comes.
-            ConnectionError: the server has ended the connection.
-        """
-        while (at := self._waiting.find(mark.encode())) < 0:
-            if not self._read():
-                raise ConnectionError("the server has ended the connection")
-        end = at + len(mark.encode())
-        text, self._waiting = self._waiting[:end].decode(), self._waiting[end:]
-        return text
-
-    def frame(self) -> Frame:
-        """Return the next frame of a WebSocket.
-
-        Raises:
-            TimeoutError: nothing comes.
-            ConnectionError: the server has ended the connection.
-        """
-        while not self._frames:
-            self._frames += self._decoder.feed(self._waiting)
-            self._waiting = b""
-            if not self._frames and not self._read():
-                raise ConnectionError("the server has ended the connection")
-        return self._frames.pop(0)
-
-    def is_silent(self, seconds: float = 0.2) -> bool:
-        """Whether nothing has come that was not read yet, and nothing comes for a moment."""
-        if self._waiting or self._frames:
-            return False
-        return not select.select([self._socket], [], [], seconds)[0]
-
-    def _read(self) -> bytes:
-        """Take in what has come; ``b""`` at the end."""
-        try:
-            data = self._socket.recv(_READ)
-        except ConnectionError:  # the end, in a rough way
-            return b""
-        if data:
-            self.records.append(Record(1, "out", monotonic(), data))
-        self._waiting += data
-        return data
-
-    def close(self) -> None:
-        """Hang up; twice does no harm."""
-        self._socket.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<Wire: {self.sent:,} bytes sent, {self.received:,} received>"
-
-
-# ---------------------------------------------------------------------- all four at the same time
+# ------------------------------------------------------------------ all four at the same time
 
 
 class Lane(NamedTuple):
-    """What one way took in a race.
+    """What one way to listen took in a race.
 
     Args:
         way: its name.
@@ -368,7 +255,7 @@ class Lane(NamedTuple):
 def race(
     news: News, moments: Sequence[float], *, polls: int = 16, interval: float = 0.2
 ) -> list[Lane]:
-    """Let a client listen in each of the four ways while messages appear, and note every byte.
+    """Let a client listen in each of the four ways while messages appear, and record every byte.
 
     Args:
         news: the server.
@@ -406,7 +293,7 @@ def race(
 
 
 class _Course:
-    """What the listeners of a race have in common."""
+    """The course of a race: the same for all listeners."""
 
     def __init__(self, since: int, count: int, polls: int, interval: float) -> None:
         self.since = since

@@ -1,9 +1,8 @@
-"""A caching proxy that knows HTTP but no WebSocket, and small sites to put it before (§10.3).
+"""A caching proxy that knows HTTP but not WebSocket, and small sites behind it (RFC 6455 §10.3).
 
-It is one of those that stand in the way unasked, for a whole office or a whole provider: it sends
-everything on to where the connection was going, and remembers answers by the name in ``Host``.
-Where the connection goes and what ``Host`` says need not agree, and that is the gap which the
-attack of RFC 6455 §10.3 goes through.
+It is a transparent proxy, as a whole office or a whole provider may have one: it sends everything
+on to the address of the connection, and remembers answers by the name in ``Host``. That address and
+``Host`` need not agree. The attack of RFC 6455 §10.3 uses this gap.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ __all__ = ["NaiveProxy", "Site"]
 _HOST: Final = "127.0.0.1"
 _TIMEOUT: Final = 20.0  # seconds that a connection may be silent
 _READ: Final = 65_536  # bytes at once
-# What it takes for a request, wherever a line begins with it. This is the naive part.
+# Any line that begins like this is a request for the proxy. This is the naive part.
 _REQUEST: Final = re.compile(
     rb"^GET (/\S*) HTTP/1\.1\r\n(?:[\w-]+:[^\r\n]*\r\n)*?Host: *([^\s:]+)[^\r\n]*\r\n"
     rb"(?:[\w-]+:[^\r\n]*\r\n)*\r\n",
@@ -42,7 +41,7 @@ _REQUEST: Final = re.compile(
 
 
 class _Listener:
-    """A socket that listens in a thread, and a thread for each connection."""
+    """A socket that listens in a thread, with a thread for each connection."""
 
     def __init__(self) -> None:
         self._socket = socket.create_server((_HOST, 0))
@@ -56,7 +55,7 @@ class _Listener:
         return thread
 
     def _listen(self) -> None:
-        with contextlib.suppress(OSError):  # closed: nobody is let in any more
+        with contextlib.suppress(OSError):  # closed
             while True:
                 self._start(self._answer, self._socket.accept()[0])
 
@@ -68,11 +67,11 @@ class _Listener:
         self._open.discard(client)
 
     def serve(self, client: socket.socket) -> None:
-        """Talk to a client until it, or this side, is done."""
+        """Talk to a client until one of the two is done."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Let nobody in any more, and end the connections that are open; twice does no harm."""
+        """Accept no more connections, and end the open ones; twice does no harm."""
         for one in tuple(self._open):
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
@@ -112,7 +111,7 @@ class Site(_Listener):
         data = b""
         while piece := client.recv(_READ):
             data += piece
-            with contextlib.suppress(HandshakeError):  # what it does not understand it lets wait
+            with contextlib.suppress(HandshakeError):  # it ignores what it does not understand
                 while (parsed := parse_request(data)) is not None:
                     request, used = parsed
                     data = data[used:]
@@ -151,26 +150,26 @@ def _await_frame(client: socket.socket, data: bytes) -> None:
 
 
 class NaiveProxy:
-    """A caching proxy in the way to some sites of this machine.
+    """A caching proxy before some sites of this machine.
 
-    It carries all bytes, and looks at each piece as it comes: what looks like a request is one for
-    it, and the next answer belongs to that request. It skips what it does not understand. All its
-    clients share what it remembers.
+    It carries all bytes, and looks at each piece as it comes. What looks like a request counts as
+    one, and the next answer belongs to that request. It skips what it does not understand. All its
+    clients share its cache.
 
     Args:
         sites: the name of each site, as browsers write it in ``Host``, and its server.
 
     Attributes:
-        ports: the name of each site, and where to connect to instead of to the site itself.
-        cache: ``"example.com/path"``, and the answer that is given to whoever asks for that next.
-        log: what it was asked, in its own view.
+        ports: the name of each site, and the port of the proxy that leads to it.
+        cache: ``"example.com/path"``, and the answer for the next client that asks for it.
+        log: the requests that it believes to have seen.
     """
 
     def __init__(self, sites: Mapping[str, HasPort]) -> None:
         self.cache: dict[str, bytes] = {}
         self.log: list[str] = []
-        self._ways = {name: _Way(self, name, site.port) for name, site in sites.items()}
-        self.ports = {name: way.port for name, way in self._ways.items()}
+        self._routes = {name: _Route(self, name, site.port) for name, site in sites.items()}
+        self.ports = {name: route.port for name, route in self._routes.items()}
 
     def websocket(self, name: str, path: str = "/") -> str:
         """The ``ws://`` address that leads to a site through this proxy."""
@@ -184,9 +183,9 @@ class NaiveProxy:
             return connection.getresponse().read().decode()
 
     def close(self) -> None:
-        """End it, and all connections through it; twice does no harm."""
-        for way in self._ways.values():
-            way.close()
+        """Close it and all connections through it; twice does no harm."""
+        for route in self._routes.values():
+            route.close()
 
     def __enter__(self) -> Self:
         return self
@@ -198,8 +197,8 @@ class NaiveProxy:
         return f"<NaiveProxy: before {', '.join(self.ports)}>"
 
 
-class _Way(_Listener):
-    """The proxy in the way to one site."""
+class _Route(_Listener):
+    """The proxy before one site."""
 
     def __init__(self, proxy: NaiveProxy, name: str, target: int) -> None:
         self._proxy, self._name, self._target = proxy, name, target
@@ -208,7 +207,7 @@ class _Way(_Listener):
     def serve(self, client: socket.socket) -> None:
         """Carry everything both ways."""
         with socket.create_connection((_HOST, self._target), timeout=_TIMEOUT) as server:
-            waiting: deque[str] = deque()  # requests whose answer is still to come
+            waiting: deque[str] = deque()  # requests whose answer has not come yet
             back = self._start(self._carry_back, server, client, waiting)
             try:
                 while data := client.recv(_READ):
@@ -229,7 +228,7 @@ class _Way(_Listener):
                 server.sendall(data[done : found.start()])
                 client.sendall(self._proxy.cache[page])
             else:
-                waiting.append(page)  # first: the answer may be quick
+                waiting.append(page)  # first, since the answer may be quick
                 server.sendall(data[done : found.end()])
             done = found.end()
         server.sendall(data[done:])
@@ -248,7 +247,7 @@ class _Way(_Listener):
             client.shutdown(socket.SHUT_WR)
 
     def _take_answers(self, coming: bytes, client: socket.socket, waiting: deque[str]) -> bytes:
-        """Remember and pass on the answers that are whole; return what came behind them."""
+        """Remember and pass on the complete answers; return the bytes behind them."""
         try:
             while waiting and (parsed := parse_response(coming)) is not None:
                 response, used = parsed
@@ -258,5 +257,5 @@ class _Way(_Listener):
                 client.sendall(coming[:used])
                 coming = coming[used:]
         except HandshakeError:
-            waiting.clear()  # that is no answer, whatever it is
+            waiting.clear()  # this is not an answer
         return coming

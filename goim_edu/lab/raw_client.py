@@ -1,31 +1,146 @@
-"""Ask any server of this machine with raw bytes, and listen to what comes back."""
+"""A client that sends raw bytes to any server of this machine and hears what comes back."""
 
 from __future__ import annotations
 
+import select
 import socket
-from typing import Final
+from time import monotonic
+from typing import Final, Self
 
+from goim_edu.capture import Record
 from goim_edu.websocket.decoder import FrameDecoder
 from goim_edu.websocket.explain import explain_stream
 from goim_edu.websocket.frames import Frame, Opcode, build_frame
-from goim_edu.websocket.handshake import build_request, check_response, generate_key, parse_response
+from goim_edu.websocket.handshake import (
+    Response,
+    build_request,
+    check_response,
+    generate_key,
+    parse_response,
+)
 
-__all__ = ["HOST", "ask", "ask_http"]
+__all__ = ["HOST", "Wire", "ask", "ask_http"]
 
 HOST: Final = "127.0.0.1"
 
 _PATIENCE: Final = 5.0  # seconds for an answer that must come
+_LONG_PATIENCE: Final = 10.0  # seconds for what may take a while
+_READ: Final = 65_536  # bytes at once
 _QUIET: Final = 0.3  # seconds of silence where no answer needs to come
 _PONG: Final = Frame(Opcode.PONG, b"asked by the lab")
 _PING: Final = build_frame(_PONG.payload, Opcode.PING, mask_key=bytes(4))
 
 
+class Wire:
+    """A connection to a server of this machine, for bytes written by hand.
+
+    Args:
+        port: where the server listens.
+
+    Attributes:
+        records: every write (``"in"``, to the server) and every read (``"out"``), with its time.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection((HOST, port), timeout=_LONG_PATIENCE)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._waiting = b""
+        self._decoder = FrameDecoder(expect_masked=False)
+        self._frames: list[Frame] = []
+        self.records: list[Record] = []
+
+    @property
+    def sent(self) -> int:
+        """How many bytes went to the server."""
+        return sum(len(record.data) for record in self.records if record.direction == "in")
+
+    @property
+    def received(self) -> int:
+        """How many bytes came from the server."""
+        return sum(len(record.data) for record in self.records if record.direction == "out")
+
+    def send(self, data: str | bytes) -> None:
+        """Write text or bytes as they are."""
+        data = data.encode() if isinstance(data, str) else data
+        self.records.append(Record(1, "in", monotonic(), data))
+        self._socket.sendall(data)
+
+    def answer(self) -> Response | None:
+        """Return the next answer of HTTP; ``None``: the server has ended the connection.
+
+        Raises:
+            TimeoutError: nothing comes.
+        """
+        while (parsed := parse_response(self._waiting)) is None:
+            if not self._read():
+                return None
+        self._waiting = self._waiting[parsed[1] :]
+        return parsed[0]
+
+    def until(self, mark: str) -> str:
+        """Return all up to the next ``mark`` and with it, such as the empty line behind a head.
+
+        Raises:
+            TimeoutError: nothing comes.
+            ConnectionError: the server has ended the connection.
+        """
+        while (at := self._waiting.find(mark.encode())) < 0:
+            if not self._read():
+                raise ConnectionError("the server has ended the connection")
+        end = at + len(mark.encode())
+        text, self._waiting = self._waiting[:end].decode(), self._waiting[end:]
+        return text
+
+    def frame(self) -> Frame:
+        """Return the next frame of a WebSocket.
+
+        Raises:
+            TimeoutError: nothing comes.
+            ConnectionError: the server has ended the connection.
+        """
+        while not self._frames:
+            self._frames += self._decoder.feed(self._waiting)
+            self._waiting = b""
+            if not self._frames and not self._read():
+                raise ConnectionError("the server has ended the connection")
+        return self._frames.pop(0)
+
+    def is_silent(self, seconds: float = 0.2) -> bool:
+        """Whether nothing has come that was not read yet, and nothing comes for a moment."""
+        if self._waiting or self._frames:
+            return False
+        return not select.select([self._socket], [], [], seconds)[0]
+
+    def _read(self) -> bytes:
+        """Take in what has come; ``b""`` at the end."""
+        try:
+            data = self._socket.recv(_READ)
+        except ConnectionError:  # the end, in a rough way
+            return b""
+        if data:
+            self.records.append(Record(1, "out", monotonic(), data))
+        self._waiting += data
+        return data
+
+    def close(self) -> None:
+        """Hang up; twice does no harm."""
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Wire: {self.sent:,} bytes sent, {self.received:,} received>"
+
+
 def ask(port: int, data: bytes, path: str = "/echo", patience: float = _PATIENCE) -> list[Frame]:
     """Send raw bytes on a fresh connection and return the frames that come back.
 
-    The handshake is done properly; what follows it is ``data``, right or wrong. Where an answer
-    must come, it is awaited; an unfinished frame gets none, so after a moment of silence the list
-    is empty.
+    The handshake is correct; what follows it is ``data``, right or wrong. If an answer must come,
+    it is awaited. An unfinished frame gets none: after a moment of silence the list is empty.
 
     Args:
         port: where the server listens, on 127.0.0.1.
@@ -58,7 +173,7 @@ def ask_http(port: int, request: bytes) -> bytes:
     with socket.create_connection((HOST, port), timeout=_PATIENCE) as link:
         link.sendall(request)
         while parse_response(answer) is None:
-            piece = link.recv(65_536)
+            piece = link.recv(_READ)
             if not piece:
                 break
             answer += piece
@@ -66,12 +181,12 @@ def ask_http(port: int, request: bytes) -> bytes:
 
 
 def _shake_hands(link: socket.socket, port: int, path: str) -> bytes:
-    """Do a client's opening handshake; return what came behind the answer."""
+    """Do a client's opening handshake; return the bytes behind the answer."""
     key = generate_key()
     link.sendall(build_request(f"{HOST}:{port}", path, key))
     head = b""
     while (answer := parse_response(head)) is None:
-        piece = link.recv(65_536)
+        piece = link.recv(_READ)
         if not piece:
             raise ConnectionError("the server ended the connection during the handshake")
         head += piece
@@ -91,13 +206,13 @@ def _listen(link: socket.socket, early: bytes, patience: float, *questions: byte
         for question in questions or (b"",):
             link.sendall(question)
             while not question or _PONG not in frames:
-                piece = link.recv(65_536)
+                piece = link.recv(_READ)
                 if not piece:
                     return frames
                 frames += decoder.feed(piece)
             frames.remove(_PONG)
     except ConnectionError:
-        return frames  # it has hung up on us: what it said before is what counts
+        return frames  # the server has hung up: what it said before counts
     except TimeoutError:
         if questions:
             raise

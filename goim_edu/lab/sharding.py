@@ -1,8 +1,8 @@
 """A model of a sharded collection: chunks that split and move, and a router that asks the shards.
 
-It is a model, not MongoDB: no server runs. What it does as the real one does are the decisions:
-which chunk a key belongs to, when a chunk is split, when the balancer moves one, and which shards
-a query must be sent to (manual: "Sharding", "Data Partitioning with Chunks", "Router (mongos)").
+It is a model, not MongoDB: no server runs. Its decisions are those of the real one: which chunk a
+key belongs to, when a chunk is split, when the balancer moves one, and which shards a query must be
+sent to (manual: "Sharding", "Data Partitioning with Chunks", "Router (mongos)").
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from goim_edu.draw import Picture
-from goim_edu.draw.shards import shards as draw_shards
 from goim_edu.storage.sharding import hash_number, shard_for, split_point
+
+if TYPE_CHECKING:
+    from goim_edu.draw import Picture
 
 __all__ = ["Chunk", "ShardedModel"]
 
@@ -28,7 +29,7 @@ class Chunk:
 
     Args:
         bound: the lowest key that belongs to it; ``""`` is below all.
-        shard: who has it.
+        shard: the name of the shard that has it.
         keys: the shard keys of its documents, one for each document.
     """
 
@@ -188,6 +189,8 @@ class ShardedModel:
 
     def draw(self, *, last: bool = False) -> Picture:
         """The chunks of each shard; ``last`` marks those that ``insert_many`` last wrote to."""
+        from goim_edu.draw.shards import shards as draw_shards
+
         rows = [(_shown(one.bound), one.shard, len(one.keys)) for one in self.chunks]
         hot = {_shown(bound) for bound in self._hot} if last else ()
         name = ", ".join(self.key) + (" (hashed)" if self.hashed else "")

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
-import mongomock
 from pymongo.errors import DuplicateKeyError
 
 from goim_edu.errors import StoreError
@@ -48,6 +47,8 @@ class MemoryBackend:
     def __init__(self, remark: str = "") -> None:
         if remark:
             self.description = f"{self.description}; {remark}"
+        import mongomock  # not needed by a store on a real MongoDB
+
         client: Any = mongomock.MongoClient(tz_aware=True)
         self.database: Any = client[DATABASE]
         self._messages = self.database[MESSAGES]
