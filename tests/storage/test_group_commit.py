@@ -203,6 +203,16 @@ class TestWriter:
         assert not unknown.result(20).duplicate
         assert store.count("r") == 1
 
+    def test_what_waits_behind_a_slow_write_is_written(self, failing: Failing) -> None:
+        backend, store = failing
+        backend.gate.clear()
+        slow = store.submit("r", "u", "slow", "x")
+        assert backend.entered.wait(20)
+        behind = store.submit("r", "u", "behind", "x")
+        time.sleep(0.4)  # longer than its patience, which is for a database that fails
+        backend.gate.set()
+        assert (slow.result(20).seq, behind.result(20).seq) == (1, 2)
+
     def test_close_answers_everyone(self) -> None:
         backend = FailingBackend()
         store = MessageStore(backend, flush_timeout=0.2)
