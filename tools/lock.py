@@ -1,7 +1,7 @@
 """Pin names, versions and hashes of everything that an installation needs, without addresses.
 
 ``locks/lab.txt`` is what a learner needs, ``locks/test.txt`` adds what tests and linting need;
-both hold for Python 3.11 to 3.13 on every platform that has wheels.
+both hold for Python 3.11 to 3.14 on every platform that has wheels.
 """
 
 from __future__ import annotations
