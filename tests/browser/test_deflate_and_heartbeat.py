@@ -47,7 +47,7 @@ def test_the_deflate_lab_is_played_from_the_keyboard(lab: JupyterLab, page: Page
     before = said.inner_text()
     bits = page.get_by_label("server: window bits")
     bits.focus()
-    page.keyboard.press("Backend")
+    page.keyboard.press("Home")
     expect(page.locator(".goim-deflate-agreement")).to_contain_text("server_max_window_bits=9")
     expect(said).not_to_have_text(before)
     page.keyboard.press("ArrowRight")

@@ -125,7 +125,7 @@ def test_bits_are_flipped_by_mouse_and_by_keyboard(lab: JupyterLab, page: Page) 
         "ArrowDown",
         "ArrowUp",
         "End",
-        "Backend",
+        "Home",
         "Space",
     ):
         page.keyboard.press(key)

@@ -70,7 +70,7 @@ def test_bits_of_payload_and_key_are_flipped(lab: JupyterLab, page: Page) -> Non
     assert notebook.run_cell("lab.payload, lab.key.hex()") == "(b'Helln', 'b7fa213d')"
 
     page.locator("[data-of='payload'][data-line='0'][data-column='0']").focus()
-    for key in ("ArrowDown", "Space", "ArrowDown", "ArrowRight", "End", "Space", "Backend"):
+    for key in ("ArrowDown", "Space", "ArrowDown", "ArrowRight", "End", "Space", "Home"):
         page.keyboard.press(key)
     focused = page.locator("[data-of='payload'][data-bit='32']")
     expect(focused).to_be_focused()
