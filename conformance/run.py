@@ -40,8 +40,6 @@ AGENT = "goim_edu"
 ALL_CASES = 517
 NO_VERDICT = {"7.1.6", "7.13.1", "7.13.2"}  # their authors call these INFORMATIONAL
 MAX_MESSAGE = 32 * 1024 * 1024  # 9.* send 16 MiB
-WIRE = {"client", "deflate", "errors", "events", "fastpath", "frames", "handshake", "limits"}
-WIRE |= {"masking", "messages", "opening", "outgoing", "protocol", "server", "states"}
 CATEGORIES = {
     "1": "Framing",
     "2": "Pings and pongs",

@@ -410,7 +410,7 @@ def test_small_replies_wait_for_nobody() -> None:
 
 
 def test_draining() -> None:
-    """Who has sent something gets its ack; all are told, closed with 1001, and no more come in."""
+    """What was sent gets its ack; all are told, closed with 1001, and no more come in."""
 
     async def test() -> None:
         store = Slow(MemoryBackend())

@@ -128,7 +128,7 @@ Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]
 
 @asynccontextmanager
 async def bare_server(answer: Answer) -> AsyncIterator[int]:
-    """A server that is no good one; gives its port."""
+    """A server that answers as it is told, and not as a server should; gives its port."""
     writers: list[asyncio.StreamWriter] = []
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -321,8 +321,8 @@ GOES_ON = ("a text message is no UTF-8", "we take")
 def is_explained(peer: str, one: Told | None, other: Told | None, error: str) -> bool:
     """Whether some row tells of such a difference.
 
-    Who waits for more of a frame tells nothing of it (None), or of another rule that it breaks.
-    Who does not look at text, or at a bound, goes on with what is behind it.
+    A library that waits for more of a frame tells nothing of it (None), or of another rule that it
+    breaks. One that does not look at text, or at a bound, goes on with what is behind it.
     """
     for row in DISAGREEMENTS:
         if peer not in row.theirs:
