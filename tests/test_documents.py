@@ -114,10 +114,9 @@ def test_the_map_in_the_readme_has_every_entry() -> None:
 def test_modules_in_the_readme_exist() -> None:
     rows = re.findall(r"^\| `goim_edu\.(\w+)\.(\w+)`((?:, `\w+`)*) \|", text_of("README.md"), re.M)
     named = [(folder, one) for folder, *more in rows for one in re.findall(r"\w+", " ".join(more))]
-    modules = {path.stem for path in (PACKAGE / "websocket").glob("[a-z]*.py")}
-    told_elsewhere = {"events"}  # what an endpoint gives, not a rule
-    assert {folder for folder, _ in named} == {"websocket"}
-    assert sorted(module for _, module in named) == sorted(modules - told_elsewhere)
+    assert len(named) > 10
+    for folder, module in named:
+        assert (PACKAGE / folder / f"{module}.py").is_file(), f"{folder}.{module}"
 
 
 def test_the_course_map_has_every_chapter() -> None:
