@@ -37,6 +37,7 @@ SLIPS = {
     "the subject first": re.compile(
         r"(?:\A|(?<=[.:;!?|] )|(?<=\n\n)|(?<=\n- ))(?:Who|Whoever|Whom|Whose) [^.?!|]*(?:[.!|]|\Z)"
     ),
+    "for those who ..., by the one that ...": re.compile(r"\b(?:for|by) who [a-z]"),
     # "There is no port" says that none exists; "80x is no port" should be "is not a port".
     "is not a ..., is not valid ...": re.compile(
         rf"(?<!here )\b(?:is|are|was|were|be) no (?:{WRONG_KIND})s?\b(?!-)"
@@ -100,6 +101,7 @@ def test_plain_english(path: Path) -> None:
         "A room. Whoever is there hears it.",
         "b'\\xff' is no UTF-8",
         "these octets are no text",
+        "Close 4429 for who keeps on",
     ],
 )
 def test_a_slip_is_found(text: str) -> None:
