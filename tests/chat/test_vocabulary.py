@@ -123,7 +123,7 @@ def test_what_is_no_json_object(data: str) -> None:
         bson.encode({"type": "hello", "user_id": "l"})[:-1],
         bson.encode({"type": "hello", "user_id": "l"}) + b"\0",
         b"\x10\0\0\0\x02type\0\xff\0\0\0h\0\0",
-        bson.encode({"type": "hello", "user_id": bson.ObjectId()}),
+        bson.encode({"type": "hello", "user_id": bson.ObjectId(bytes(12))}),
         bson.encode({"type": "join", "room_id": "r", "since": bson.MaxKey()}),
     ],
 )
