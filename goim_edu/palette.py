@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["OKABE_ITO", "ROLES", "THEMES", "contrast", "ink_on"]
+__all__ = ["FIELD_ROLES", "OKABE_ITO", "ROLES", "THEMES", "contrast", "ink_on"]
 
 OKABE_ITO: Final[dict[str, str]] = {
     "black": "#000000",
@@ -36,6 +36,20 @@ ROLES: Final[dict[str, str]] = {
     "missing": OKABE_ITO["grey"],
 }
 """What a colour stands for: the mask bit and its key share one, the two lengths share one."""
+
+FIELD_ROLES: Final[dict[str, str]] = {
+    "FIN": "fin",
+    "RSV1": "rsv",
+    "RSV2": "rsv",
+    "RSV3": "rsv",
+    "opcode": "opcode",
+    "MASK": "mask",
+    "Payload length": "length",
+    "Extended payload length": "length",
+    "Masking-key": "mask",
+    "Close code": "code",
+}
+"""The fields of a frame (RFC 6455 §5.2) and their roles; the payload is the rest."""
 
 THEMES: Final[dict[str, dict[str, str]]] = {
     "light": {"ink": "#1a1a1a", "faint": "#5c5c5c", "line": "#8a8a8a", "paper": "#ffffff"},

@@ -9,7 +9,7 @@ from typing import Final
 from goim_edu.draw.svg import element, rect, text, text_width, wrap
 from goim_edu.printable import printable
 
-__all__ = ["BITS", "Box", "Part", "boxes_in_row", "draw_rows", "draw_table", "rows_shown"]
+__all__ = ["BITS", "Box", "DrawnField", "boxes_in_row", "draw_rows", "draw_table", "rows_shown"]
 
 BITS: Final = 32
 """Bits in a row, as in every diagram of the RFCs."""
@@ -24,8 +24,8 @@ _LINE: Final = 17.0
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One field: where its bits lie and what they say.
+class DrawnField:
+    """A field as it is drawn: where its bits lie, what they say, in which colour.
 
     Attributes:
         name: as the RFC spells it.
@@ -58,8 +58,8 @@ class Part:
     def place(self) -> str:
         """Where it lies, in words: in whole octets where that is possible.
 
-        >>> Part("FIN", 0, 1).place, Part("opcode", 4, 4).place, Part("Payload data", 48, 40).place
-        ('bit 0', 'bits 4–7', 'bytes 6–10')
+        >>> [DrawnField("", *bits).place for bits in [(0, 1), (4, 4), (48, 40)]]
+        ['bit 0', 'bits 4–7', 'bytes 6–10']
         """
         if self.length == 1:
             return f"bit {self.start}"
@@ -71,26 +71,26 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """The piece of a part that lies in one row: ``width`` bits from bit number ``start``."""
+    """The piece of a field that lies in one row: ``width`` bits from bit number ``start``."""
 
-    part: Part
+    field: DrawnField
     start: int
     width: int
 
 
-def boxes_in_row(parts: Sequence[Part], row: int) -> Iterator[Box]:
+def boxes_in_row(fields: Sequence[DrawnField], row: int) -> Iterator[Box]:
     """Yield the boxes of row number ``row``, from left to right.
 
-    >>> key = Part("Masking-key", start=16, length=32)
+    >>> key = DrawnField("Masking-key", start=16, length=32)
     >>> [(box.start, box.width) for row in (0, 1) for box in boxes_in_row([key], row)]
     [(16, 16), (32, 16)]
     """
     first, last = row * BITS, (row + 1) * BITS
-    for part in parts:
-        start, end = max(part.start, first), min(part.end, last)
-        step = 8 if part.bytewise else BITS
+    for field in fields:
+        start, end = max(field.start, first), min(field.end, last)
+        step = 8 if field.bytewise else BITS
         for at in range(start, end, step):
-            yield Box(part, at, min(step, end - at))
+            yield Box(field, at, min(step, end - at))
 
 
 def rows_shown(total: int, limit: int) -> list[int | None]:
@@ -105,18 +105,23 @@ def rows_shown(total: int, limit: int) -> list[int | None]:
 
 
 def draw_rows(
-    data: bytes, parts: Sequence[Part], notes: Callable[[int], str], *, y: float, limit: int = 8
+    data: bytes,
+    fields: Sequence[DrawnField],
+    notes: Callable[[int], str],
+    *,
+    y: float,
+    limit: int = 8,
 ) -> tuple[str, float]:
     """Draw the rows below ``y`` and return the markup and where it ends.
 
     Args:
-        data: the octets; a part with the role ``"missing"`` may reach beyond them.
-        parts: the fields, in order, without holes.
-        notes: tells, by number of the octet, the line under the bits of a bytewise part.
+        data: the octets; a field with the role ``"missing"`` may reach beyond them.
+        fields: the fields, in order, without holes.
+        notes: tells, by number of the octet, the line under the bits of a bytewise field.
         y: top, in pixels.
         limit: rows drawn at most, apart from the marked gap.
     """
-    total = -(-max((part.end for part in parts), default=0) // BITS)
+    total = -(-max((field.end for field in fields), default=0) // BITS)
     out = [_ruler(y)]
     y += 28
     for row in rows_shown(total, limit):
@@ -126,7 +131,7 @@ def draw_rows(
             y += _GAP
             continue
         out.append(text(LEFT - 8, y + _NAME + 15, str(row * 4), "s m end"))
-        out += [_draw_box(box, data, notes, y) for box in boxes_in_row(parts, row)]
+        out += [_draw_box(box, data, notes, y) for box in boxes_in_row(fields, row)]
         out.append(_octets(data, row, y + _NAME + _BITS + _VALUE))
         y += _ROW
     return "".join(out), y
@@ -158,18 +163,18 @@ def _gap(y: float, left_out: int, first: int) -> str:
 
 
 def _draw_box(box: Box, data: bytes, notes: Callable[[int], str], y: float) -> str:
-    part = box.part
+    field = box.field
     x, width = LEFT + box.start % BITS * CELL, box.width * CELL
-    missing = part.role == "missing"
-    out = [element("title", printable(_tooltip(part)).replace("&", "&amp;").replace("<", "&lt;"))]
+    missing = field.role == "missing"
+    out = [element("title", printable(_tooltip(field)).replace("&", "&amp;").replace("<", "&lt;"))]
     if missing:
         out.append(rect(x + 2, y + 2, width - 4, _NAME + _BITS + _VALUE - 4, "gap"))
     else:
         height = _NAME + _BITS + _VALUE
-        out.append(rect(x, y, width, height, f"box tint r-{part.role}"))
-        out.append(rect(x, y, width, _NAME, f"box r-{part.role}"))
-    size = 11.0 if box.width > 3 else 8.2 if part.name == "MASK" else 8.6
-    name_class = "s mid" if missing else f"on-{part.role} b mid"
+        out.append(rect(x, y, width, height, f"box tint r-{field.role}"))
+        out.append(rect(x, y, width, _NAME, f"box r-{field.role}"))
+    size = 11.0 if box.width > 3 else 8.2 if field.name == "MASK" else 8.6
+    name_class = "s mid" if missing else f"on-{field.role} b mid"
     name = _fitting(_box_names(box), width, size)
     out.append(text(x + width / 2, y + 12.5, name, name_class, style=f"font-size:{size:g}px"))
     out += [_draw_bit(at, data, y) for at in range(box.start, box.start + box.width)]
@@ -179,32 +184,32 @@ def _draw_box(box: Box, data: bytes, notes: Callable[[int], str], y: float) -> s
         at_y = y + _NAME + _BITS + 12
         style = f"font-size:{size:g}px"
         out.append(text(x + width / 2, at_y, note, "t m mid", style=style))
-    if part.wrong and box.start >= part.start + part.sound:
+    if field.wrong and box.start >= field.start + field.sound:
         height = _NAME + _BITS + _VALUE
         out.append(rect(x + 1.5, y + 1.5, width - 3, height - 3, "bad"))
     return element(
         "g",
         "".join(out),
-        class_="part",
-        data_name=part.name,
+        class_="field",
+        data_name=field.name,
         data_start=box.start,
         data_length=box.width,
     )
 
 
-def _tooltip(part: Part) -> str:
-    said = ": ".join(piece for piece in (part.name, part.value) if piece)
-    return ". ".join(piece for piece in (said, part.meaning, part.section) if piece)
+def _tooltip(field: DrawnField) -> str:
+    said = ": ".join(piece for piece in (field.name, field.value) if piece)
+    return ". ".join(piece for piece in (said, field.meaning, field.section) if piece)
 
 
 def _box_names(box: Box) -> list[str]:
     """Return what may stand in the strip, the fullest first."""
-    part = box.part
-    if part.bytewise:
-        return [f"{part.name}, byte {(box.start - part.start) // 8}", part.name]
-    continued = "" if box.start == part.start else " continued"
-    words = part.name.split()
-    return [part.name + continued, part.name, " ".join(words[:2]), words[0] if words else ""]
+    field = box.field
+    if field.bytewise:
+        return [f"{field.name}, byte {(box.start - field.start) // 8}", field.name]
+    continued = "" if box.start == field.start else " continued"
+    words = field.name.split()
+    return [field.name + continued, field.name, " ".join(words[:2]), words[0] if words else ""]
 
 
 def _fitting(choices: Sequence[str], width: float, size: float) -> str:
@@ -223,10 +228,10 @@ def _draw_bit(at: int, data: bytes, y: float) -> str:
 
 
 def _note(box: Box, notes: Callable[[int], str]) -> str:
-    if box.part.bytewise:
+    if box.field.bytewise:
         return notes(box.start // 8)
-    first, worth = box.start == box.part.start, box.part.length > 1
-    return box.part.value if first and worth else ""
+    first, worth = box.start == box.field.start, box.field.length > 1
+    return box.field.value if first and worth else ""
 
 
 def _octets(data: bytes, row: int, y: float) -> str:
@@ -250,15 +255,15 @@ _COLUMNS: Final = {
 }
 
 
-def draw_table(parts: Sequence[Part], *, y: float) -> tuple[str, float]:
-    """Draw a line for each part below ``y``: colour, name, place, value, meaning and source."""
+def draw_table(fields: Sequence[DrawnField], *, y: float) -> tuple[str, float]:
+    """Draw a line for each field below ``y``: colour, name, place, value, meaning and source."""
     out = []
-    for part in parts:
+    for field in fields:
         cells = {
-            "name": part.name,
-            "bits": part.place,
-            "value": part.value,
-            "meaning": part.meaning,
+            "name": field.name,
+            "bits": field.place,
+            "value": field.value,
+            "meaning": field.meaning,
         }
         lines = 1
         for column, content in cells.items():
@@ -270,11 +275,11 @@ def draw_table(parts: Sequence[Part], *, y: float) -> tuple[str, float]:
             style = "s" if column == "bits" else style
             for number, line in enumerate(broken):
                 out.append(text(LEFT + x, y + 14 + number * _LINE, line, style))
-        swatch = "gap" if part.role == "missing" else f"box r-{part.role}"
+        swatch = "gap" if field.role == "missing" else f"box r-{field.role}"
         out.append(rect(LEFT, y + 4, 13, 13, swatch))
-        if part.wrong:
+        if field.wrong:
             out.append(rect(LEFT - 1.5, y + 2.5, 16, 16, "bad"))
-        section = part.section.removeprefix("RFC 6455 ")  # the one that all this is about
+        section = field.section.removeprefix("RFC 6455 ")  # the one that all this is about
         out.append(text(WIDTH - 16, y + 14, section, "s end"))
         y += lines * _LINE + 5
     return "".join(out), y

@@ -6,28 +6,17 @@ from collections.abc import Callable
 from typing import Final
 
 from goim_edu.capture import CapturedFrame, Sender
-from goim_edu.draw.bit_rows import LEFT, WIDTH, Part, draw_rows, draw_table
+from goim_edu.draw.bit_rows import LEFT, WIDTH, DrawnField, draw_rows, draw_table
 from goim_edu.draw.picture import Picture
 from goim_edu.draw.svg import rect, text, wrap
 from goim_edu.errors import IncompleteFrame
+from goim_edu.palette import FIELD_ROLES
 from goim_edu.printable import printable
 from goim_edu.websocket.explain import Explanation, Field, explain
 from goim_edu.websocket.frames import Frame, Opcode, apply_mask, build_frame, parse_header
 
-__all__ = ["frame", "frame_parts"]
+__all__ = ["drawn_fields", "frame"]
 
-_ROLES: Final = {
-    "FIN": "fin",
-    "RSV1": "rsv",
-    "RSV2": "rsv",
-    "RSV3": "rsv",
-    "opcode": "opcode",
-    "MASK": "mask",
-    "Payload length": "length",
-    "Extended payload length": "length",
-    "Masking-key": "mask",
-    "Close code": "code",
-}
 _RESERVED: Final = ("RSV1", "RSV2", "RSV3")
 _KINDS: Final = {
     Opcode.CONTINUATION: "Continuation frame",
@@ -66,12 +55,12 @@ def frame(
     """
     octets, sender, deflate = _wire(data, sender, deflate)
     explained = explain(octets, kind="frame", sender=sender, deflate=deflate)
-    parts = frame_parts(explained)
+    fields = drawn_fields(explained)
     title = _title(explained, sender)
     said = _sizes(explained, len(octets))
     markup, y = _heading(title, said, explained)
-    drawn, y = draw_rows(explained.data, parts, _notes(explained), y=y, limit=max(rows, 2))
-    table, y = draw_table(_merge_reserved(parts), y=y + 10)
+    drawn, y = draw_rows(explained.data, fields, _notes(explained), y=y, limit=max(rows, 2))
+    table, y = draw_table(_merge_reserved(fields), y=y + 10)
     return Picture(
         markup + drawn + table,
         WIDTH,
@@ -96,18 +85,18 @@ def _wire(
     return bytes(data), sender, deflate
 
 
-def frame_parts(explained: Explanation) -> list[Part]:
+def drawn_fields(explained: Explanation) -> list[DrawnField]:
     """Return what is to be drawn: the fields of an explained frame, and what is missing of it."""
     payload_from = _payload_start(explained) * 8
-    parts = [
-        Part(
+    fields = [
+        DrawnField(
             field.name,
             field.start_bit,
             field.bit_length,
             _value(field),
             field.meaning,
             field.section,
-            _ROLES.get(field.name, "payload"),
+            FIELD_ROLES.get(field.name, "payload"),
             wrong=field.name == explained.culprit,
             sound=_sound(field) if field.name == explained.culprit else 0,
             bytewise=field.start_bit >= payload_from,
@@ -120,8 +109,10 @@ def frame_parts(explained: Explanation) -> list[Part]:
         meaning = explained.error.message + ": the rest has not come yet"
         at_least = f"{missing:,} {_bytes(missing)}"
         section = explained.error.section
-        parts.append(Part("missing", there, 8 * missing, at_least, meaning, section, "missing"))
-    return parts
+        fields.append(
+            DrawnField("missing", there, 8 * missing, at_least, meaning, section, "missing")
+        )
+    return fields
 
 
 def _sound(field: Field) -> int:
@@ -243,18 +234,18 @@ def _char_at(octets: bytes, at: int) -> str:
     return ""
 
 
-def _merge_reserved(parts: list[Part]) -> list[Part]:
+def _merge_reserved(fields: list[DrawnField]) -> list[DrawnField]:
     """Put the three reserved bits into one line of the table if there is nothing to say of them."""
-    reserved = [part for part in parts if part.name in _RESERVED]
-    same = len({(part.value, part.meaning, part.wrong) for part in reserved}) == 1
+    reserved = [field for field in fields if field.name in _RESERVED]
+    same = len({(field.value, field.meaning, field.wrong) for field in reserved}) == 1
     if len(reserved) < 3 or not same or reserved[0].value != "0":
-        return parts
+        return fields
     first = reserved[0]
-    merged = Part(
+    merged = DrawnField(
         "RSV1, RSV2, RSV3", first.start, 3, "0 0 0", first.meaning, first.section, first.role
     )
-    rest = [part for part in parts if part not in reserved]
-    return sorted([*rest, merged], key=lambda part: part.start)
+    rest = [field for field in fields if field not in reserved]
+    return sorted([*rest, merged], key=lambda field: field.start)
 
 
 def _plain(field: Field, culprit: str | None) -> dict[str, object]:
@@ -264,7 +255,7 @@ def _plain(field: Field, culprit: str | None) -> dict[str, object]:
 def _in_words(title: str, said: str, explained: Explanation) -> str:
     """Say the whole picture, for who cannot see it."""
     lines = [f"{title}. {said}. Verdict: {explained.verdict}."]
-    for part in frame_parts(explained):
-        value = f" = {part.value}" if part.value else ""
-        lines.append(f"{part.name} ({part.place}){value}: {part.meaning}.")
+    for field in drawn_fields(explained):
+        value = f" = {field.value}" if field.value else ""
+        lines.append(f"{field.name} ({field.place}){value}: {field.meaning}.")
     return "\n".join(printable(line) for line in lines)

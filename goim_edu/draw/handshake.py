@@ -82,29 +82,29 @@ def handshake(
         request = _captured(request)
     asked = explain(_request_bytes(request), kind="request")
     key = str(asked["Sec-WebSocket-Key"].value) if "Sec-WebSocket-Key" in asked else None
-    parts = [asked]
+    heads = [asked]
     if response is not None:
         answer = response.to_bytes() if isinstance(response, Response) else bytes(response)
-        parts.append(explain(answer, kind="response", key=key if asked.ok else None))
-    said = "; ".join(part.verdict for part in parts)
+        heads.append(explain(answer, kind="response", key=key if asked.ok else None))
+    said = "; ".join(head.verdict for head in heads)
     body, y = heading("The opening handshake", "One HTTP request, one answer, then frames.")
-    for part in parts:
-        block, y = _draw_block(part, y + 6)
+    for head in heads:
+        block, y = _draw_block(head, y + 6)
         body += block
-    steps = _steps(key, _accept_of(parts)) if key is not None and asked.ok else []
+    steps = _steps(key, _accept_of(heads)) if key is not None and asked.ok else []
     if steps:
         chain, y = _draw_chain(steps, y + 12)
         body += chain
-    body += legend(MARGIN, y + 8, _used_groups(parts))
+    body += legend(MARGIN, y + 8, _used_groups(heads))
     return Picture(
         body,
         PAGE,
         y + 30,
         title=f"The opening handshake: {said}",
         alt="\n".join(
-            [*(_words(part) for part in parts), *([_chain_words(steps)] if steps else [])]
+            [*(_words(head) for head in heads), *([_chain_words(steps)] if steps else [])]
         ),
-        fields=[*(_plain(field, part) for part in parts for field in part.fields), *steps],
+        fields=[*(_plain(field, head) for head in heads for field in head.fields), *steps],
     )
 
 
@@ -142,30 +142,30 @@ def _request_bytes(request: bytes | Request) -> bytes:
     return "".join(f"{line}\r\n" for line in [*lines, ""]).encode("latin-1")
 
 
-def _accept_of(parts: Sequence[Explanation]) -> str | None:
-    answer = parts[-1]
+def _accept_of(heads: Sequence[Explanation]) -> str | None:
+    answer = heads[-1]
     if answer.kind != "response" or "Sec-WebSocket-Accept" not in answer:
         return None
     return str(answer["Sec-WebSocket-Accept"].value)
 
 
-def _plain(field: Field, part: Explanation) -> dict[str, Any]:
+def _plain(field: Field, head: Explanation) -> dict[str, Any]:
     return {
-        "part": part.kind,
+        "part": head.kind,
         **field._asdict(),
-        "required": field.name.lower() in _REQUIRED[part.kind],
-        "wrong": field.name == part.culprit,
+        "required": field.name.lower() in _REQUIRED[head.kind],
+        "wrong": field.name == head.culprit,
     }
 
 
-def _words(part: Explanation) -> str:
-    who = "The client asks" if part.kind == "request" else "The server answers"
-    lines = [f"{printable(field.raw)}: {field.meaning} ({field.section})" for field in part.fields]
-    return f"{who}. {'; '.join(lines)}. Verdict: {part.verdict}."
+def _words(head: Explanation) -> str:
+    who = "The client asks" if head.kind == "request" else "The server answers"
+    lines = [f"{printable(field.raw)}: {field.meaning} ({field.section})" for field in head.fields]
+    return f"{who}. {'; '.join(lines)}. Verdict: {head.verdict}."
 
 
-def _used_groups(parts: Sequence[Explanation]) -> dict[str, str]:
-    used = {_colour(field) for part in parts for field in part.fields}
+def _used_groups(heads: Sequence[Explanation]) -> dict[str, str]:
+    used = {_colour(field) for head in heads for field in head.fields}
     return {colour: name for colour, name in _GROUPS.items() if colour in used}
 
 
@@ -176,71 +176,71 @@ def _colour(field: Field) -> str:
 # ---------------------------------------------------------------------- the lines
 
 
-def _draw_block(part: Explanation, y: float) -> tuple[str, float]:
+def _draw_block(head: Explanation, y: float) -> tuple[str, float]:
     """Draw one of the two heads, its verdict below."""
-    who = "→  the client asks" if part.kind == "request" else "←  the server answers"
+    who = "→  the client asks" if head.kind == "request" else "←  the server answers"
     out = [
         text(MARGIN, y + 15, who, "t b", style="font-size:14px"),
         text(_WHY_X, y + 15, "why it is there", "s"),
         text(PAGE - MARGIN, y + 15, "written in", "s end"),
     ]
     y += 24
-    for first, group in groupby(part.fields, lambda field: field.name in _FIRST_LINE):
+    for first, group in groupby(head.fields, lambda field: field.name in _FIRST_LINE):
         fields = list(group)
         for row in [fields] if first else [[field] for field in fields]:
-            drawn, y = _draw_line(row, part, y)
+            drawn, y = _draw_line(row, head, y)
             out.append(drawn)
     said, height = verdict(
-        MARGIN, y + 4, PAGE - 2 * MARGIN, _judgement(part), _verdict_colour(part)
+        MARGIN, y + 4, PAGE - 2 * MARGIN, _judgement(head), _verdict_colour(head)
     )
     return "".join([*out, said]), y + height + 12
 
 
-def _refuses(part: Explanation) -> bool:
+def _refuses(head: Explanation) -> bool:
     """Whether it is a proper answer that opens no WebSocket."""
-    return part.kind == "response" and part.ok and part["status"].value != "101"
+    return head.kind == "response" and head.ok and head["status"].value != "101"
 
 
-def _verdict_colour(part: Explanation) -> str:
-    if _refuses(part):
+def _verdict_colour(head: Explanation) -> str:
+    if _refuses(head):
         return "grey"
-    return "green" if part.ok else "vermillion"
+    return "green" if head.ok else "vermillion"
 
 
-def _judgement(part: Explanation) -> str:
-    if _refuses(part):
-        return f"the server refuses with {part['status'].raw}: the connection stays HTTP"
-    return f"{'✓' if part.ok else '✗'} {part.verdict}"
+def _judgement(head: Explanation) -> str:
+    if _refuses(head):
+        return f"the server refuses with {head['status'].raw}: the connection stays HTTP"
+    return f"{'✓' if head.ok else '✗'} {head.verdict}"
 
 
-def _draw_line(fields: Sequence[Field], part: Explanation, y: float) -> tuple[str, float]:
+def _draw_line(fields: Sequence[Field], head: Explanation, y: float) -> tuple[str, float]:
     """Draw one line of a head; the first line consists of three fields."""
     name = "" if len(fields) > 1 else f"{fields[0].name}:"
-    lines = _lines(fields, part)
+    lines = _lines(fields, head)
     out = [
         _mono_line(line, "" if at else name, y + 16 + at * LINE) for at, line in enumerate(lines)
     ]
     height = 0.0
     for field in fields:
         why = f"{field.name}: {field.meaning}" if len(fields) > 1 else field.meaning
-        room = _WHY_WIDTH if _is_required(fields, part) else _WHY_WIDTH + 46
+        room = _WHY_WIDTH if _is_required(fields, head) else _WHY_WIDTH + 46
         drawn, taken = paragraph(_WHY_X, y + 3 + height, why, room)
         out.append(drawn)
         height += taken
-    out += _right_column(fields, part, y)
+    out += _right_column(fields, head, y)
     height = max(height, len(lines) * LINE) + 7
     colour = OKABE_ITO[next((c for c in map(_colour, fields) if c != "sky"), "sky")]
     band = rect(MARGIN, y + 1, 8, height - 2, "box", fill=colour)
     shade = rect(MARGIN, y + 1, _WHY_X - MARGIN - 12, height - 2, "tint", fill=colour)
-    if any(field.name == part.culprit for field in fields):
+    if any(field.name == head.culprit for field in fields):
         out.append(rect(MARGIN - 3, y - 1, PAGE - 2 * MARGIN + 6, height + 2, "bad"))
     return shade + band + "".join(out), y + height
 
 
-def _lines(fields: Sequence[Field], part: Explanation, most: int = 4) -> list[str]:
+def _lines(fields: Sequence[Field], head: Explanation, most: int = 4) -> list[str]:
     """Return what stands on the wire, broken into at most ``most`` lines."""
     first, last = fields[0], fields[-1]
-    octets = part.data[first.start_bit // 8 : (last.start_bit + last.bit_length) // 8]
+    octets = head.data[first.start_bit // 8 : (last.start_bit + last.bit_length) // 8]
     content = octets.decode("utf-8" if first.name == "body" else "latin-1", "replace")
     lines = wrap(printable(content), 12, _MONO_WIDTH, mono=True)
     return lines if len(lines) <= most else [*lines[: most - 1], lines[most - 1][:-1] + "…"]
@@ -253,15 +253,15 @@ def _mono_line(line: str, name: str, y: float) -> str:
     return element("text", bold + rest, x=MARGIN + 16, y=y, class_="t m")
 
 
-def _is_required(fields: Sequence[Field], part: Explanation) -> bool:
-    return fields[0].name.lower() in _REQUIRED[part.kind] and not _refuses(part)
+def _is_required(fields: Sequence[Field], head: Explanation) -> bool:
+    return fields[0].name.lower() in _REQUIRED[head.kind] and not _refuses(head)
 
 
-def _right_column(fields: Sequence[Field], part: Explanation, y: float) -> list[str]:
+def _right_column(fields: Sequence[Field], head: Explanation, y: float) -> list[str]:
     """Return where it is written, and whether it has to be there."""
     section = fields[0].section if len(fields) == 1 else fields[-2].section
     out = [text(PAGE - MARGIN, y + 16, section.removeprefix("RFC 6455 "), "s end")]
-    if _is_required(fields, part):
+    if _is_required(fields, head):
         out.append(text(PAGE - MARGIN - 116, y + 16, "must", "t b end"))
     return out
 

@@ -1,50 +1,30 @@
-"""The picture of the first wrong bit: where two runs of bytes part, and what it is called."""
+"""The picture of the first wrong bit: where two runs of bytes differ, and what it is called."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from goim_edu.draw.picture import Picture
 from goim_edu.draw.svg import rect, text, text_width
-from goim_edu.websocket.explain import explain
+from goim_edu.palette import FIELD_ROLES
+from goim_edu.websocket.explain import Field, explain
 
-__all__ = ["Named", "compare", "first_wrong_bit", "frame_fields", "pointed"]
+__all__ = ["compare", "first_wrong_bit", "frame_fields", "pointed"]
 
 _CELL: Final = 22.0  # pixels a bit
 _LEFT: Final = 92.0
 _SHOWN: Final = 4  # bytes
 _ROW: Final = 46.0
-_ROLES: Final = {
-    "FIN": "fin",
-    "RSV1": "rsv",
-    "RSV2": "rsv",
-    "RSV3": "rsv",
-    "opcode": "opcode",
-    "MASK": "mask",
-    "Masking-key": "mask",
-    "Payload length": "length",
-    "Extended payload length": "length",
-    "Close code": "code",
-}
 
 
-class Named(NamedTuple):
-    """A field of some bytes: its name, its first bit, how many bits it has."""
-
-    name: str
-    start: int
-    length: int
-
-
-def frame_fields(data: bytes) -> list[Named]:
+def frame_fields(data: bytes) -> tuple[Field, ...]:
     """The fields of the frame at the start of ``data``.
 
-    >>> frame_fields(bytes.fromhex("81 00"))[4]
-    Named(name='opcode', start=4, length=4)
+    >>> [field.name for field in frame_fields(bytes.fromhex("81 00"))][4:]
+    ['opcode', 'MASK', 'Payload length']
     """
-    explained = explain(data, kind="frame", deflate=True)
-    return [Named(field.name, field.start_bit, field.bit_length) for field in explained.fields]
+    return explain(data, kind="frame", deflate=True).fields
 
 
 def first_wrong_bit(want: bytes, got: bytes) -> int | None:
@@ -61,7 +41,7 @@ def first_wrong_bit(want: bytes, got: bytes) -> int | None:
     return None
 
 
-def compare(want: bytes, got: bytes, fields: Sequence[Named] = ()) -> Picture | None:
+def compare(want: bytes, got: bytes, fields: Sequence[Field] = ()) -> Picture | None:
     """Draw the bytes around the first wrong bit, the right ones above the learner's.
 
     Args:
@@ -78,7 +58,7 @@ def compare(want: bytes, got: bytes, fields: Sequence[Named] = ()) -> Picture | 
     wrong = first_wrong_bit(want, got)
     if wrong is None or not want:
         return None
-    name = next((f.name for f in fields if f.start <= wrong < f.start + f.length), "")
+    name = next((f.name for f in fields if f.start_bit <= wrong < f.start_bit + f.bit_length), "")
     place = f"bit {wrong} ({name + ', ' if name else ''}byte {wrong // 8})"
     right, yours = _bit(want, wrong), _bit(got, wrong)
     if yours == "":
@@ -92,18 +72,19 @@ def compare(want: bytes, got: bytes, fields: Sequence[Named] = ()) -> Picture | 
     return _picture(rows, fields, wrong, 1, said, found)
 
 
-def pointed(data: bytes, field: Named, fields: Sequence[Named] = ()) -> Picture:
+def pointed(data: bytes, field: Field, fields: Sequence[Field] = ()) -> Picture:
     """Draw the bytes that were read, with the field that was read wrongly framed.
 
-    >>> pointed(bytes.fromhex("81 05"), Named("opcode", 4, 4)).alt
+    >>> pointed(bytes.fromhex("81 05"), Field("opcode", 4, 4)).alt
     'Look at bits 4 to 7, opcode: 0001.'
     """
-    last = min(field.start + field.length, 8 * len(data)) - 1
-    shown = "".join(_bit(data, at) for at in range(field.start, min(last + 1, field.start + 16)))
-    bits = f"bit {field.start}" if field.length == 1 else f"bits {field.start} to {last}"
-    said = f"Look at {bits}, {field.name}: {shown}{' ...' if field.length > 16 else ''}."
-    found = {"bit": field.start, "field": field.name, "length": field.length}
-    return _picture([("read", data)], fields, field.start, field.length, said, found)
+    start, length = field.start_bit, field.bit_length
+    end = min(start + length, 8 * len(data))
+    shown = "".join(_bit(data, at) for at in range(start, min(end, start + 16)))
+    bits = f"bit {start}" if length == 1 else f"bits {start} to {end - 1}"
+    said = f"Look at {bits}, {field.name}: {shown}{' ...' if length > 16 else ''}."
+    found = {"bit": start, "field": field.name, "length": length}
+    return _picture([("read", data)], fields, start, length, said, found)
 
 
 def _bit(data: bytes, at: int) -> str:
@@ -112,7 +93,7 @@ def _bit(data: bytes, at: int) -> str:
 
 def _picture(
     rows: Sequence[tuple[str, bytes]],
-    fields: Sequence[Named],
+    fields: Sequence[Field],
     start: int,
     length: int,
     said: str,
@@ -143,20 +124,20 @@ def _picture(
     )
 
 
-def _names(fields: Sequence[Named], window: range) -> str:
+def _names(fields: Sequence[Field], window: range) -> str:
     """Draw the names of the fields in the window, and the numbers of its bytes."""
     out = []
     for index in range(_SHOWN):
         x = _LEFT + (index * 8 + 4) * _CELL
         out.append(text(x, 12, f"byte {window.start // 8 + index}", "s mid"))
     for field in fields:
-        start = max(field.start, window.start)
-        end = min(field.start + field.length, window.stop)
+        start = max(field.start_bit, window.start)
+        end = min(field.start_bit + field.bit_length, window.stop)
         if start >= end:
             continue
         x = _LEFT + (start - window.start) * _CELL
         width = (end - start) * _CELL
-        role = _ROLES.get(field.name, "payload")
+        role = FIELD_ROLES.get(field.name, "payload")
         out.append(rect(x, 18, width, 18, f"box r-{role}"))
         words = (field.name, field.name.split()[0], field.name[:1])
         name = next((word for word in words if text_width(word, 10, bold=True) < width - 3), "")

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final
 
-from goim_edu.draw.wrong_bit import Named
 from goim_edu.exercises.model import (
     Case,
     Exercise,
@@ -20,6 +19,7 @@ from goim_edu.exercises.model import (
 )
 from goim_edu.exercises.samples import Choices
 from goim_edu.feedback.wording import show
+from goim_edu.websocket.explain import Field
 from goim_edu.websocket.frames import apply_mask, build_frame
 
 __all__ = ["EXERCISES"]
@@ -32,8 +32,8 @@ def _four(c: Choices) -> bytes:
     return bytes(c.integer(0, 255) for _ in range(4))
 
 
-def _bytes_of_payload(data: bytes) -> list[Named]:
-    return [Named(f"payload byte {index}", 8 * index, 8) for index in range(len(data))]
+def _bytes_of_payload(data: bytes) -> list[Field]:
+    return [Field(f"payload byte {index}", 8 * index, 8) for index in range(len(data))]
 
 
 _ONE_BYTE = Predict(
@@ -427,7 +427,7 @@ _FIND_KEY = Function(
             return ...
     """,
     reference=find_key,
-    fields=lambda data: [Named(f"key byte {index}", 8 * index, 8) for index in range(4)],
+    fields=lambda data: [Field(f"key byte {index}", 8 * index, 8) for index in range(4)],
     cases=(
         Case(
             (bytes.fromhex("7f 9f 4d 51 58"), b"Hello"),

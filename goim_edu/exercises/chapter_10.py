@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import bson
 
-from goim_edu.draw.wrong_bit import Named
 from goim_edu.exercises.model import (
     Case,
     Exercise,
@@ -20,6 +19,7 @@ from goim_edu.exercises.model import (
     code,
 )
 from goim_edu.exercises.samples import Choices
+from goim_edu.websocket.explain import Field
 
 __all__ = ["DOCUMENTS", "EXERCISES"]
 
@@ -60,12 +60,12 @@ def int32_document(name: str, value: int) -> bytes:
     return length.to_bytes(4, "little") + element + b"\x00"
 
 
-def _int32_fields(data: bytes) -> list[Named]:
+def _int32_fields(data: bytes) -> list[Field]:
     name = len(data) - 4 - 1 - 4 - 1
     sizes = {"length": 4, "type": 1, "name": name, "value": 4, "end": 1}
     fields, at = [], 0
     for title, size in sizes.items():
-        fields.append(Named(title, 8 * at, 8 * size))
+        fields.append(Field(title, 8 * at, 8 * size))
         at += size
     return fields
 

@@ -10,9 +10,9 @@ from functools import cached_property
 from textwrap import dedent
 from typing import Any, Literal
 
-from goim_edu.draw.wrong_bit import Named
 from goim_edu.exercises.samples import Maker
 from goim_edu.feedback.wording import show, show_call
+from goim_edu.websocket.explain import Field
 
 __all__ = [
     "Case",
@@ -144,7 +144,7 @@ class Function(_Base):
     make: Maker | None = None
     parts: tuple[str, ...] = ()
     reads: Mapping[str, str] = field(default_factory=dict)
-    fields: Callable[[bytes], Sequence[Named]] | None = None
+    fields: Callable[[bytes], Sequence[Field]] | None = None
     shows_fault: bool = False
     errors: tuple[type[Exception], ...] = (ValueError,)
     drive: Callable[..., Any] | None = None

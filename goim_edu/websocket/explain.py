@@ -75,10 +75,10 @@ class Field(NamedTuple):
     name: str
     start_bit: int
     bit_length: int
-    raw: str
-    value: Value
-    meaning: str
-    section: str
+    raw: str = ""
+    value: Value = None
+    meaning: str = ""
+    section: str = ""
 
     @property
     def bits(self) -> str:

@@ -141,19 +141,19 @@ function render({ model, el }) {
   const picture = make("div", { className: "goim-deflate-picture" });
   let shown = "";
 
-  function drawBits({ parts, bits: octets }) {
-    bits.setAttribute("aria-label", parts.map((part) => `${part.name}: ${part.meaning}`).join("; "));
+  function drawBits({ fields, bits: octets }) {
+    bits.setAttribute("aria-label", fields.map((field) => `${field.name}: ${field.meaning}`).join("; "));
     bits.replaceChildren(
-      ...parts.map((part) => {
-        const node = make("div", { className: "goim-deflate-part", title: part.meaning });
-        node.style.gridColumn = `${part.start + 1} / span ${part.length}`;
-        paintRole(node, model.get("colours"), part.name === "RSV1" ? "opcode" : part.role);
-        const values = Array.from({ length: part.length }, (_, at) => {
-          const bit = part.start + at;
+      ...fields.map((field) => {
+        const node = make("div", { className: "goim-deflate-field", title: field.meaning });
+        node.style.gridColumn = `${field.start + 1} / span ${field.length}`;
+        paintRole(node, model.get("colours"), field.name === "RSV1" ? "opcode" : field.role);
+        const values = Array.from({ length: field.length }, (_, at) => {
+          const bit = field.start + at;
           return make("span", { textContent: (octets[bit >> 3] >> (7 - (bit & 7))) & 1 });
         });
-        node.append(make("small", { textContent: part.name }), make("div", { className: "goim-mono" }, ...values));
-        node.classList.toggle("goim-deflate-rsv1", part.name === "RSV1");
+        node.append(make("small", { textContent: field.name }), make("div", { className: "goim-mono" }, ...values));
+        node.classList.toggle("goim-deflate-rsv1", field.name === "RSV1");
         return node;
       }),
     );

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import traitlets
 
 from goim_edu import draw
-from goim_edu.draw.frame import frame_parts
+from goim_edu.draw.frame import drawn_fields
 from goim_edu.palette import ROLES, ink_on
 from goim_edu.printable import printable
 from goim_edu.websocket.deflate import (
@@ -339,9 +339,9 @@ client_max_window_bits=12'
         """The selected message: its frame, and its picture."""
         frame = self.frames[self.selected]
         side: Any = self.sender
-        parts = frame_parts(explain(frame, kind="frame", sender=side, deflate=True))
+        fields = drawn_fields(explain(frame, kind="frame", sender=side, deflate=True))
         plain, compressed = self.sizes[self.selected]
-        first = [part for part in parts if part.start < 16]
+        first = [field for field in fields if field.start < 16]
         note = "RSV1 is set: the payload is compressed."
         if compressed >= plain:
             note += " It did not get shorter: a sender may send it plain, with RSV1 clear (§6)."
@@ -350,15 +350,15 @@ client_max_window_bits=12'
             "total": len(frame),
             "hex": frame[:24].hex(" ") + (" …" if len(frame) > 24 else ""),
             "bits": [frame[0], frame[1]],
-            "parts": [
+            "fields": [
                 {
-                    "name": part.name,
-                    "start": part.start,
-                    "length": min(part.length, 16 - part.start),
-                    "meaning": printable(part.meaning),
-                    "role": part.role,
+                    "name": field.name,
+                    "start": field.start,
+                    "length": min(field.length, 16 - field.start),
+                    "meaning": printable(field.meaning),
+                    "role": field.role,
                 }
-                for part in first
+                for field in first
             ],
             "picture": self.picture().svg(),
         }

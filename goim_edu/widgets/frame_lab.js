@@ -11,19 +11,19 @@ function render({ model, el }) {
   const bits = make("div", { className: "goim-lab-bits", role: "group" });
   bits.setAttribute("aria-label", "Bits of the frame. Arrow keys move, Space flips.");
 
-  const partAt = (bit) => view().parts.find((part) => part.start <= bit && bit < part.start + part.length);
+  const fieldAt = (bit) => view().fields.find((field) => field.start <= bit && bit < field.start + field.length);
   const bitAt = (bit) => (view().octets[bit >> 3] >> (7 - (bit & 7))) & 1;
   const shownBits = () => view().octets.length * 8;
 
-  function paint(node, part, kind) {
-    paintRole(node, model.get("colours"), part.role);
+  function paint(node, field, kind) {
+    paintRole(node, model.get("colours"), field.role);
     node.classList.add(kind);
-    node.classList.toggle("goim-lab-wrong", part.wrong);
+    node.classList.toggle("goim-lab-wrong", field.wrong);
   }
 
   function label(bit) {
-    const part = partAt(bit);
-    return `bit ${bit}, ${part ? part.name : "behind the frame"}, ${bitAt(bit)}`;
+    const field = fieldAt(bit);
+    return `bit ${bit}, ${field ? field.name : "behind the frame"}, ${bitAt(bit)}`;
   }
 
   function drawRow(first, width) {
@@ -41,23 +41,23 @@ function render({ model, el }) {
       button.dataset.bit = bit;
       button.setAttribute("aria-label", label(bit));
       button.setAttribute("aria-pressed", bitAt(bit) === 1);
-      const part = partAt(bit);
-      if (part) {
-        paint(button, part, "goim-lab-tint");
-        button.title = `${part.name}: ${part.meaning}`;
+      const field = fieldAt(bit);
+      if (field) {
+        paint(button, field, "goim-lab-tint");
+        button.title = `${field.name}: ${field.meaning}`;
       }
       button.style.gridColumn = bit - first + 1;
       row.append(button);
     }
-    for (const part of view().parts) {
-      const from = Math.max(part.start, first);
-      const to = Math.min(part.start + part.length, end);
+    for (const field of view().fields) {
+      const from = Math.max(field.start, first);
+      const to = Math.min(field.start + field.length, end);
       if (from >= to) continue;
       const span = to - from;
-      const name = make("div", { className: "goim-lab-name", textContent: part.name, title: part.name });
+      const name = make("div", { className: "goim-lab-name", textContent: field.name, title: field.name });
       if (span < 4) name.classList.add("goim-lab-narrow");
       name.style.gridColumn = `${from - first + 1} / span ${span}`;
-      paint(name, part, "goim-lab-strip");
+      paint(name, field, "goim-lab-strip");
       row.append(name);
     }
     for (let octet = first / 8; octet < Math.ceil(end / 8); octet++) {
@@ -102,18 +102,18 @@ function render({ model, el }) {
 
   function drawFields() {
     fields.replaceChildren(
-      ...view().parts.map((part) => {
+      ...view().fields.map((field) => {
         const swatch = make("span", { className: "goim-lab-swatch" });
         const row = make(
           "tr",
           {},
-          make("th", { scope: "row" }, swatch, part.name),
-          make("td", { textContent: part.place }),
-          make("td", { className: "goim-mono", textContent: part.value }),
-          make("td", { textContent: part.meaning }),
-          make("td", { className: "goim-lab-rule", textContent: part.section.replace("RFC 6455 ", "") }),
+          make("th", { scope: "row" }, swatch, field.name),
+          make("td", { textContent: field.place }),
+          make("td", { className: "goim-mono", textContent: field.value }),
+          make("td", { textContent: field.meaning }),
+          make("td", { className: "goim-lab-rule", textContent: field.section.replace("RFC 6455 ", "") }),
         );
-        paint(row, part, "goim-lab-field");
+        paint(row, field, "goim-lab-field");
         return row;
       }),
     );
@@ -232,7 +232,7 @@ function render({ model, el }) {
   // ------------------------------------------------------------------ together
 
   function draw() {
-    if (!view().parts) return;
+    if (!view().fields) return;
     drawBits();
     sayVerdict(verdict, view().state, view().verdict);
     drawFields();

@@ -9,7 +9,8 @@ import traitlets
 
 from goim_edu import draw
 from goim_edu.capture import Sender
-from goim_edu.draw.frame import frame_parts
+from goim_edu.draw.bit_rows import DrawnField
+from goim_edu.draw.frame import drawn_fields
 from goim_edu.palette import ROLES, ink_on
 from goim_edu.printable import printable
 from goim_edu.websocket.close import parse_close
@@ -174,7 +175,7 @@ class FrameLab(Lab):
         self.view = {
             "octets": list(self.value[:_SHOWN]),
             "total": len(self.value),
-            "parts": [_plain_part(part) for part in frame_parts(explained)],
+            "fields": [_plain(field) for field in drawn_fields(explained)],
             "state": state,
             "verdict": explained.verdict,
             "edit": _editable(self.value),
@@ -214,25 +215,25 @@ class FrameLab(Lab):
         return f"FrameLab({shown})"
 
 
-def _plain_part(part: Any) -> dict[str, Any]:
+def _plain(field: DrawnField) -> dict[str, Any]:
     return {
-        "name": part.name,
-        "start": part.start,
-        "length": part.length,
-        "place": part.place,
-        "value": printable(part.value),
-        "meaning": printable(part.meaning),
-        "section": part.section,
-        "role": part.role,
-        "wrong": part.wrong,
+        "name": field.name,
+        "start": field.start,
+        "length": field.length,
+        "place": field.place,
+        "value": printable(field.value),
+        "meaning": printable(field.meaning),
+        "section": field.section,
+        "role": field.role,
+        "wrong": field.wrong,
     }
 
 
 def _editable(data: bytes) -> dict[str, Any]:
     """Return what the fields for payload, key and opcode show for this frame."""
-    parts = {field.name: field for field in explain(data, kind="frame").fields}
-    opcode = int(parts["opcode"].raw, 2) if "opcode" in parts else 1
-    key = parts["Masking-key"].value if "Masking-key" in parts else None
+    fields = {field.name: field for field in explain(data, kind="frame").fields}
+    opcode = int(fields["opcode"].raw, 2) if "opcode" in fields else 1
+    key = fields["Masking-key"].value if "Masking-key" in fields else None
     payload = _payload_of(data)
     try:
         text, as_hex = payload.decode(), False

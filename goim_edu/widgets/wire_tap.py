@@ -9,7 +9,7 @@ import anywidget
 import traitlets
 
 from goim_edu.capture import Capture, CapturedFrame, CapturedHead
-from goim_edu.draw.frame import frame_parts
+from goim_edu.draw.frame import drawn_fields
 from goim_edu.palette import ROLES, ink_on
 from goim_edu.printable import printable
 from goim_edu.websocket.close import parse_close
@@ -247,11 +247,10 @@ def _explained(entry: Entry) -> Explanation:
 
 def _fields(explained: Explanation) -> list[dict[str, Any]]:
     if explained.kind == "frame":
-        parts = frame_parts(explained)
         return [
-            _field(p.name, p.start, p.length, p.value, p.meaning, p.section, p.role, p.wrong)
-            for p in parts
-            if p.role != "missing"
+            _field(f.name, f.start, f.length, f.value, f.meaning, f.section, f.role, f.wrong)
+            for f in drawn_fields(explained)
+            if f.role != "missing"
         ]
     return [
         _field(

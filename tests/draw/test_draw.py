@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from goim_edu import draw
 from goim_edu.capture import Capture, CapturedFrame
-from goim_edu.draw.bit_rows import BITS, Part, boxes_in_row, rows_shown
+from goim_edu.draw.bit_rows import BITS, DrawnField, boxes_in_row, rows_shown
 from goim_edu.draw.picture import Theme
 from goim_edu.draw.shapes import fit
 from goim_edu.draw.svg import text_width, wrap
@@ -266,11 +266,11 @@ def test_printable_text_fits_into_xml(content: str) -> None:
 
 
 def test_boxes_tile_a_part_without_holes() -> None:
-    part = Part("Payload data", 48, 200, bytewise=True)
-    boxes = [box for row in range(8) for box in boxes_in_row([part], row)]
+    field = DrawnField("Payload data", 48, 200, bytewise=True)
+    boxes = [box for row in range(8) for box in boxes_in_row([field], row)]
     assert boxes[0].start == 48
     assert all(one.start + one.width == other.start for one, other in pairwise(boxes))
-    assert boxes[-1].start + boxes[-1].width == part.end
+    assert boxes[-1].start + boxes[-1].width == field.end
     assert all(box.start // BITS == (box.start + box.width - 1) // BITS for box in boxes)
 
 

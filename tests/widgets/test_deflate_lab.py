@@ -138,7 +138,7 @@ def test_each_series_shows_what_it_is_there_for(name: str) -> None:
     random = name == "octets without a pattern"
     assert totals[True] < totals[False] or random
     chosen = lab.view["chosen"]
-    assert [part["name"] for part in chosen["parts"]][:3] == ["FIN", "RSV1", "RSV2"]
+    assert [field["name"] for field in chosen["fields"]][:3] == ["FIN", "RSV1", "RSV2"]
     assert chosen["bits"][0] & 0x40
     assert "did not get shorter" in chosen["note"] or not random
 

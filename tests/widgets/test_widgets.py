@@ -112,11 +112,11 @@ def test_the_browser_sees_what_explain_says(data: bytes, sender: Any) -> None:
     assert lab.view["verdict"] == lab.verdict == explained.verdict
     assert lab.view["octets"] == list(data[:40])
     assert lab.view["total"] == len(data)
-    parts = [part for part in lab.view["parts"] if part["role"] != "missing"]
-    assert [(p["name"], p["start"], p["length"]) for p in parts] == [
+    fields = [field for field in lab.view["fields"] if field["role"] != "missing"]
+    assert [(p["name"], p["start"], p["length"]) for p in fields] == [
         (f.name, f.start_bit, f.bit_length) for f in explained.fields
     ]
-    assert [p["name"] for p in parts if p["wrong"]] == [n for n in [explained.culprit] if n]
+    assert [p["name"] for p in fields if p["wrong"]] == [n for n in [explained.culprit] if n]
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=[preset.name for preset in PRESETS])
