@@ -1,12 +1,13 @@
 """Pictures made from real frames, captures and documents; each says in words what it shows."""
 
+from goim_edu.draw.accept_chain import accept_chain
 from goim_edu.draw.bson_document import bson_document
 from goim_edu.draw.compression import compression
 from goim_edu.draw.conversation import conversation
 from goim_edu.draw.fragments import fragments
 from goim_edu.draw.frame import frame
 from goim_edu.draw.growth import growth
-from goim_edu.draw.handshake import accept_chain, handshake
+from goim_edu.draw.handshake import handshake
 from goim_edu.draw.masking import masking
 from goim_edu.draw.object_id import object_id
 from goim_edu.draw.picture import Picture

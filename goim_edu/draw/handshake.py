@@ -1,35 +1,31 @@
-"""Pictures of the opening handshake: each line and why it is there, and how Accept is made."""
+"""The picture of the opening handshake: each line, why it is there, and where that is written."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
 from goim_edu.capture import Handshake
+from goim_edu.draw.accept_chain import chain_steps, chain_words, draw_chain
 from goim_edu.draw.picture import Picture
 from goim_edu.draw.shapes import (
     LINE,
     MARGIN,
     PAGE,
-    arrow,
     heading,
-    label,
     legend,
     paragraph,
-    swatch,
     verdict,
 )
 from goim_edu.draw.svg import element, rect, text, wrap
 from goim_edu.palette import OKABE_ITO
 from goim_edu.printable import printable
 from goim_edu.websocket.explain import Explanation, Field, explain
-from goim_edu.websocket.handshake import GUID, Headers, Request, Response, generate_accept
+from goim_edu.websocket.handshake import Headers, Request, Response
 
-__all__ = ["accept_chain", "handshake"]
+__all__ = ["handshake"]
 
 _GROUPS: Final = {
     "sky": "HTTP",
@@ -91,9 +87,9 @@ def handshake(
     for head in heads:
         block, y = _draw_block(head, y + 6)
         body += block
-    steps = _steps(key, _accept_of(heads)) if key is not None and asked.ok else []
+    steps = chain_steps(key, _accept_of(heads)) if key is not None and asked.ok else []
     if steps:
-        chain, y = _draw_chain(steps, y + 12)
+        chain, y = draw_chain(steps, y + 12)
         body += chain
     body += legend(MARGIN, y + 8, _used_groups(heads))
     return Picture(
@@ -102,29 +98,10 @@ def handshake(
         y + 30,
         title=f"The opening handshake: {said}",
         alt="\n".join(
-            [*(_words(head) for head in heads), *([_chain_words(steps)] if steps else [])]
+            [*(_words(head) for head in heads), *([chain_words(steps)] if steps else [])]
         ),
         fields=[*(_plain(field, head) for head in heads for field in head.fields), *steps],
     )
-
-
-def accept_chain(key: str, accept: str | None = None) -> Picture:
-    """Draw how ``Sec-WebSocket-Accept`` is made of the key (RFC 6455 §4.2.2 item 5.4).
-
-    Args:
-        key: the ``Sec-WebSocket-Key``: 24 characters that decode to 16 octets.
-        accept: what the server answered, to compare.
-
-    Raises:
-        HandshakeError: the key is not the Base64 of 16 octets.
-
-    >>> accept_chain("dGhlIHNhbXBsZSBub25jZQ==").fields[-1]["value"]
-    's3pPLMBiTxaQ9kYGzzhZRbK+xOo='
-    """
-    steps = _steps(key, accept)
-    body, y = _draw_chain(steps, 8)
-    title = f"Sec-WebSocket-Accept of {key}"
-    return Picture(body, PAGE, y + 4, title=title, alt=_chain_words(steps), fields=steps)
 
 
 def _captured(both: Handshake) -> Request:
@@ -264,118 +241,3 @@ def _right_column(fields: Sequence[Field], head: Explanation, y: float) -> list[
     if _is_required(fields, head):
         out.append(text(PAGE - MARGIN - 116, y + 16, "must", "t b end"))
     return out
-
-
-# ---------------------------------------------------------------------- from key to accept
-
-
-def _steps(key: str, accept: str | None) -> list[dict[str, Any]]:
-    """Return the steps of the computation; the last one is checked against ``generate_accept``."""
-    expected = generate_accept(key)
-    digest = hashlib.sha1((key + GUID).encode("ascii"), usedforsecurity=False).digest()
-    encoded = base64.b64encode(digest).decode("ascii")
-    if encoded != expected:
-        raise ValueError(f"this chain leads to {encoded}, the handshake computes {expected}")
-    steps: list[dict[str, Any]] = [
-        {"part": "chain", "step": "key", "value": key},
-        {"part": "chain", "step": "key and GUID", "value": key + GUID},
-        {"part": "chain", "step": "SHA-1", "value": digest},
-        {"part": "chain", "step": "Base64", "value": encoded},
-    ]
-    if accept is not None:
-        steps.append({"part": "chain", "step": "answered", "value": accept})
-    return steps
-
-
-def _value(steps: Sequence[dict[str, Any]], name: str) -> Any:
-    return next((step["value"] for step in steps if step["step"] == name), None)
-
-
-def _chain_words(steps: Sequence[dict[str, Any]]) -> str:
-    answered = _value(steps, "answered")
-    encoded = _value(steps, "Base64")
-    digest = _value(steps, "SHA-1").hex(" ")
-    said = (
-        f"How Sec-WebSocket-Accept is made: the key {_value(steps, 'key')} and the GUID {GUID} are "
-        f"joined; SHA-1 makes of these 60 characters the 20 octets {digest}; "
-        f"Base64 writes them as the 28 characters {encoded}."
-    )
-    if answered is not None:
-        same = "the same" if answered == encoded else "something else"
-        said += f" The server answered {same}: {answered}."
-    return said
-
-
-_CHAIN_LEFT: Final = 128.0
-_GROUP: Final = 114.0  # three octets, four characters
-_CHAR: Final = 8.2
-
-
-def _draw_chain(steps: Sequence[dict[str, Any]], y: float) -> tuple[str, float]:
-    out = [text(MARGIN, y + 15, "How Sec-WebSocket-Accept is made", "t b", style="font-size:14px")]
-    out.append(_draw_joined(_value(steps, "key"), y + 30))
-    y += 78
-    out.append(_draw_step("SHA-1", "makes 20 octets of any text, and they look like chance", y))
-    y += 30
-    out.append(_draw_octets(_value(steps, "SHA-1"), y))
-    y += 34
-    out.append(
-        _draw_step("Base64", "writes 3 octets as 4 characters of 6 bits; = fills up the rest", y)
-    )
-    y += 30
-    encoded = _value(steps, "Base64")
-    out.append(_draw_characters(encoded, y))
-    y += 32
-    answered = _value(steps, "answered")
-    if answered is None:
-        return "".join(out), y
-    same = answered == encoded
-    said = "✓ the server answered just that" if same else f"✗ the server answered {answered}"
-    colour = "green" if same else "vermillion"
-    box, height = verdict(MARGIN, y + 4, PAGE - 2 * MARGIN, said, colour)
-    return "".join([*out, box]), y + 4 + height
-
-
-def _draw_joined(key: str, y: float) -> str:
-    """Draw key and GUID side by side."""
-    width = 24 * _CHAR
-    guid = 36 * _CHAR
-    x = _CHAIN_LEFT + width + 34
-    return "".join(
-        [
-            text(_CHAIN_LEFT - 12, y + 16, "key and GUID", "t end"),
-            swatch(_CHAIN_LEFT, y, width, 24, "purple", tint=True),
-            text(_CHAIN_LEFT + width / 2, y + 16.5, key, "t m mid"),
-            text(_CHAIN_LEFT + width + 17, y + 17, "+", "t b mid", style="font-size:16px"),
-            swatch(x, y, guid, 24, "grey", tint=True),
-            text(x + guid / 2, y + 16.5, GUID, "t m mid"),
-            text(_CHAIN_LEFT, y + 40, "24 characters as sent, not decoded", "s"),
-            text(x, y + 40, "36 characters, the same in every handshake (RFC 6455 §1.3)", "s"),
-        ]
-    )
-
-
-def _draw_step(name: str, said: str, y: float) -> str:
-    x = _CHAIN_LEFT + (_GROUP - 8) / 2
-    words = text(x + 14, y + 15, name, "t b") + text(x + 72, y + 15, said, "s")
-    return arrow(x, y, x, y + 24) + words
-
-
-def _draw_octets(digest: bytes, y: float) -> str:
-    out = [text(_CHAIN_LEFT - 12, y + 16, "20 octets", "t end")]
-    cell = (_GROUP - 8) / 3
-    for at, octet in enumerate(digest):
-        x = _CHAIN_LEFT + at // 3 * _GROUP + at % 3 * cell
-        out.append(swatch(x, y, cell, 24, "sky"))
-        out.append(label(x + cell / 2, y + 16.5, f"{octet:02x}", "sky", mono=True))
-    return "".join(out)
-
-
-def _draw_characters(encoded: str, y: float) -> str:
-    out = [text(_CHAIN_LEFT - 12, y + 16, "28 characters", "t end")]
-    cell = (_GROUP - 8) / 4
-    for at, char in enumerate(encoded):
-        x = _CHAIN_LEFT + at // 4 * _GROUP + at % 4 * cell
-        out.append(swatch(x, y, cell, 24, "purple"))
-        out.append(label(x + cell / 2, y + 16.5, char, "purple", size=13, mono=True))
-    return "".join(out)

@@ -13,7 +13,8 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import BSONError
 
 from goim_edu import draw
-from goim_edu.draw.bson_document import PIECE_COLOURS, Piece, Row, reading, walk_bson
+from goim_edu.draw.bson_document import PIECE_COLOURS
+from goim_edu.draw.bson_elements import Piece, Row, in_words, read_bson
 from goim_edu.palette import OKABE_ITO, ink_on
 from goim_edu.printable import printable
 from goim_edu.widgets.base import Lab, octets_of, script, style
@@ -28,7 +29,7 @@ _MOST_QUOTED: Final = 16  # bytes of a piece in a sentence
 _MOST_LEVELS: Final = 100  # of documents within documents, as MongoDB has it
 _TOO_DEEP: Final = f"documents lie in each other too deep: {_MOST_LEVELS} levels are allowed"
 
-# Times before 1 and after 9999 are no datetime: they stay numbers.
+# Times before 1 and after 9999 are not a datetime: they stay numbers.
 _DATES: Final = DatetimeConversion.DATETIME_AUTO
 _DECODE: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
     tz_aware=True, datetime_conversion=_DATES
@@ -141,7 +142,7 @@ class BsonLab(Lab):
         """The document as extended JSON; setting it encodes what it says.
 
         Raises:
-            ValueError: on reading, the bytes are damaged; on setting, this is no document.
+            ValueError: on reading, the bytes are damaged; on setting, this is not a document.
         """
         return _dumped(self.document, indent=2)
 
@@ -209,7 +210,7 @@ class BsonLab(Lab):
     # ------------------------------------------------------------------ what the browser sees
 
     def _refresh(self, _: object = None) -> None:
-        self._rows, self._problem = walk_bson(self.value)
+        self._rows, self._problem = read_bson(self.value)
         if not self._problem:
             try:
                 _decoded(self.value)
@@ -288,7 +289,7 @@ def _encoded(text: str) -> bytes:
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     except (BSONError, ArithmeticError, AttributeError, LookupError, TypeError) as error:
-        raise ValueError(f"this is no document: {error}") from None
+        raise ValueError(f"this is not a document: {error}") from None
 
 
 def _check_depth(value: object, levels: int) -> None:
@@ -350,7 +351,7 @@ def _short(row: Row) -> str:
     """Return what a row says; of what is named beside it, its type, not once more."""
     if row.name and row.type in ("document", "array"):
         return f"{row.name}: {row.value:,} bytes"
-    return reading(row)
+    return in_words(row)
 
 
 def _last(row: Row) -> int:

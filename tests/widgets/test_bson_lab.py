@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goim_edu.draw.bson_document import walk_bson
+from goim_edu.draw.bson_elements import read_bson
 from goim_edu.widgets import BsonLab
 from goim_edu.widgets.bson_presets import PRESETS
-from tests.draw.test_bson_document import documents
+from tests.draw.test_bson_elements import documents
 from tests.widgets.test_widgets import VIEW, Browser
 
 SEVEN = {"seq": 7}
@@ -43,7 +43,7 @@ def test_elements_and_bytes_are_what_the_walker_finds(
     if draw.draw(st.booleans()):
         at = draw.draw(st.integers(0, len(lab.value) - 1))
         lab.put(at, draw.draw(st.integers(0, 255)))
-    rows, error = walk_bson(lab.value)
+    rows, error = read_bson(lab.value)
     assert lab.elements == rows
     assert lab.problem == error or (not error and lab.problem.startswith("bson.decode refuses"))
     assert bytes(lab.view["octets"]) == lab.value[:1024]
@@ -90,7 +90,7 @@ def test_every_common_type_is_among_the_presets() -> None:
         ("a type that does not exist", "byte 20: there is no type 0x55"),
         ("a string that lies about its length", "byte 14: 60 bytes are announced, 23 are there"),
         ("a string without its closing 00", "byte 19: a string without its closing 00"),
-        ("a text that is no UTF-8", "byte 16: a text that is no UTF-8: invalid start byte"),
+        ("a text that is not UTF-8", "byte 16: a text that is not UTF-8: invalid start byte"),
         ("a boolean of 2", "byte 35: a boolean is 00 or 01, not 02"),
         ("cut off", "byte 0: a document of 37 bytes does not fit here"),
     ],
@@ -191,8 +191,8 @@ def test_what_the_browser_does_in_the_bson_lab() -> None:
         ('{"a": 1,\n "b"}', "line 2, column 5"),
         ("[1]", "a document stands in braces, this is a list"),
         ('{"a": {"$oid": "xyz"}}', "24-character hex string"),
-        ('{"a": {"$numberDecimal": "x"}}', "this is no document"),
-        ('{"a": {"$binary": 5}}', "this is no document"),
+        ('{"a": {"$numberDecimal": "x"}}', "this is not a document"),
+        ('{"a": {"$binary": 5}}', "this is not a document"),
         ('{"a": 99999999999999999999}', "8-byte ints"),
         ('{"a\\u0000": 1}', "NULL byte"),
         ('{"a": "\\ud800"}', "surrogates not allowed"),

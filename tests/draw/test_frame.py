@@ -1,10 +1,8 @@
-"""The pictures: every drawn bit against the bytes, every field against ``explain``."""
+"""The picture of a frame: every bit of it, and the fields and verdict of ``explain``."""
 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -12,12 +10,6 @@ from hypothesis import strategies as st
 
 from goim_edu import draw
 from goim_edu.capture import Capture, CapturedFrame
-from goim_edu.draw.bit_rows import BITS, DrawnField, boxes_in_row, rows_shown
-from goim_edu.draw.picture import Theme
-from goim_edu.draw.shapes import fit
-from goim_edu.draw.svg import text_width, wrap
-from goim_edu.palette import OKABE_ITO, ROLES, THEMES, contrast, ink_on
-from goim_edu.printable import printable
 from goim_edu.websocket.close import build_close
 from goim_edu.websocket.explain import explain
 from goim_edu.websocket.frames import Frame, Opcode, apply_mask, build_frame
@@ -199,96 +191,3 @@ def test_a_captured_frame_knows_its_sender() -> None:
     tap("in", 0.0, FRAMES["plain hello"])
     captured: CapturedFrame = capture.frames()[0]
     assert [f["name"] for f in draw.frame(captured).fields if f["wrong"]] == ["MASK"]
-
-
-def test_a_picture_shows_itself_inline_and_in_words() -> None:
-    picture = draw.frame(FRAMES["plain hello"])
-    bundle = picture._repr_mimebundle_()
-    assert bundle["text/html"].startswith("<svg ")
-    assert bundle["text/plain"] == picture.alt
-    assert draw.frame(FRAMES["plain hello"])._repr_mimebundle_() == bundle, "must be stable"
-
-
-@pytest.mark.parametrize("alt", ['a filter {"room_id": 7}', "a 'b' \"c\" <d> & e", "two\nlines"])
-def test_the_words_stand_in_double_quotes_whatever_they_quote(alt: str) -> None:
-    svg = draw.Picture("", 10, 10, title="words", alt=alt).svg()
-    assert 'aria-label="' in svg
-    assert ET.fromstring(svg).get("aria-label") == alt
-
-
-@pytest.mark.parametrize("theme", ["auto", "light", "dark"])
-def test_every_style_rule_stays_inside_the_picture(theme: Theme) -> None:
-    picture = draw.frame(FRAMES["plain hello"])
-    root = ET.fromstring(picture.svg(theme))
-    style = root.find(f"{SVG}style")
-    assert style is not None
-    rules = (style.text or "").split("}")[:-1]
-    for rule in rules:
-        assert all(".goim " in selector for selector in rule.split("{")[0].split(",")), rule
-
-
-def test_saving(tmp_path: Path) -> None:
-    picture = draw.frame(FRAMES["rsv1"])
-    assert ET.parse(picture.save(tmp_path / "frame.svg")).getroot().tag == f"{SVG}svg"
-    png = picture.save(tmp_path / "frame.png").read_bytes()
-    assert png.startswith(b"\x89PNG")
-    assert int.from_bytes(png[16:20]) == round(picture.width * 2)
-    with pytest.raises(ValueError, match=r"use \.svg or \.png"):
-        picture.save(tmp_path / "frame.gif")
-
-
-@given(st.text(max_size=60), st.floats(20, 200))
-def test_wrapped_lines_fit_and_lose_nothing(content: str, width: float) -> None:
-    lines = wrap(content, 12, width)
-    assert "".join("".join(lines).split()) == "".join(content.split())
-    assert all(text_width(line, 12) <= width or len(line) == 1 for line in lines)
-
-
-@given(st.text(alphabet="iIl.mW好é\n", max_size=60), st.integers(20, 200))
-def test_a_line_that_is_cut_is_as_long_as_it_can_be(content: str, width: int) -> None:
-    shown = fit(content, width)
-    whole = printable(content)
-    if text_width(whole, 12) <= width:
-        assert shown == whole
-    else:
-        assert shown[:-1] + shown[-1] == whole[: len(shown) - 1] + "…"
-        assert text_width(shown, 12) <= width or shown == "…"
-        assert text_width(whole[: len(shown)] + "…", 12) > width
-
-
-def test_fitting_does_not_take_longer_for_longer_texts() -> None:
-    assert fit("m" * 5_000_000, 100) == fit("m" * 50, 100)
-
-
-@given(st.text())
-def test_printable_text_fits_into_xml(content: str) -> None:
-    assert printable(content).isprintable()
-
-
-def test_boxes_tile_a_part_without_holes() -> None:
-    field = DrawnField("Payload data", 48, 200, bytewise=True)
-    boxes = [box for row in range(8) for box in boxes_in_row([field], row)]
-    assert boxes[0].start == 48
-    assert all(one.start + one.width == other.start for one, other in pairwise(boxes))
-    assert boxes[-1].start + boxes[-1].width == field.end
-    assert all(box.start // BITS == (box.start + box.width - 1) // BITS for box in boxes)
-
-
-@given(st.integers(1, 10_000), st.integers(2, 20))
-def test_rows_left_out_are_marked_once(total: int, limit: int) -> None:
-    rows = rows_shown(total, limit)
-    numbers = [row for row in rows if row is not None]
-    assert numbers == sorted(set(numbers))
-    assert numbers[0] == 0
-    assert numbers[-1] == total - 1
-    assert len(numbers) in (total, limit)
-    assert rows.count(None) == (len(numbers) < total)
-
-
-def test_the_palette_is_legible() -> None:
-    for role, colour in ROLES.items():
-        assert contrast(colour, ink_on(colour)) >= 4.5, role
-    for theme in THEMES.values():
-        assert contrast(theme["ink"], theme["paper"]) >= 12
-        assert contrast(theme["faint"], theme["paper"]) >= 4.5
-    assert set(ROLES.values()) <= set(OKABE_ITO.values())

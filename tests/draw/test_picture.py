@@ -1,0 +1,51 @@
+"""A picture shows itself, says in words what it shows, and saves itself."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from goim_edu import draw
+from goim_edu.draw.picture import Theme
+from tests.pictures import SVG
+
+HELLO = bytes.fromhex("810548656c6c6f")
+BROKEN = bytes.fromhex("c10548656c6c6f")
+
+
+def test_a_picture_shows_itself_inline_and_in_words() -> None:
+    picture = draw.frame(HELLO)
+    bundle = picture._repr_mimebundle_()
+    assert bundle["text/html"].startswith("<svg ")
+    assert bundle["text/plain"] == picture.alt
+    assert draw.frame(HELLO)._repr_mimebundle_() == bundle, "must be stable"
+
+
+@pytest.mark.parametrize("alt", ['a filter {"room_id": 7}', "a 'b' \"c\" <d> & e", "two\nlines"])
+def test_the_words_stand_in_double_quotes_whatever_they_quote(alt: str) -> None:
+    svg = draw.Picture("", 10, 10, title="words", alt=alt).svg()
+    assert 'aria-label="' in svg
+    assert ET.fromstring(svg).get("aria-label") == alt
+
+
+@pytest.mark.parametrize("theme", ["auto", "light", "dark"])
+def test_every_style_rule_stays_inside_the_picture(theme: Theme) -> None:
+    picture = draw.frame(HELLO)
+    root = ET.fromstring(picture.svg(theme))
+    style = root.find(f"{SVG}style")
+    assert style is not None
+    rules = (style.text or "").split("}")[:-1]
+    for rule in rules:
+        assert all(".goim " in selector for selector in rule.split("{")[0].split(",")), rule
+
+
+def test_saving(tmp_path: Path) -> None:
+    picture = draw.frame(BROKEN)
+    assert ET.parse(picture.save(tmp_path / "frame.svg")).getroot().tag == f"{SVG}svg"
+    png = picture.save(tmp_path / "frame.png").read_bytes()
+    assert png.startswith(b"\x89PNG")
+    assert int.from_bytes(png[16:20]) == round(picture.width * 2)
+    with pytest.raises(ValueError, match=r"use \.svg or \.png"):
+        picture.save(tmp_path / "frame.gif")
