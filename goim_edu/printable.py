@@ -14,8 +14,8 @@ CHAT_TEXT: Final = "\n\u200c\u200d\u00a0\u3000"
 def printable(text: str, keep: str = "") -> str:
     r"""Return ``text`` so that it can only be read, with escapes as Python writes them.
 
-    A terminal obeys escape sequences, whoever sent them: they can move the cursor, forge lines,
-    or change the window's title. XML 1.0 has no place for most control characters. Some others
+    A terminal obeys escape sequences from any sender: they can move the cursor, forge lines, or
+    change the window's title. XML 1.0 has no place for most control characters. Some others
     turn the direction of writing, and an invisible byte teaches nothing.
 
     Args:

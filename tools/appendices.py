@@ -186,9 +186,9 @@ def list_of_claims() -> Any:
         "# A2 · Claims of the notes 笔记中的说法\n\n**What do the notes say, is it right, and "
         "where can you see it for yourself?**\n\n"
         f"Of {len(everything)} claims {count['right']} are right, {count['imprecise']} leave "
-        f"something out or say it loosely, and {count['wrong']} are wrong. Whoever writes down "
-        "what they learn makes such slips; each was worth an experiment. Some minutes with this "
-        "list are a good way to repeat the course."
+        f"something out or say it loosely, and {count['wrong']} are wrong. Everybody who writes "
+        "down what they learn makes such slips; each was worth an experiment. Some minutes with "
+        "this list are a good way to repeat the course."
     )
     places = places_of_claims()
     cells = [opening]

@@ -147,7 +147,7 @@ def run(
         out: where to print; default: standard output.
 
     Raises:
-        OSError, ValueError: the file cannot be read, or is no recording.
+        OSError, ValueError: the file cannot be read, or is not a recording.
     """
     out = out or sys.stdout
     terminal = out.isatty()
@@ -162,5 +162,5 @@ def run(
                 out.write(line + "\n")
             out.flush()
         except BrokenPipeError:
-            # Whoever read along has seen enough, as in `dissect FILE | head`.
+            # The reader of our output has seen enough, as in `dissect FILE | head`.
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (so that the exit is quiet too)

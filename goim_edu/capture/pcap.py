@@ -122,7 +122,7 @@ def read_capture(path: str | Path, *, strict: bool = True) -> Capture:
         strict: whether missing packets are an error; else a conversation just ends there.
 
     Raises:
-        ValueError: it is no such file, or packets are missing from it.
+        ValueError: it is not such a file, or packets are missing from it.
     """
     capture = Capture(max_bytes=1 << 40)
     for record in read_records(path, strict=strict):

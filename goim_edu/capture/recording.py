@@ -83,7 +83,7 @@ class CapturedFrame(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The message, or else the payload, as text; a sign stands for what is no UTF-8."""
+        """The message, or else the payload, as text; a sign stands for what is not UTF-8."""
         if isinstance(self.message, str):
             return self.message
         return (self.payload if self.message is None else self.message).decode(errors="replace")

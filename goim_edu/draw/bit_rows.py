@@ -34,7 +34,7 @@ class DrawnField:
         value, meaning, section: for the table.
         role: its colour, a key of ``palette.ROLES``; ``"missing"`` has no bits yet.
         wrong: whether the field breaks a rule.
-        sound: so many bits from its start are right all the same.
+        sound: how many bits from its start are right all the same.
         bytewise: whether each octet gets a box of its own, as in a payload.
     """
 

@@ -66,7 +66,7 @@ def compression(
         wire_rows: rows of 8 octets on the wire that are drawn at most.
 
     Raises:
-        ValueError: the octets are no compressed message, or one of more than 65,536 octets.
+        ValueError: the octets are not a compressed message, or it is longer than 65,536 octets.
 
     >>> from goim_edu.websocket.deflate import deflate_shared
     >>> picture = compression(deflate_shared(b"tick tick tick"))
@@ -98,7 +98,7 @@ def _compare_with_zlib(data: bytes, history: bytes, plain: bytes) -> None:
     try:
         theirs = inflater.decompress(data + b"\0\0\xff\xff")
     except zlib.error as error:
-        raise ValueError(f"these bits are no DEFLATE: {error}") from None
+        raise ValueError(f"these bits are not DEFLATE: {error}") from None
     if not plain.startswith(theirs):
         raise ValueError("zlib reads something else from these bits")
 

@@ -25,8 +25,8 @@ Said = tuple[float, Sender, Frame | CapturedFrame | Request | Response | str]
 """Seconds of any clock, who sent it, and what; a ``str`` is a remark, such as "TCP ends"."""
 
 _STATES: Final = {"connecting": "sky", "open": "green", "closing": "orange", "closed": "grey"}
-_LONG: Final = 0.5  # a silence of so many seconds is worth a line ...
-_MUCH_LONGER: Final = 5.0  # ... if it is so many times as long as usual
+_LONG: Final = 0.5  # a silence of this many seconds is worth a line ...
+_MUCH_LONGER: Final = 5.0  # ... if it is this many times as long as usual
 
 
 @dataclass(slots=True)
@@ -181,7 +181,7 @@ def _show_payload(opcode: int, payload: bytes, fin: bool) -> str:
 
 
 def _quoted(message: str | bytes, most: int = 200) -> str:
-    r"""Return a message in quotation marks, octets that are no text as hex.
+    r"""Return a message in quotation marks, octets that are not text as hex.
 
     >>> _quoted("hi"), _quoted(b"\x00\xff")
     ("'hi'", '00 ff')

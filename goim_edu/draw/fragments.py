@@ -209,7 +209,7 @@ def _show_control(step: _Step) -> str:
 
 
 def _show(octets: bytes, most: int = 40) -> str:
-    r"""Return octets as text, those that are no UTF-8 by themselves as \x..
+    r"""Return octets as text, those that are not UTF-8 by themselves as \x..
 
     >>> _show("好".encode()[:1] + b"!"), _show(b"")
     ("'\\xe5!'", 'nothing')
@@ -279,7 +279,7 @@ def _draw_step(step: _Step, places: dict[int, tuple[float, float]], y: float, bo
         return "".join(out)
     x = _BOX_X + _FIN + _NAME + _SIZE
     if step.control:
-        said = fit(f"handled at once, no part of the message: {_show_control(step)}", _JOIN - 8)
+        said = fit(f"handled at once, not part of the message: {_show_control(step)}", _JOIN - 8)
         out.append(arrow(x + 4, y + 12, _JOIN_X - 6, y + 12, colour="orange"))
         out.append(rect(_JOIN_X - 2, y + 2, text_width(said, 12) + 8, 20, "paper"))
         out.append(text(_JOIN_X + 2, y + 16, said, "s"))

@@ -253,7 +253,7 @@ def _plain(field: Field, culprit: str | None) -> dict[str, object]:
 
 
 def _in_words(title: str, said: str, explained: Explanation) -> str:
-    """Say the whole picture, for who cannot see it."""
+    """Say the whole picture in words, for readers who cannot see it."""
     lines = [f"{title}. {said}. Verdict: {explained.verdict}."]
     for field in drawn_fields(explained):
         value = f" = {field.value}" if field.value else ""

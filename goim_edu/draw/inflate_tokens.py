@@ -69,7 +69,7 @@ def read_deflate(data: bytes, history: bytes = b"", max_plain: int = 65_536) -> 
         max_plain: how many octets may come out at most.
 
     Raises:
-        ValueError: these bits are no DEFLATE, or more comes out than ``max_plain``.
+        ValueError: these bits are not DEFLATE, or more comes out than ``max_plain``.
     """
     return list(_Reader(data, history, max_plain).tokens())
 
@@ -227,7 +227,7 @@ class _Reader:
         if code == 28:
             return 258
         if code > 28:
-            raise ValueError(f"{symbol} is no length")
+            raise ValueError(f"{symbol} is not a length")
         more = code // 4 - 1
         return ((4 + code % 4) << more) + 3 + self._take(more)
 
@@ -236,7 +236,7 @@ class _Reader:
         if code < 4:
             return code + 1
         if code > 29:
-            raise ValueError(f"{code} is no distance")
+            raise ValueError(f"{code} is not a distance")
         more = code // 2 - 1
         return ((2 + code % 2) << more) + 1 + self._take(more)
 

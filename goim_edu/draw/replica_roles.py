@@ -76,7 +76,7 @@ def replica_roles(
     spans = _spans(moved, members)
     gaps = _gaps(moved)
     said = _said(moved, gaps)
-    head, y = heading("Who was what in the replica set", said)
+    head, y = heading("The roles in the replica set", said)
     height = 92 + _LANE * len(members)
     body = plot(lambda figure: _paint(figure, members, spans, gaps, noted), PAGE, height, y)
     seen = {span.state for span in spans}
@@ -142,7 +142,7 @@ def _words(said: str, spans: Sequence[_Span], marks: Sequence[tuple[float, str]]
         f"{span.member} {span.state} from {span.start:.1f} to {span.end:.1f} s" for span in spans
     ]
     lines += [f"at {time:.1f} s: {what}" for time, what in marks]
-    return f"Who was what in the replica set: {said}. {'; '.join(lines)}."
+    return f"The roles in the replica set: {said}. {'; '.join(lines)}."
 
 
 def _plain(span: _Span) -> dict[str, Any]:

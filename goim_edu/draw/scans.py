@@ -44,7 +44,7 @@ _MEANINGS: Final = {
     "FETCH": "gets the document that a key points to",
     "SORT": "collects all, then sorts them in memory",
     "SORT_MERGE": "merges streams that are sorted already",
-    "LIMIT": "passes on so many, then stops the rest",
+    "LIMIT": "passes on this many, then stops the rest",
     "SKIP": "throws the first ones away",
     "PROJECTION_SIMPLE": "keeps the fields that were asked for",
     "PROJECTION_DEFAULT": "computes the fields that were asked for",
@@ -100,7 +100,7 @@ def scans(
         times: whether to show the milliseconds, which differ from run to run.
 
     Raises:
-        ValueError: it is no result of ``explain``, or one without ``executionStats``.
+        ValueError: it is not a result of ``explain``, or one without ``executionStats``.
 
     Source: manual, "Explain Results", "Interpret Explain Plan Results".
 

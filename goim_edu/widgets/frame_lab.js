@@ -175,7 +175,7 @@ function render({ model, el }) {
       payload.value = decoder.decode(Uint8Array.from(octets, (digits) => parseInt(digits, 16)));
     } catch {
       asHex.checked = true;
-      refused.textContent = "These bytes are no UTF-8 text, so they stay hex digits.";
+      refused.textContent = "These bytes are not UTF-8 text, so they stay hex digits.";
     }
   });
 

@@ -68,6 +68,6 @@ PRESETS: Final[tuple[Preset, ...]] = (
     Preset("highest bit of a 64-bit length", b"\x82\xff\x80" + bytes(7) + _KEY, broken=True),
     Preset("close with one byte", _from_client(b"\x03", Opcode.CLOSE), broken=True),
     Preset("close code 1005", _from_client(b"\x03\xed", Opcode.CLOSE), broken=True),
-    Preset("text that is no UTF-8", _from_client(b"caf\xe9", Opcode.TEXT), broken=True),
+    Preset("text that is not UTF-8", _from_client(b"caf\xe9", Opcode.TEXT), broken=True),
 )
 """In the order of the menu: the good ones first."""

@@ -38,7 +38,7 @@ class HeartbeatLab(Lab):
 
     Attributes:
         delay: seconds that every piece is under way, each way.
-        jitter: up to so many seconds more, by chance.
+        jitter: up to this many seconds more, by chance.
         rate: octets a second that pass each way; None for no limit.
         interval, timeout: of the heartbeat. All five can be set at any time.
 
@@ -127,7 +127,7 @@ class HeartbeatLab(Lab):
         self._tell()
 
     def wait(self, pongs: int | None = None, seconds: float = 10.0) -> State:
-        """Wait until so many pongs came, or the run has ended; return its state.
+        """Wait until this many pongs came, or the run has ended; return its state.
 
         Args:
             pongs: None: only for the end.

@@ -177,7 +177,7 @@ function render({ model, el }) {
   const twice = switchOf("twice");
   const refused = make("p", { className: "goim-refused", role: "alert" });
 
-  // Half a pair of hex digits is no octet yet, so hex digits wait until they are entered.
+  // Half a pair of hex digits is not an octet yet, so hex digits wait until they are entered.
   const sendPayload = () => tell({ type: "payload", text: payload.value, asHex: asHex.checked });
   payload.addEventListener("input", () => {
     if (!asHex.checked) sendPayload();
@@ -189,7 +189,7 @@ function render({ model, el }) {
   asHex.addEventListener("change", () => {
     if (!asHex.checked && view().text === null) {
       asHex.checked = true;
-      refused.textContent = "These octets are no text that can be shown, so they stay hex digits.";
+      refused.textContent = "These octets are not text that can be shown, so they stay hex digits.";
       return;
     }
     payload.value = asHex.checked ? view().hex : view().text;

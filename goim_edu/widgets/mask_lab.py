@@ -146,7 +146,7 @@ class MaskLab(Lab):
         self.key = _flipped(self.key, bit, "key")
 
     def fresh_key(self, source: Callable[[int], bytes] = os.urandom) -> bytes:
-        """Take a key that nobody can foresee, as a client must for each frame (§5.3); return it.
+        """Take a key that nobody can predict, as a client must for each frame (§5.3); return it.
 
         Args:
             source: gives as many random octets as it is asked for.
@@ -234,5 +234,5 @@ def _line(name: str, octets: bytes) -> dict[str, str]:
     """One line of the table: octets as hex and as text, or as what they are instead."""
     dots = " …" if len(octets) > _LISTED else ""
     text = _text_of(octets)
-    said = "no UTF-8" if text is None else repr(text[:_LISTED]) + dots
+    said = "not UTF-8" if text is None else repr(text[:_LISTED]) + dots
     return {"name": name, "hex": octets[:_LISTED].hex(" ") + dots, "text": said}

@@ -241,7 +241,7 @@ function render({ model, el }) {
   const count = make("span", { role: "status" });
 
   function onCount(news) {
-    // Who looks at the end wants to see what comes; who has just opened it begins at the top.
+    // A reader at the end wants to see what comes; a reader who has just opened it begins at the top.
     const atEnd = list.scrollTop + list.clientHeight >= spacer.offsetHeight - ROW;
     const following = atEnd && shown > 0;
     if (news.shown < shown || news.wanted !== filter.dataset.wanted) rows = new Map();

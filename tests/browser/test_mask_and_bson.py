@@ -111,7 +111,7 @@ def test_payload_and_key_are_typed_and_masking_is_switched_off(lab: JupyterLab, 
     page.get_by_label("as hex").check()
     page.get_by_label("payload", exact=True).fill("ff 00")
     page.keyboard.press("Enter")
-    expect(lines).to_contain_text("no UTF-8")
+    expect(lines).to_contain_text("not UTF-8")
     assert notebook.run_cell("lab.masked") == r"b'\xff\x00'"
 
 

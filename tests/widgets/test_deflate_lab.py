@@ -25,7 +25,7 @@ def as_octets(message: str | bytes) -> bytes:
 
 @given(MESSAGES, st.sampled_from(["client", "server"]), st.booleans(), st.integers(9, 15))
 @settings(max_examples=40, deadline=None)
-def test_whoever_receives_these_frames_gets_the_messages(
+def test_a_receiver_of_these_frames_gets_the_messages(
     messages: Any, sender: str, takeover: bool, window_bits: int
 ) -> None:
     lab = DeflateLab(messages, sender=sender)

@@ -92,7 +92,7 @@ def test_a_text_is_taken_as_utf_8() -> None:
         lab.payload = 7  # type: ignore[assignment]
     lab.payload = b"\xff\x00"
     assert lab.view["text"] is None
-    assert lab.view["lines"][0] == {"name": "payload", "hex": "ff 00", "text": "no UTF-8"}
+    assert lab.view["lines"][0] == {"name": "payload", "hex": "ff 00", "text": "not UTF-8"}
     assert lab.frame == Frame(Opcode.BINARY, b"\xff\0", mask_key=KEY)
 
 
