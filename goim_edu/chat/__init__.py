@@ -1,10 +1,10 @@
 """The chat: words on the wire, sessions that speak them, rooms that order them, one hub.
 
     vocabulary  every message that a client or the server may send, in JSON and in BSON
-    auth        who may come in as whom: everybody, or bearers of a token
+    auth        checks the name of a user: any name is believed, or a token must prove it
     ports       what is asked of the store, and what it answers
-    broadcast   one reply for many: encoded once, the same bytes for all
-    room        who is there, in which order things are said, who gets them
+    broadcast   one reply for many: encoded once per wire format, the same bytes for all
+    room        its members, the order of messages, and the fan-out to the members
     hub         all sessions and rooms of a server, their limits, and the way to the store
     session     one connected client: hello, requests, rate limit
 

@@ -1,4 +1,4 @@
-"""Who may come in as whom: everybody by any name, or who holds a token that we can check.
+"""Authentication: any name is believed, or a token must prove it.
 
 A token is a JWT (RFC 7519): ``sub`` is the user, ``exp`` its end, both required; with a ``rooms``
 claim, a list of names, its user may enter no others. It is signed with a secret that we share
@@ -18,16 +18,16 @@ _SHORTEST_SECRET = 32
 
 
 class Unauthenticated(Exception):
-    """This is not who it says it is, or it has no token that says so; the text says why."""
+    """The client did not prove that it is this user; the text says why."""
 
 
 class Identity(NamedTuple):
-    """Who somebody is.
+    """A user whose name was checked.
 
     Args:
         user_id: the name.
-        rooms: where it may go, None for everywhere.
-        expires: until when, in seconds since 1970, or None.
+        rooms: the rooms that the user may enter, None for all.
+        expires: the end of the token in seconds since 1970, or None.
     """
 
     user_id: str
@@ -40,7 +40,7 @@ Authenticate = Callable[[str, str | None], Identity]
 
 
 def anybody(user_id: str, token: str | None) -> Identity:
-    """Believe everybody: for servers that only this machine can reach.
+    """Believe any name: for servers that only this machine can reach.
 
     >>> anybody("lisa", None)
     Identity(user_id='lisa', rooms=None, expires=None)
@@ -53,7 +53,7 @@ class TokenVerifier:
 
     Args:
         key: the shared secret, at least 32 octets, or the public key in PEM form.
-        algorithm: which of the two it is.
+        algorithm: the one that the key is for.
 
     Raises:
         ValueError: the key does not fit the algorithm.
@@ -73,7 +73,7 @@ class TokenVerifier:
             if len(key) < _SHORTEST_SECRET:
                 raise ValueError(f"a secret of {len(key)} octets is too short, take 32 or more")
         elif not looks_public:
-            raise ValueError("this is no public key in PEM form")
+            raise ValueError("this is not a public key in PEM form")
         self._key = key
         self._algorithm = algorithm
 
@@ -88,7 +88,7 @@ class TokenVerifier:
         return cls(path.read_bytes().rstrip(b"\r\n"), algorithm)
 
     def __call__(self, user_id: str, token: str | None) -> Identity:
-        """Who the bearer of this token is."""
+        """Check a token; raises Unauthenticated if it does not prove the name."""
         import jwt  # with its cryptography it is the slowest import of the server
 
         if not token:
@@ -108,5 +108,5 @@ class TokenVerifier:
         if rooms is not None and not (
             isinstance(rooms, list) and all(isinstance(name, str) for name in rooms)
         ):
-            raise Unauthenticated("the claim 'rooms' is no list of names")
+            raise Unauthenticated("the claim 'rooms' is not a list of names")
         return Identity(user_id, None if rooms is None else frozenset(rooms), float(claims["exp"]))

@@ -63,18 +63,18 @@ class ChatStats:
 
 
 class Hub:
-    """Where everything of the chat meets.
+    """What all sessions of a server share.
 
     Args:
         store: where messages are kept.
         engine: of the loop that all connections live in.
         limits: what one client may ask for.
-        authenticate: who somebody is.
+        authenticate: checks the name of a user.
 
     Attributes:
         sessions: all that are connected.
-        rooms: those in which somebody is, by name.
-        draining: whether the server is about to close, and takes no messages any more.
+        rooms: those that are not empty, by name.
+        draining: whether the server is about to close and takes no more messages.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Hub:
         return room
 
     def release(self, room: Room) -> None:
-        """Forget a room in which nobody is; the store remembers it."""
+        """Forget a room that is empty; the store keeps its messages."""
         if room.empty and self.rooms.get(room.room_id) is room:
             del self.rooms[room.room_id]
 
@@ -118,9 +118,9 @@ class Hub:
         """What a newcomer has missed; blocks.
 
         Returns:
-            The last number that it knows with that, the missed messages, and whether they are not
-            all. If they are too many, it is the newest: they join on to what is said from now on,
-            and ``history`` brings those before.
+            The last number that the newcomer then knows, the messages that it missed, and whether
+            these are not all. If it missed too many, these are the newest: what is said from now on
+            follows them, and ``history`` brings the earlier ones.
         """
         if since is None:
             return self.store.last_seq(room_id), (), False
@@ -147,9 +147,9 @@ class Hub:
         future.add_done_callback(lambda done: loop.call_soon_threadsafe(_answer, done, then))
 
     def mark_read(self, room_id: str, user_id: str, seq: int) -> None:
-        """Keep how far somebody has read.
+        """Keep how far a user has read.
 
-        Marks are stored one after the other; of those that wait for one reader, only the last.
+        Marks are stored one after the other; of those that wait for one user, only the last.
         """
         self._marks[room_id, user_id] = seq
         if not self._marking:
@@ -173,7 +173,7 @@ class Hub:
     # ------------------------------------------------------------------ life
 
     def drain(self, reconnect_after_ms: int) -> None:
-        """Take no more messages, and tell everybody."""
+        """Take no more messages, and tell all sessions."""
         self.draining = True
         for session in tuple(self.sessions):
             session.drain(reconnect_after_ms)

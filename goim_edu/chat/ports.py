@@ -1,4 +1,4 @@
-"""All that the chat knows of where messages are kept: what it asks, and what it gets back."""
+"""What the chat asks of a store, and what it gets back; ``goim_edu.storage`` fits these ports."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, Protocol
 
-__all__ = ["Past", "SavedMessage", "Store", "Stored"]
+__all__ = ["Past", "Saved", "Store", "StoredMessage"]
 
 
-class Stored(Protocol):
+class StoredMessage(Protocol):
     """A message as the store gives it back."""
 
     @property
@@ -26,7 +26,7 @@ class Stored(Protocol):
 
     @property
     def user_id(self) -> str:
-        """Who said it."""
+        """Its sender."""
         ...
 
     @property
@@ -36,7 +36,7 @@ class Stored(Protocol):
 
     @property
     def text(self) -> str:
-        """What was said."""
+        """Its text."""
         ...
 
     @property
@@ -45,15 +45,15 @@ class Stored(Protocol):
         ...
 
 
-Past = tuple[int, Sequence[Stored], bool]
-"""The last number that is known, what was missed, and whether that is not all of it."""
+Past = tuple[int, Sequence[StoredMessage], bool]
+"""The last number that a newcomer then knows, what it missed, and whether that is not all."""
 
 
-class SavedMessage(Protocol):
+class Saved(Protocol):
     """The store's answer to a message."""
 
     @property
-    def message(self) -> Stored:
+    def message(self) -> StoredMessage:
         """As it is stored."""
         ...
 
@@ -73,7 +73,7 @@ class Store(Protocol):
     def submit_async(
         self, room_id: str, user_id: str, client_msg_id: str, text: str
     ) -> asyncio.Future[Any]:
-        """Have it stored; the future gives a SavedMessage or raises StoreError."""
+        """Have it stored; the future gives a Saved or raises StoreError."""
         ...
 
     def history(
@@ -82,7 +82,7 @@ class Store(Protocol):
         before_seq: int | None = None,
         after_seq: int | None = None,
         limit: int = 50,
-    ) -> Sequence[Stored]:
+    ) -> Sequence[StoredMessage]:
         """A page, ascending: the last below, or the first above a number."""
         ...
 
@@ -91,7 +91,7 @@ class Store(Protocol):
         ...
 
     def mark_read(self, room_id: str, user_id: str, seq: int) -> None:
-        """Keep how far somebody has read."""
+        """Keep how far a user has read."""
         ...
 
     def run(self, function: Callable[..., Any], *args: Any) -> Future[Any]:

@@ -1,62 +1,62 @@
-"""A room: who is there, in which order things are said, and who gets them.
+"""A room: its members, the order of messages, and the fan-out to the members.
 
 The order is that of the store: it numbers messages, and answers those of one room in the order
 of their numbers. The room hands each on once, in that order, to every member.
 
-Whatever happens in one turn of the event loop goes to each member in one piece: a hundred
+All that happens in one turn of the event loop goes to each member in one piece: a hundred
 messages of one group commit are encoded once, joined once, and written once per member.
 
-Who joins with ``since`` is first told what it missed. What is said while the store looks that up
-waits for it, and is handed on behind it, without what the store has told already. So a member
-sees every number once, and only ever a higher one (promises 3 and 4).
+A member that joins with ``since`` is first told what it missed. What is said while the store looks
+that up is its backlog: it waits, and is handed on next, without what the store has told already.
+So a member sees every number once, and each is higher than the last (promises 3 and 4).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Final, Literal, Protocol
 
-from goim_edu.chat.broadcast import Parcel, Way
-from goim_edu.chat.ports import Stored
-from goim_edu.chat.vocabulary import ChatMessage, Codec, Presence, ReadBy, TypingBy
+from goim_edu.chat.broadcast import Broadcast, WireFormat
+from goim_edu.chat.ports import StoredMessage
+from goim_edu.chat.vocabulary import ChatMessage, Presence, ReadBy, TypingBy
 from goim_edu.transport import Connection
 
 __all__ = ["Member", "Room"]
 
-Ticket = list[Parcel]
-"""What a newcomer gets: the list of what is said until it is told its past."""
+Backlog = list[Broadcast]
+"""What is said in the room while a newcomer waits to be told its past."""
 
-_MOST_WAITING = 10_000  # parcels that may wait for one member while the store looks up its past
+_LONGEST_BACKLOG: Final = 10_000  # broadcasts
 
 
 class Member(Protocol):
-    """Who may be in a room: one session of a user."""
+    """What a room knows of a session that is in it."""
 
     @property
     def user_id(self) -> str:
-        """Who it is."""
+        """The user of this session."""
         ...
 
     @property
     def connection(self) -> Connection:
-        """Where it is written to."""
+        """Where replies to it are written to."""
         ...
 
     @property
-    def way(self) -> Way:
-        """How it wants to be written to."""
+    def wire_format(self) -> WireFormat:
+        """How replies to it are written."""
         ...
 
 
-def chat_message(stored: Stored, codec: Codec) -> ChatMessage:
-    """A stored message as the wire has it."""
+def chat_message(stored: StoredMessage) -> ChatMessage:
+    """A stored message as the reply that tells it."""
     return ChatMessage(
         stored.room_id,
         stored.seq,
         stored.user_id,
         stored.client_msg_id,
         stored.text,
-        codec.time(stored.created_at),
+        stored.created_at,
     )
 
 
@@ -91,76 +91,76 @@ class Room:
         self.last_seq: int | None = None
         self.pending = 0
         self._at_end_of_turn = at_end_of_turn
-        self._members: dict[Way, dict[Member, Connection]] = {}
+        self._members: dict[WireFormat, dict[Member, Connection]] = {}
         self._users: dict[str, int] = {}  # how many sessions each has here
-        self._outbox: list[Parcel] = []
-        self._arriving: dict[Member, list[Parcel]] = {}  # until their past has been looked up
+        self._outbox: list[Broadcast] = []
+        self._arriving: dict[Member, list[Broadcast]] = {}  # until their past has been looked up
         self._marks: dict[str, int] = {}  # how far each has read, as far as we were told
         self._fresh: dict[Member, int] = {}  # what their past has told them already
 
-    # ------------------------------------------------------------------ who is there
+    # ------------------------------------------------------------------ members
 
     @property
     def empty(self) -> bool:
-        """Whether nobody is there and nothing is on its way."""
+        """Whether nobody is there, and no message waits for the store."""
         return not self._users and not self.pending
 
     @property
     def users(self) -> list[str]:
-        """The names of those who are there, sorted."""
+        """The names of the users in the room, sorted."""
         return sorted(self._users)
 
     def __len__(self) -> int:
         return sum(self._users.values())
 
-    def enter(self, member: Member) -> Ticket:
-        """Let somebody in, who hears nothing yet: ``settle`` follows, with this ticket."""
+    def enter(self, member: Member) -> Backlog:
+        """Let a member in that hears nothing yet: ``settle`` follows, with this backlog."""
         self.flush()
         users = self._users
         users[member.user_id] = users.get(member.user_id, 0) + 1
-        ticket = self._arriving[member] = []
+        backlog = self._arriving[member] = []
         if users[member.user_id] == 1:
             self._tell_presence(member, "joined")
-        return ticket
+        return backlog
 
-    def hold(self, member: Member) -> Ticket:
-        """Somebody who is there already asks for its past again: it waits like a newcomer."""
+    def hold(self, member: Member) -> Backlog:
+        """A member asks for its past again: it waits like a newcomer."""
         self.flush()
         self._remove_member(member)
-        ticket = self._arriving[member] = []
-        return ticket
+        backlog = self._arriving[member] = []
+        return backlog
 
-    def is_arriving(self, member: Member, ticket: Ticket | None = None) -> bool:
-        """Whether it waits to be settled, with this very ticket."""
+    def is_arriving(self, member: Member, backlog: Backlog | None = None) -> bool:
+        """Whether it waits to be settled, with this very backlog."""
         waiting = self._arriving.get(member)
-        return waiting is not None and (ticket is None or waiting is ticket)
+        return waiting is not None and (backlog is None or waiting is backlog)
 
-    def settle(self, member: Member, ticket: Ticket, told: int) -> None:
-        """From now on it hears what is said, first of all what was said since ``enter``.
+    def settle(self, member: Member, backlog: Backlog, told: int) -> None:
+        """From now on the member hears what is said, and first what was said since ``enter``.
 
         Args:
-            member: who came in.
-            ticket: what ``enter`` or ``hold`` gave.
+            member: the newcomer.
+            backlog: what ``enter`` or ``hold`` gave.
             told: the highest number that it knows already.
         """
         self.flush()
-        if not self.is_arriving(member, ticket):
+        if not self.is_arriving(member, backlog):
             return
         del self._arriving[member]
-        self._members.setdefault(member.way, {})[member] = member.connection
+        self._members.setdefault(member.wire_format, {})[member] = member.connection
         self._fresh[member] = told
-        self._hand_over(member, ticket)
+        self._hand_over(member, backlog)
 
     def _remove_member(self, member: Member) -> None:
         self._fresh.pop(member, None)
-        members = self._members.get(member.way)
+        members = self._members.get(member.wire_format)
         if members is not None:
             members.pop(member, None)
             if not members:
-                del self._members[member.way]
+                del self._members[member.wire_format]
 
     def exit(self, member: Member) -> None:
-        """Somebody leaves, or is gone."""
+        """A member leaves, or is gone."""
         self.flush()
         self._arriving.pop(member, None)
         self._remove_member(member)
@@ -172,64 +172,64 @@ class Room:
 
     # ------------------------------------------------------------------ what is said
 
-    def publish(self, stored: Stored) -> None:
+    def publish(self, stored: StoredMessage) -> None:
         """A message has been stored: every member gets it."""
-        self._put(Parcel(lambda codec: chat_message(stored, codec), stored.seq))
+        self._put(Broadcast(chat_message(stored), stored.seq))
 
     def tell_typing(self, member: Member) -> None:
-        """Somebody is writing: the others get to know."""
+        """A member is writing: tell the others."""
         told = TypingBy(self.room_id, member.user_id)
-        self._put(Parcel(lambda _: told, but=member))
+        self._put(Broadcast(told, but=member))
 
     def mark_read(self, member: Member, seq: int) -> bool:
-        """Somebody has read: the others get to know; False if that is no news."""
+        """A member has read up to ``seq``: tell the others; False if they know already."""
         if self._marks.get(member.user_id, 0) >= seq:
             return False
         self._marks[member.user_id] = seq
         told = ReadBy(self.room_id, member.user_id, seq)
-        self._put(Parcel(lambda _: told, but=member))
+        self._put(Broadcast(told, but=member))
         return True
 
-    def _tell_presence(self, member: Member, state: str) -> None:
-        told = Presence(self.room_id, member.user_id, "joined" if state == "joined" else "left")
-        self._put(Parcel(lambda _: told, but=member))
+    def _tell_presence(self, member: Member, state: Literal["joined", "left"]) -> None:
+        told = Presence(self.room_id, member.user_id, state)
+        self._put(Broadcast(told, but=member))
 
-    def _put(self, parcel: Parcel) -> None:
+    def _put(self, broadcast: Broadcast) -> None:
         if not self._outbox:
             self._at_end_of_turn(self.flush)
-        self._outbox.append(parcel)
+        self._outbox.append(broadcast)
 
-    # ------------------------------------------------------------------ who gets it
+    # ------------------------------------------------------------------ fan-out
 
     def flush(self) -> None:
         """Hand on what was said in this turn."""
-        parcels = self._outbox
-        if not parcels:
+        broadcasts = self._outbox
+        if not broadcasts:
             return
         self._outbox = []
-        special = {parcel.but for parcel in parcels if parcel.but is not None}
-        droppable = all(parcel.droppable for parcel in parcels)
+        special = {broadcast.but for broadcast in broadcasts if broadcast.but is not None}
+        droppable = all(broadcast.droppable for broadcast in broadcasts)
         if not droppable:
             special |= self._fresh.keys()
-        # Copies, since a slow reader that is given up leaves the room while we are at it.
-        for way, members in tuple(self._members.items()):
-            piece = b"".join([parcel.frame(way) for parcel in parcels])
+        # Copies, since a slow reader that is given up leaves the room during the loop.
+        for wire_format, members in tuple(self._members.items()):
+            piece = b"".join([broadcast.frame(wire_format) for broadcast in broadcasts])
             for member, connection in tuple(members.items()):
                 if (special and member in special) or not connection.write_at_once(piece):
-                    self._hand_over(member, parcels)
+                    self._hand_over(member, broadcasts)
         for member, waiting in tuple(self._arriving.items()):
-            waiting += [parcel for parcel in parcels if parcel.but is not member]
-            if len(waiting) > _MOST_WAITING:
+            waiting += [broadcast for broadcast in broadcasts if broadcast.but is not member]
+            if len(waiting) > _LONGEST_BACKLOG:
                 member.connection.close(1013, "the room is faster than the store")
         if not droppable:
-            self.last_seq = max(self.last_seq or 0, *(parcel.seq for parcel in parcels))
+            self.last_seq = max(self.last_seq or 0, *(broadcast.seq for broadcast in broadcasts))
 
-    def _hand_over(self, member: Member, parcels: Iterable[Parcel]) -> None:
-        """One by one to a member who is not to get all of them in one piece."""
+    def _hand_over(self, member: Member, broadcasts: Iterable[Broadcast]) -> None:
+        """Write them one by one, to a member that does not get all of them in one piece."""
         told = self._fresh.get(member, 0)
-        for parcel in parcels:
-            if parcel.but is member or 0 < parcel.seq <= told:
+        for broadcast in broadcasts:
+            if broadcast.but is member or 0 < broadcast.seq <= told:
                 continue
-            if parcel.seq:
+            if broadcast.seq:
                 self._fresh.pop(member, None)
-            member.connection.write(parcel.frame(member.way), parcel.droppable)
+            member.connection.write(broadcast.frame(member.wire_format), broadcast.droppable)

@@ -1,8 +1,8 @@
 """One connected client: hello, requests, rate limit, and its end.
 
-A request that is wrong in any way is answered with ``error``, changes nothing, and the session
-lives. Three things end it: no valid ``hello`` in time (4401, 4408), and who keeps on flooding
-after being told (4429).
+A request that is wrong in any way is answered with ``error`` and changes nothing; the session goes
+on. The server ends a session for three reasons: there was no valid ``hello`` (4401), it did not
+come in time (4408), or the client keeps on flooding after a warning (4429).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Any, ClassVar
 from msgspec import Struct
 
 from goim_edu.chat.auth import Identity, Unauthenticated
-from goim_edu.chat.broadcast import frame_reply, way_of
+from goim_edu.chat.broadcast import frame_reply, wire_format_of
 from goim_edu.chat.hub import Hub
-from goim_edu.chat.ports import Past, SavedMessage
-from goim_edu.chat.room import Room, Ticket, chat_message
+from goim_edu.chat.ports import Past, Saved
+from goim_edu.chat.room import Backlog, Room, chat_message
 from goim_edu.chat.vocabulary import (
     Ack,
     Draining,
@@ -55,7 +55,7 @@ HELLO_TOO_LATE = 4408
 KEPT_FLOODING = 4429
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """A request cannot be granted; the session answers with ``error``."""
 
     def __init__(self, code: ErrorCode, reason: str) -> None:
@@ -69,12 +69,14 @@ class Session(Handler):
 
     Args:
         hub: where sessions, rooms and the store are.
-        subprotocol: how the client wants to be spoken to.
+        connection: its connection.
+        subprotocol: the agreed one, a key of ``SUBPROTOCOLS``.
 
     Attributes:
         session_id: an unguessable name, told in ``welcome``.
-        user_id: who it is; empty before ``hello``.
-        rooms: where it is, by name.
+        user_id: the user; empty before ``hello``.
+        rooms: the rooms that it is in, by name.
+        wire_format: how replies to it are written.
     """
 
     __slots__ = (
@@ -87,7 +89,7 @@ class Session(Handler):
         "rooms",
         "session_id",
         "user_id",
-        "way",
+        "wire_format",
     )
 
     connection: Connection
@@ -97,7 +99,7 @@ class Session(Handler):
         self.user_id = ""
         self.connection = connection
         self.rooms: dict[str, Room] = {}
-        self.way = way_of(subprotocol, None)
+        self.wire_format = wire_format_of(subprotocol, None)
         self._hub = hub
         self._may_enter: frozenset[str] | None = None
         self._expires = False
@@ -107,8 +109,8 @@ class Session(Handler):
     # ------------------------------------------------------------------ called by the connection
 
     def on_open(self, connection: Connection) -> None:
-        """Wait for the hello, but not for ever."""
-        self.way = way_of(self.way.codec.name, connection.endpoint.deflate)
+        """Wait for the hello, until its deadline."""
+        self.wire_format = wire_format_of(self.wire_format.codec.name, connection.endpoint.deflate)
         self._hub.sessions.add(self)
         connection.set_deadline(monotonic() + self._hub.limits.hello_timeout)
 
@@ -158,24 +160,26 @@ class Session(Handler):
             return
         ref = None
         try:
-            if binary is not self.way.codec.binary:
-                kind = "binary" if self.way.codec.binary else "text"
-                raise Refused("bad_message", f"{self.way.codec.name} uses {kind} messages")
-            request = self.way.codec.decode(data)
+            if binary is not self.wire_format.codec.binary:
+                kind = "binary" if self.wire_format.codec.binary else "text"
+                raise RequestRefused(
+                    "bad_message", f"{self.wire_format.codec.name} uses {kind} messages"
+                )
+            request = self.wire_format.codec.decode(data)
             ref = request.ref
             if not self.user_id and type(request) is not Hello:
-                raise Refused("unauthenticated", "say hello first")
+                raise RequestRefused("unauthenticated", "say hello first")
             self._ACTIONS[type(request)](self, request)
             return
         except VocabularyError as error:
             self._refuse("bad_message", str(error), error.ref)
-        except Refused as refused:
+        except RequestRefused as refused:
             self._refuse(refused.code, refused.reason, ref)
         if not self.user_id:
             self.connection.close(NO_HELLO, "no valid hello")
 
     def _flooded(self) -> None:
-        """Too many requests: say so, and hang up on who keeps on."""
+        """Too many requests: tell the client, and close if it keeps on."""
         limits = self._hub.limits
         self._hub.stats.rate_limited += 1
         if self._tokens < -limits.burst:
@@ -185,20 +189,19 @@ class Session(Handler):
 
     def _hello(self, request: Hello) -> None:
         if self.user_id:
-            raise Refused("bad_message", "you have said hello already")
+            raise RequestRefused("bad_message", "you have said hello already")
         hub, connection = self._hub, self.connection
         try:
             identity = hub.authenticate(request.user_id, request.token)
         except Unauthenticated as error:
-            raise Refused("unauthenticated", str(error)) from None
+            raise RequestRefused("unauthenticated", str(error)) from None
         self._admit(identity)
         heartbeat = connection.heartbeat
         times = HeartbeatTimes(0, 0)
         if heartbeat is not None:
             times = HeartbeatTimes(heartbeat.interval, heartbeat.timeout)
         limits = WelcomeLimits(hub.limits.text, hub.limits.rooms, hub.limits.rate)
-        now = self.way.codec.time(hub.now())
-        self.reply(Welcome(self.session_id, self.user_id, now, times, limits, request.ref))
+        self.reply(Welcome(self.session_id, self.user_id, hub.now(), times, limits, request.ref))
 
     def _admit(self, identity: Identity) -> None:
         self.session_id = secrets.token_hex(8)
@@ -209,78 +212,82 @@ class Session(Handler):
             float("inf") if identity.expires is None else monotonic() + identity.expires - time()
         )
         if log.isEnabledFor(logging.INFO):
-            who = self.connection.id, self.session_id, self.user_id
-            log.info("hello connection=%d session=%s user=%r", *who)
+            details = self.connection.id, self.session_id, self.user_id
+            log.info("hello connection=%d session=%s user=%r", *details)
 
     def _join(self, request: Join) -> None:
         room_id = request.room_id
         if self._may_enter is not None and room_id not in self._may_enter:
-            raise Refused("forbidden", "your token does not let you into this room")
+            raise RequestRefused("forbidden", "your token does not let you into this room")
         room = self.rooms.get(room_id)
         if room is None:
             room = self._enter(room_id)
-            ticket = room.enter(self)
+            backlog = room.enter(self)
         elif room.is_arriving(self):
-            raise Refused("bad_message", "you are on your way into this room already")
+            raise RequestRefused("bad_message", "you are on your way into this room already")
         else:
-            ticket = room.hold(self)
-        self._look_up_past(room, ticket, request)
+            backlog = room.hold(self)
+        self._look_up_past(room, backlog, request)
 
     def _enter(self, room_id: str) -> Room:
         """The room, if there is a place for it and in it."""
         hub = self._hub
         if len(self.rooms) >= hub.limits.rooms:
-            raise Refused("forbidden", f"you are in {len(self.rooms)} rooms, the most allowed")
+            raise RequestRefused(
+                "forbidden", f"you are in {len(self.rooms)} rooms, the most allowed"
+            )
         room = hub.room(room_id)
         if len(room) >= hub.limits.members:
-            raise Refused("room_full", f"{len(room)} are in this room, the most allowed")
+            raise RequestRefused("room_full", f"{len(room)} are in this room, the most allowed")
         self.rooms[room_id] = room
         return room
 
-    def _look_up_past(self, room: Room, ticket: Ticket, request: Join) -> None:
+    def _look_up_past(self, room: Room, backlog: Backlog, request: Join) -> None:
         """Find out what it missed; a room that is busy knows its last number by itself."""
         hub, room_id, since, ref = self._hub, room.room_id, request.since, request.ref
         if since is None and room.last_seq is not None:
-            self._joined(room, ticket, (room.last_seq, (), False), ref)
+            self._joined(room, backlog, (room.last_seq, (), False), ref)
             return
 
         def found(answer: Any) -> None:
-            if not room.is_arriving(self, ticket):
+            if not room.is_arriving(self, backlog):
                 return  # it has left meanwhile
             if isinstance(answer, StoreError):
                 self._leave_room(room)
                 self._refuse("unavailable", str(answer), ref)
                 return
             room.last_seq = max(room.last_seq or 0, answer[0])
-            self._joined(room, ticket, answer, ref)
+            self._joined(room, backlog, answer, ref)
 
         hub.ask(lambda: hub.look_up_past(room_id, since), found)
 
-    def _joined(self, room: Room, ticket: Ticket, past: Past, ref: str | None) -> None:
+    def _joined(self, room: Room, backlog: Backlog, past: Past, ref: str | None) -> None:
         told, missed, truncated = past
         self.reply(Joined(room.room_id, told, room.users, truncated, ref))
         for stored in missed:
-            self.reply(chat_message(stored, self.way.codec))
-        room.settle(self, ticket, told)
+            self.reply(chat_message(stored))
+        room.settle(self, backlog, told)
 
     def _send(self, request: Send) -> None:
         hub = self._hub
         room = self._in_room(request.room_id)
         if len(request.text) > hub.limits.text:
-            raise Refused(
+            raise RequestRefused(
                 "too_long",
                 f"the text has {len(request.text)} characters, {hub.limits.text} are allowed",
             )
         if hub.draining:
-            raise Refused("unavailable", "the server is closing, send it again to the next one")
+            raise RequestRefused(
+                "unavailable", "the server is closing, send it again to the next one"
+            )
         try:
             future = hub.store.submit_async(
                 request.room_id, self.user_id, request.client_msg_id, request.text
             )
         except StoreUnavailable as error:
-            raise Refused("unavailable", str(error)) from None
+            raise RequestRefused("unavailable", str(error)) from None
         except (TypeError, ValueError) as error:
-            raise Refused("bad_message", str(error)) from None
+            raise RequestRefused("bad_message", str(error)) from None
         room.pending += 1
         ref = request.ref
         future.add_done_callback(lambda done: self._stored(room, done, ref))
@@ -290,7 +297,7 @@ class Session(Handler):
         hub = self._hub
         room.pending -= 1
         try:
-            saved: SavedMessage = future.result()
+            saved: Saved = future.result()
         except DuplicateMessage as error:
             self._refuse("bad_message", f"{error}, in another room", ref)
         except StoreError as error:
@@ -298,9 +305,15 @@ class Session(Handler):
             self._refuse("unavailable", str(error), ref)
         else:
             stored = saved.message
-            created = self.way.codec.time(stored.created_at)
             self.reply(
-                Ack(room.room_id, stored.client_msg_id, stored.seq, created, saved.duplicate, ref)
+                Ack(
+                    room.room_id,
+                    stored.client_msg_id,
+                    stored.seq,
+                    stored.created_at,
+                    saved.duplicate,
+                    ref,
+                )
             )
             hub.stats.acknowledged += 1
             if not saved.duplicate:
@@ -317,7 +330,7 @@ class Session(Handler):
             if isinstance(found, StoreError):
                 self._refuse("unavailable", str(found), ref)
                 return
-            page = [chat_message(stored, self.way.codec) for stored in found[-limit:]]
+            page = [chat_message(stored) for stored in found[-limit:]]
             self.reply(HistoryPage(room_id, page, len(found) > limit, ref))
 
         hub.ask(lambda: hub.store.history(room_id, before, None, limit + 1), answer)
@@ -338,14 +351,16 @@ class Session(Handler):
     def _read(self, request: Read) -> None:
         room = self._in_room(request.room_id)
         if room.last_seq is not None and request.seq > room.last_seq:
-            raise Refused("bad_message", f"seq {request.seq} is beyond the last, {room.last_seq}")
+            raise RequestRefused(
+                "bad_message", f"seq {request.seq} is beyond the last, {room.last_seq}"
+            )
         if room.mark_read(self, request.seq):
             self._hub.mark_read(room.room_id, self.user_id, request.seq)
 
     def _in_room(self, room_id: str) -> Room:
         room = self.rooms.get(room_id)
         if room is None:
-            raise Refused("not_joined", "join this room first")
+            raise RequestRefused("not_joined", "join this room first")
         return room
 
     _ACTIONS: ClassVar[dict[type[Request], Callable[[Session, Any], None]]] = {
@@ -362,7 +377,7 @@ class Session(Handler):
 
     def reply(self, message: Struct) -> None:
         """Tell the client something that concerns it alone."""
-        self.connection.write(frame_reply(message, self.way))
+        self.connection.write(frame_reply(message, self.wire_format))
 
     def _refuse(self, code: ErrorCode, reason: str, ref: str | None) -> None:
         self._hub.stats.errors[code] += 1

@@ -19,13 +19,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal, cast
+from typing import Annotated, Any, Final, Literal
 
 import bson
 import msgspec
 from bson.codec_options import CodecOptions
 from bson.errors import BSONError
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from goim_edu.errors import ProtocolError
 
@@ -81,7 +82,7 @@ Seq = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class VocabularyError(ProtocolError):
-    """What came is no message of this vocabulary; the text says why, in words for the sender.
+    """What came is not a message of this vocabulary; the text tells the sender why.
 
     Attributes:
         ref: the ``ref`` of the message, where one could be made out.
@@ -206,7 +207,7 @@ class Ack(Struct, tag="ack", omit_defaults=True):
 
 
 class ChatMessage(Struct, tag="message"):
-    """What somebody said, to every member; the fields are those of the stored document."""
+    """A message that was stored, told to every member of its room."""
 
     room_id: str
     seq: int
@@ -283,7 +284,7 @@ Reply = (
     | Error
 )
 
-# ---------------------------------------------------------------------- the two ways to write it
+# ---------------------------------------------------------------------- the two codecs
 
 
 def rfc3339(moment: datetime) -> str:
@@ -306,10 +307,6 @@ class Codec:
     name: str
     binary: bool
 
-    def time(self, moment: datetime) -> datetime:
-        """What to put into a reply in place of ``moment``, so that ``encode`` writes it right."""
-        raise NotImplementedError
-
     def encode(self, message: Struct) -> bytes:
         """The payload of a message, a request or a reply."""
         raise NotImplementedError
@@ -318,7 +315,7 @@ class Codec:
         """What a client sent.
 
         Raises:
-            VocabularyError: it is no request of this vocabulary.
+            VocabularyError: it is not a request of this vocabulary.
         """
         raise NotImplementedError
 
@@ -326,7 +323,7 @@ class Codec:
         """What a server sent, for clients; unknown fields are passed over.
 
         Raises:
-            VocabularyError: it is no reply of this vocabulary.
+            VocabularyError: it is not a reply of this vocabulary.
         """
         raise NotImplementedError
 
@@ -345,6 +342,18 @@ def _explain(error: Exception, loose: object) -> VocabularyError:
     return VocabularyError(reason, ref, kind[:40])
 
 
+_TIME_FIELDS: Final[dict[type[Struct], str]] = {
+    Welcome: "server_time",
+    Ack: "created_at",
+    ChatMessage: "created_at",
+}
+
+
+def _with_time_as_text(message: Struct, field: str) -> Struct:
+    """A copy that is good for the JSON encoder only, which would write six digits of a second."""
+    return replace(message, **{field: rfc3339(getattr(message, field))})
+
+
 class _Json(Codec):
     name = "goim.v1.json"
     binary = False
@@ -354,11 +363,15 @@ class _Json(Codec):
         self._replies = msgspec.json.Decoder(Reply)
         self._encode = msgspec.json.Encoder().encode
 
-    def time(self, moment: datetime) -> datetime:
-        # msgspec would write six digits of a second; a text in the field is written as it is.
-        return cast("datetime", rfc3339(moment))
-
     def encode(self, message: Struct) -> bytes:
+        field = _TIME_FIELDS.get(type(message))
+        if field is not None:
+            message = _with_time_as_text(message, field)
+        elif type(message) is HistoryPage:
+            message = replace(
+                message,
+                messages=[_with_time_as_text(one, "created_at") for one in message.messages],
+            )
         return self._encode(message)
 
     def decode(self, data: str | bytes) -> Request:
@@ -389,9 +402,6 @@ _AWARE: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True, tzinfo=UTC)
 class _Bson(Codec):
     name = "goim.v1.bson"
     binary = True
-
-    def time(self, moment: datetime) -> datetime:
-        return moment
 
     def encode(self, message: Struct) -> bytes:
         return bson.encode(msgspec.to_builtins(message, builtin_types=(datetime,)))

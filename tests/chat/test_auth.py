@@ -57,9 +57,9 @@ BAD_TOKENS = {  # named, since a token holds the time and would be another in ea
     "a user that is a number": (token(sub=7), "not valid"),
     "another secret": (token(b"another secret of thirty-two octets.."), "Signature"),
     "not yet valid": (token(nbf=time.time() + 3600), "not yet valid"),
-    "rooms as text": (token(rooms="lobby"), "no list of names"),
-    "rooms as numbers": (token(rooms=[1]), "no list of names"),
-    "rooms as a mapping": (token(rooms={"lobby": 1}), "no list of names"),
+    "rooms as text": (token(rooms="lobby"), "not a list of names"),
+    "rooms as numbers": (token(rooms=[1]), "not a list of names"),
+    "rooms as a mapping": (token(rooms={"lobby": 1}), "not a list of names"),
     "without signature": (
         jwt.encode({"sub": "lisa", "exp": time.time() + 3600}, "", "none"),
         "not valid",

@@ -12,10 +12,11 @@ from typing import Any, cast
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Struct
 
-from goim_edu.chat.broadcast import Parcel, way_of
+from goim_edu.chat.broadcast import Broadcast, wire_format_of
 from goim_edu.chat.room import Member, Room
-from goim_edu.chat.vocabulary import JSON, Left
+from goim_edu.chat.vocabulary import BSON, JSON, Codec, Left
 from goim_edu.errors import StoreUnavailable
 from goim_edu.store import MemoryBackend, MessageStore, StoredMessage
 from goim_edu.websocket.decoder import FrameDecoder
@@ -67,8 +68,8 @@ class Somebody:
     connection: Wire
 
     @property
-    def way(self) -> Any:
-        return way_of("goim.v1.json", None)
+    def wire_format(self) -> Any:
+        return wire_format_of("goim.v1.json", None)
 
 
 class Table:
@@ -112,28 +113,35 @@ def test_all_messages_of_a_turn_come_in_one_piece_that_is_the_same_for_all() -> 
     assert lisa.seqs() == [2, 3, 4]
 
 
-def test_a_parcel_is_encoded_once_per_way() -> None:
-    made = []
+def test_a_broadcast_is_encoded_once_per_wire_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = []
 
-    def make(codec: Any) -> Left:
-        made.append(codec.name)
-        return Left("x" * 1000)
+    def note(codec: Codec) -> None:
+        encode = codec.encode
 
+        def encode_and_note(message: Struct) -> bytes:
+            encoded.append(codec.name)
+            return encode(message)
+
+        monkeypatch.setattr(codec, "encode", encode_and_note)
+
+    note(JSON)
+    note(BSON)
     config = DeflateConfig(server_no_context_takeover=True)
     params = DeflateParams(server_no_context_takeover=True, server_max_window_bits=12)
     deflate = PerMessageDeflate(params, True, config)
-    plain, packed = way_of("goim.v1.json", None), way_of("goim.v1.json", deflate)
-    parcel = Parcel(make)
-    assert parcel.frame(plain) is parcel.frame(plain)
-    assert parcel.frame(packed) is parcel.frame(packed)
-    assert len(parcel.frame(packed)) < 60 < 1000 < len(parcel.frame(plain))
-    assert parcel.frame(way_of("goim.v1.bson", None)) != parcel.frame(plain)
-    assert made == ["goim.v1.json", "goim.v1.json", "goim.v1.bson"]
+    plain, packed = wire_format_of("goim.v1.json", None), wire_format_of("goim.v1.json", deflate)
+    broadcast = Broadcast(Left("x" * 1000))
+    assert broadcast.frame(plain) is broadcast.frame(plain)
+    assert broadcast.frame(packed) is broadcast.frame(packed)
+    assert len(broadcast.frame(packed)) < 60 < 1000 < len(broadcast.frame(plain))
+    assert broadcast.frame(wire_format_of("goim.v1.bson", None)) != broadcast.frame(plain)
+    assert encoded == ["goim.v1.json", "goim.v1.json", "goim.v1.bson"]
 
 
 def test_who_takes_its_context_over_is_never_given_shared_compressed_bytes() -> None:
     takes_over = PerMessageDeflate(DeflateParams(), True, DeflateConfig())
-    assert way_of("goim.v1.json", takes_over) is way_of("goim.v1.json", None)
+    assert wire_format_of("goim.v1.json", takes_over) is wire_format_of("goim.v1.json", None)
 
 
 def test_a_newcomer_hears_what_is_said_while_its_past_is_looked_up() -> None:
@@ -142,12 +150,12 @@ def test_a_newcomer_hears_what_is_said_while_its_past_is_looked_up() -> None:
     table.publish(1, 2)
     table.turn()
     tom, wire = table.member("tom")
-    ticket = table.room.enter(tom)
+    backlog = table.room.enter(tom)
     table.publish(3, 4)
     table.turn()
     assert wire.written == []
     table.publish(5)
-    table.room.settle(tom, ticket, told=3)  # the store has told 3 already
+    table.room.settle(tom, backlog, told=3)  # the store has told 3 already
     table.publish(6)
     table.turn()
     assert wire.seqs() == [4, 5, 6]
@@ -169,10 +177,10 @@ def test_a_newcomer_is_not_told_twice_what_the_store_knew_before_the_room() -> N
 def test_who_has_left_before_it_was_settled_stays_out() -> None:
     table = Table()
     tom, wire = table.member("tom")
-    ticket = table.room.enter(tom)
+    backlog = table.room.enter(tom)
     table.room.exit(tom)
     again = table.room.enter(tom)
-    table.room.settle(tom, ticket, 0)
+    table.room.settle(tom, backlog, 0)
     assert table.room.is_arriving(tom, again)
     table.publish(1)
     table.turn()
@@ -190,7 +198,7 @@ def test_every_member_sees_every_number_once_and_in_order(steps: Sequence[str]) 
     table = Table()
     stored, handed = 0, 0
     member, wire = table.member("tom")
-    ticket: Any = None
+    backlog: Any = None
     known = 0
     inside = False
     for step in steps:
@@ -202,19 +210,19 @@ def test_every_member_sees_every_number_once_and_in_order(steps: Sequence[str]) 
         elif step == "turn":
             table.turn()
         elif step == "enter" and not inside:
-            inside, ticket = True, table.room.enter(member)
-        elif step == "settle" and ticket is not None:
+            inside, backlog = True, table.room.enter(member)
+        elif step == "settle" and backlog is not None:
             known = max(stored, known)  # the store tells all that it has
-            table.room.settle(member, ticket, known)
-            ticket = None
+            table.room.settle(member, backlog, known)
+            backlog = None
             first = known
             wire.written.clear()
-        elif step == "leave" and inside and ticket is None:
+        elif step == "leave" and inside and backlog is None:
             seqs = wire.seqs()
             assert seqs == list(range(first + 1, first + 1 + len(seqs)))
             table.room.exit(member)
             inside = False
-    if inside and ticket is None:
+    if inside and backlog is None:
         table.publish(*range(handed + 1, stored + 1))
         table.turn()
         assert wire.seqs() == list(range(first + 1, stored + 1))

@@ -190,9 +190,9 @@ def test_clients_pass_over_what_they_do_not_know(codec: Codec) -> None:
 
 
 def test_times() -> None:
-    ack = Ack("lobby", "m1", 7, JSON.time(NOW), False)
+    ack = Ack("lobby", "m1", 7, NOW, False)
     assert json.loads(JSON.encode(ack))["created_at"] == "2026-11-23T13:56:00.249Z"
-    ack = Ack("lobby", "m1", 7, BSON.time(NOW), False)
+    ack = Ack("lobby", "m1", 7, NOW, False)
     assert bson.decode(BSON.encode(ack))["created_at"].replace(tzinfo=UTC) == NOW
     assert rfc3339(NOW.replace(microsecond=0)) == "2026-11-23T13:56:00.000Z"
     assert rfc3339(NOW.astimezone(timezone(timedelta(hours=8)))) == "2026-11-23T13:56:00.249Z"
@@ -219,4 +219,4 @@ def test_the_subprotocols() -> None:
 def test_fields_without_a_value_are_left_out_where_they_are_optional() -> None:
     assert JSON.encode(Left("lobby")) == b'{"type":"left","room_id":"lobby"}'
     assert JSON.encode(Left("lobby", "r")) == b'{"type":"left","room_id":"lobby","ref":"r"}'
-    assert b'"duplicate":false' in JSON.encode(Ack("r", "m", 1, JSON.time(NOW), False))
+    assert b'"duplicate":false' in JSON.encode(Ack("r", "m", 1, NOW, False))
