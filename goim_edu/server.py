@@ -25,7 +25,7 @@ from goim_edu.chat.ports import Store
 from goim_edu.chat.session import Session
 from goim_edu.chat.vocabulary import SUBPROTOCOLS
 from goim_edu.errors import HandshakeError, StoreError
-from goim_edu.protocol import Endpoint, Limits, Side, State
+from goim_edu.protocol import Endpoint, Limits, Side
 from goim_edu.serving.config import (
     AllowedOrigins,
     ServerConfig,
@@ -38,7 +38,8 @@ from goim_edu.serving.config import (
 from goim_edu.serving.listening import BACKLOG, listen
 from goim_edu.serving.metrics import ServerMetrics
 from goim_edu.serving.pages import page_files, page_response
-from goim_edu.transport import Connection, Engine, Handler, Tap, WebSocket
+from goim_edu.transport import Connection, ConnectionState, Engine, Handler, Tap, WebSocket
+from goim_edu.transport.memory import keep_freed_memory
 from goim_edu.websocket.deflate import DeflateConfig
 from goim_edu.websocket.events import BinaryMessage, Event, TextMessage
 from goim_edu.websocket.handshake import (
@@ -101,7 +102,7 @@ class Echo(Handler):
             if type(event) is TextMessage or type(event) is BinaryMessage
         ]
         if messages:
-            connection.write(connection.endpoint.send_many(messages))
+            connection.send_many(messages)
 
 
 _NOBODY: Final = Handler()
@@ -123,6 +124,7 @@ class ChatServer:
         hub: the sessions and rooms.
         engine: what all connections share.
         port: where it listens, known after ``start``.
+        tap: called for each new connection; what it returns is given every octet of it.
 
     >>> async def main() -> int:
     ...     from goim_edu.store import open_store
@@ -150,7 +152,7 @@ class ChatServer:
         self.port = 0
         self.engine: Engine
         self.hub: Hub
-        self._tap = tap
+        self.tap = tap
         self._warning = config.warning()
         self._tls = make_tls(config)
         self._authenticate = make_authenticate(config)
@@ -190,11 +192,11 @@ class ChatServer:
         if config.heartbeat_interval:
             shortest = min(config.heartbeat_interval, config.heartbeat_timeout)
             granularity = max(0.002, min(granularity, shortest / 40))
+        keep_freed_memory()
         self.engine = Engine(
             granularity=granularity,
             queue_limit=config.queue_limit,
             close_timeout=config.close_timeout,
-            tap=self._tap,
         )
         limits = ChatLimits(
             text=config.max_text,
@@ -378,7 +380,7 @@ class ChatServer:
     def _open_route(self, connection: Connection, handler: WebSocketHandler) -> None:
         ws = WebSocket()
         connection.accept(ws, heartbeat=self._heartbeat())
-        if connection.endpoint.state is State.OPEN:
+        if connection.state is ConnectionState.OPEN:
             task = asyncio.get_running_loop().create_task(self._run_route(ws, handler))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -445,7 +447,7 @@ class ChatServer:
             health["status"] = "store down"
             health["why"] = str(error) or "no answer in time"
         body = json.dumps(health, indent=1).encode() + b"\n"
-        if not connection.ended:
+        if connection.state is ConnectionState.CONNECTING:
             status = 200 if health["status"] == "ok" else 503
             connection.reject(page_response(body, "application/json", status, head))
 
@@ -489,6 +491,8 @@ class ServerConnection(Connection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let it in, or tell it at once that there is no room."""
         super().connection_made(transport)
+        if self._server.tap is not None:
+            self.tap = self._server.tap(self)
         refusal = self._server.admit(self)
         if refusal is not None:
             self.turn_away(refusal)

@@ -12,7 +12,7 @@ import logging
 import secrets
 from collections.abc import Callable
 from time import monotonic, time
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from msgspec import Struct
 
@@ -43,12 +43,15 @@ from goim_edu.chat.vocabulary import (
     WelcomeLimits,
 )
 from goim_edu.errors import DuplicateMessage, StoreError, StoreUnavailable
-from goim_edu.transport import Connection, Handler
+from goim_edu.transport import Connection, ConnectionState, Handler
 from goim_edu.websocket.events import BinaryMessage, Event, TextMessage
 
 __all__ = ["HELLO_TOO_LATE", "KEPT_FLOODING", "NO_HELLO", "Session"]
 
 log = logging.getLogger("goim_edu.chat")
+
+_OPEN: Final = ConnectionState.OPEN
+_ENDING: Final = ConnectionState.ENDING
 
 NO_HELLO = 4401
 HELLO_TOO_LATE = 4408
@@ -110,7 +113,7 @@ class Session(Handler):
 
     def on_open(self, connection: Connection) -> None:
         """Wait for the hello, until its deadline."""
-        self.wire_format = wire_format_of(self.wire_format.codec.name, connection.endpoint.deflate)
+        self.wire_format = wire_format_of(self.wire_format.codec.name, connection.deflate)
         self._hub.sessions.add(self)
         connection.set_deadline(monotonic() + self._hub.limits.hello_timeout)
 
@@ -152,7 +155,8 @@ class Session(Handler):
 
     def _take(self, data: str | bytes, binary: bool) -> None:
         """One message of the client: pay for it, read it, do what it asks."""
-        if self.connection.ended:
+        state = self.connection.state
+        if state is not _OPEN and state is not _ENDING:
             return
         self._tokens -= 1.0
         if self._tokens < 0.0:

@@ -26,8 +26,7 @@ from goim_edu.chat.vocabulary import (
 )
 from goim_edu.client.connect import Backoff, connect
 from goim_edu.errors import HandshakeError
-from goim_edu.protocol import State
-from goim_edu.transport import ConnectionClosed, WebSocket
+from goim_edu.transport import ConnectionClosed, ConnectionState, WebSocket
 
 __all__ = ["ChatClient", "ChatRefused"]
 
@@ -176,7 +175,7 @@ class ChatClient:
 
     def _tell(self, request: Request) -> None:
         """Say it now if there is a connection; if not, it will be said on the next."""
-        if self._ws is not None and self._ws.connection.endpoint.state is State.OPEN:
+        if self._ws is not None and self._ws.state is ConnectionState.OPEN:
             self._ws.connection.send(JSON.encode(request).decode())
 
     def _hear(self, reply: Reply) -> None:

@@ -4,29 +4,34 @@ Two ways to use it:
 
 * ``Connection`` calls a ``Handler`` back, once per read, with the events of that read. No task,
   no future and no timer belongs to a connection, so an idle one costs little.
-* ``WebSocket`` is such a handler, with the friendly face for scripts and tests:
+* ``WebSocket`` is such a handler, for scripts and tests:
   ``async for message in ws``, ``await ws.send(...)``.
 
 What all connections of one loop share is an ``Engine``:
 
 * one read buffer, since what was read is dealt with before the next socket is read;
-* one flush per turn of the loop: whatever was written to a connection meanwhile goes out in one
-  ``send``; what is written while a read is dealt with goes out at its end;
+* one flush per turn of the loop: all that was written to a connection meanwhile goes out in one
+  ``send``; what is written while a read is dealt with goes out at the end of that read;
 * one wheel of timers, in place of a timer per connection;
-* fairness: a read that cost much is followed by a smaller one, and of the connections that cost
-  much only one is read per turn. So who sends 20,000 tiny frames a second waits, not the others.
+* turns: a read that cost much is followed by a smaller one, and of the connections that cost much
+  only one is read per turn. So a peer that sends 20,000 tiny frames a second waits, not the others.
 
-The end of a connection (RFC 6455 §7) has one absolute deadline, whatever the peer does.
+A ``Connection`` has three floors: a ``Stream`` of octets, with a ``SlowReader`` only while the peer
+reads too slowly; a ``WatchedStream`` with a deadline and a heartbeat; on top the endpoint and the
+handler. Its life is a table of states (``states``). The end (RFC 6455 §7) has one absolute
+deadline, whatever the peer does.
 """
 
 from goim_edu.transport.connection import Connection, Handler
 from goim_edu.transport.engine import Direction, Engine, EngineStats, Tap
 from goim_edu.transport.socket import ConnectionClosed, WebSocket
+from goim_edu.transport.states import ConnectionState
 from goim_edu.transport.timer_wheel import TimerWheel
 
 __all__ = [
     "Connection",
     "ConnectionClosed",
+    "ConnectionState",
     "Direction",
     "Engine",
     "EngineStats",

@@ -10,15 +10,17 @@ from types import TracebackType
 from typing import Final, Self, cast
 
 from goim_edu.errors import HandshakeError, LocalProtocolError, RemoteProtocolError
-from goim_edu.protocol import State
+from goim_edu.protocol import ExtensionOffer
 from goim_edu.transport.connection import Connection, Handler
+from goim_edu.transport.states import ConnectionState
 from goim_edu.websocket.events import BinaryMessage, Event, Pong, TextMessage
 from goim_edu.websocket.http11 import Request, Response
 
 __all__ = ["ConnectionClosed", "WebSocket"]
 
-_OPEN: Final = State.OPEN
-_CLOSED: Final = State.CLOSED
+_OPEN: Final = ConnectionState.OPEN
+_ENDING: Final = ConnectionState.ENDING
+_OVER: Final = (ConnectionState.FINISHING, ConnectionState.LINGERING, ConnectionState.CLOSED)
 
 
 class ConnectionClosed(ConnectionError):
@@ -89,19 +91,29 @@ class WebSocket(Handler):
         return self.connection.id
 
     @property
+    def state(self) -> ConnectionState:
+        """Where the connection is in its life."""
+        return self.connection.state
+
+    @property
+    def extensions(self) -> tuple[ExtensionOffer, ...]:
+        """The agreed extensions."""
+        return self.connection.extensions
+
+    @property
     def subprotocol(self) -> str | None:
-        """What was agreed on, or None."""
-        return self.connection.endpoint.subprotocol
+        """The agreed subprotocol, or None."""
+        return self.connection.subprotocol
 
     @property
     def request(self) -> Request | None:
         """The client's request; None on a client."""
-        return self.connection.endpoint.request
+        return self.connection.request
 
     @property
     def response(self) -> Response | None:
         """The server's response."""
-        return self.connection.endpoint.response
+        return self.connection.response
 
     @property
     def remote(self) -> tuple[str, int]:
@@ -116,12 +128,12 @@ class WebSocket(Handler):
     @property
     def close_code(self) -> int | None:
         """The peer's close code, 1006 if it gave none; None while open."""
-        return self.connection.endpoint.close_code
+        return self.connection.close_code
 
     @property
     def close_reason(self) -> str:
         """The peer's reason."""
-        return self.connection.endpoint.close_reason
+        return self.connection.close_reason
 
     # ------------------------------------------------------------------ receive
 
@@ -146,12 +158,12 @@ class WebSocket(Handler):
         return message
 
     def _ending_seen(self) -> bool:
-        return self.connection.endpoint.state is _CLOSED or self._closed.done()
+        return self.connection.state in _OVER
 
     def _closed_error(self) -> ConnectionClosed:
-        endpoint = self.connection.endpoint
-        code = 1006 if endpoint.close_code is None else endpoint.close_code
-        return ConnectionClosed(code, endpoint.close_reason, self.connection.error)
+        connection = self.connection
+        code = 1006 if connection.close_code is None else connection.close_code
+        return ConnectionClosed(code, connection.close_reason, connection.error)
 
     def __aiter__(self) -> AsyncIterator[str | bytes]:
         return self._iterate()
@@ -180,8 +192,8 @@ class WebSocket(Handler):
             if self._drained is None:
                 self._drained = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._drained)
-        state = self.connection.endpoint.state
-        if state is not _OPEN and state is not State.ENDING:
+        state = self.connection.state
+        if state is not _OPEN and state is not _ENDING:
             raise self._closed_error()
         self.connection.send(data, compress=compress)
 
@@ -197,14 +209,14 @@ class WebSocket(Handler):
         Raises:
             ConnectionClosed: the connection ended before the pong came.
         """
-        if self.connection.endpoint.state is not _OPEN:
+        if self.connection.state is not _OPEN:
             raise self._closed_error()
         if payload is None:
             self._ping_number += 1
             payload = b"ws%d" % self._ping_number
         answer: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._pings[payload] = (monotonic(), answer)
-        self.connection.write(self.connection.endpoint.ping(payload))
+        self.connection.ping(payload)
         return await answer
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
@@ -238,13 +250,13 @@ class WebSocket(Handler):
     # ------------------------------------------------------------------ called back
 
     def on_open(self, connection: Connection) -> None:
-        """Let those go on who wait for it."""
+        """Let ``wait_open`` return."""
         self._connection = connection
         if not self._opened.done():
             self._opened.set_result(None)
 
     def on_events(self, connection: Connection, events: list[Event]) -> None:
-        """Keep messages until somebody receives them; read no more when many wait."""
+        """Keep messages until they are received; read no more when many wait."""
         for event in events:
             kind = type(event)
             if kind is TextMessage or kind is BinaryMessage:
@@ -253,7 +265,7 @@ class WebSocket(Handler):
                 self._match(cast("Pong", event).payload)
         if len(self._messages) > self.max_waiting:
             connection.pause_reading()
-        if self._messages or connection.endpoint.state is _CLOSED:
+        if self._messages or connection.state is not _OPEN:
             self._wake()
 
     def is_busy(self, connection: Connection) -> bool:
@@ -279,7 +291,7 @@ class WebSocket(Handler):
         if not self._opened.done():
             error = connection.error or HandshakeError("the connection was lost", status=502)
             self._opened.set_exception(error)
-            self._opened.exception()  # whoever waits gets it; if nobody does, that is fine too
+            self._opened.exception()  # no warning if nothing waits for it
         if not self._closed.done():
             self._closed.set_result(None)
         for _, answer in self._pings.values():

@@ -7,56 +7,66 @@ import heapq
 import math
 from collections import deque
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
-if TYPE_CHECKING:
-    from goim_edu.transport.connection import Connection
-
-__all__ = ["TimerWheel"]
-
+__all__ = ["TimerWheel", "Wakeable"]
 
 _WAKES_PER_TURN: Final = 8
+
+
+class Wakeable(Protocol):
+    """What the wheel can wake.
+
+    Attributes:
+        slot: where the wheel keeps it, 0 at first; only the wheel changes it.
+    """
+
+    slot: int
+
+    def on_wake(self, now: float) -> None:
+        """Its time has come."""
+        ...
 
 
 class TimerWheel:
     """Wake-ups for many connections: buckets of time, and one timer of the loop for the next one.
 
     Args:
-        loop: whose timer.
+        loop: the event loop.
         granularity: seconds per bucket; a wake-up is at most that much late.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, granularity: float) -> None:
         self._loop = loop
         self._granularity = granularity
-        self._buckets: dict[int, set[Connection]] = {}
+        self._buckets: dict[int, set[Wakeable]] = {}
         self._order: list[int] = []
-        self._due: deque[Connection] = deque()
+        self._due: deque[Wakeable] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for = math.inf
 
-    def wake(self, connection: Connection, at: float) -> None:
-        """Call ``connection.on_wake`` at this monotonic time, unless it is to wake earlier."""
+    def wake(self, sleeper: Wakeable, at: float) -> None:
+        """Call ``sleeper.on_wake`` at this monotonic time, unless it is to wake earlier."""
         slot = int(at / self._granularity) + 1
-        if connection.slot:
-            if connection.slot <= slot:
+        if sleeper.slot:
+            if sleeper.slot <= slot:
                 return
-            self.forget(connection)
-        connection.slot = slot
+            self.forget(sleeper)
+        sleeper.slot = slot
         bucket = self._buckets.get(slot)
         if bucket is None:
             bucket = self._buckets[slot] = set()
             heapq.heappush(self._order, slot)
             if slot < self._armed_for:
                 self._arm()
-        bucket.add(connection)
+        bucket.add(sleeper)
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, sleeper: Wakeable) -> None:
         """Do not wake it."""
-        bucket = self._buckets.get(connection.slot)
+        bucket = self._buckets.get(sleeper.slot)
         if bucket is not None:
-            bucket.discard(connection)
-        connection.slot = 0
+            bucket.discard(sleeper)
+        sleeper.slot = 0
 
     def _arm(self) -> None:
         if self._timer is not None:
@@ -78,12 +88,12 @@ class TimerWheel:
         if not self._due:
             self._loop.call_soon(self._wake_some)
         for bucket in due:
-            for connection in bucket:
-                connection.slot = 0
-                self._due.append(connection)
+            for sleeper in bucket:
+                sleeper.slot = 0
+                self._due.append(sleeper)
 
     def _wake_some(self) -> None:
-        """Some per turn, so that a thousand that were to wake at once hold nobody up."""
+        """A few per turn, so that a thousand that are due at once hold up nothing else."""
         now = monotonic()
         for _ in range(min(len(self._due), _WAKES_PER_TURN)):
             self._due.popleft().on_wake(now)
@@ -91,7 +101,7 @@ class TimerWheel:
             self._loop.call_soon(self._wake_some)
 
     def stop(self) -> None:
-        """Wake nobody any more."""
+        """Wake nothing any more."""
         self._order.clear()
         self._buckets.clear()
         self._due.clear()

@@ -64,7 +64,7 @@ def test_compression(compression: Any, agreed: bool) -> None:
             running_server() as server,
             connect(f"{server.url}/echo", compression=compression, tap=tap) as ws,
         ):
-            assert bool(ws.connection.endpoint.extensions) is agreed
+            assert bool(ws.extensions) is agreed
             await ws.send("x" * 10_000)
             assert await ws.recv() == "x" * 10_000
             await asyncio.sleep(0)

@@ -13,9 +13,17 @@ import pytest
 
 from goim_edu.client import connect
 from goim_edu.errors import LocalProtocolError
-from goim_edu.protocol import Endpoint, Side, State
+from goim_edu.protocol import Endpoint, Side
 from goim_edu.server import Echo
-from goim_edu.transport import Connection, ConnectionClosed, Engine, Handler, TimerWheel, WebSocket
+from goim_edu.transport import (
+    Connection,
+    ConnectionClosed,
+    ConnectionState,
+    Engine,
+    Handler,
+    TimerWheel,
+    WebSocket,
+)
 from goim_edu.websocket.close import parse_close
 from goim_edu.websocket.decoder import FrameDecoder
 from goim_edu.websocket.events import Event
@@ -600,7 +608,7 @@ def test_the_wheel_wakes_in_time_and_never_early() -> None:
         begin = monotonic()
         sleepers = [Sleeper() for _ in range(20)]
         for number, sleeper in enumerate(sleepers):
-            wheel.wake(cast("Connection", sleeper), begin + 0.01 * number)
+            wheel.wake(sleeper, begin + 0.01 * number)
         await until(lambda: all(sleeper.woken for sleeper in sleepers))
         for number, sleeper in enumerate(sleepers):
             (woken,) = sleeper.woken
@@ -614,7 +622,7 @@ def test_the_wheel_keeps_the_earliest_time_only() -> None:
     async def test(wheel: TimerWheel) -> None:
         begin = monotonic()
         sleeper = Sleeper()
-        one = cast("Connection", sleeper)
+        one = sleeper
         wheel.wake(one, begin + 5)
         wheel.wake(one, begin + 0.02)
         wheel.wake(one, begin + 9)
@@ -628,11 +636,11 @@ def test_the_wheel_keeps_the_earliest_time_only() -> None:
 def test_the_wheel_forgets() -> None:
     async def test(wheel: TimerWheel) -> None:
         sleeper = Sleeper()
-        wheel.wake(cast("Connection", sleeper), monotonic() + 0.02)
-        wheel.forget(cast("Connection", sleeper))
+        wheel.wake(sleeper, monotonic() + 0.02)
+        wheel.forget(sleeper)
         await asyncio.sleep(0.1)
         assert sleeper.woken == []
-        wheel.wake(cast("Connection", sleeper), monotonic() + 0.02)
+        wheel.wake(sleeper, monotonic() + 0.02)
         wheel.stop()
         await asyncio.sleep(0.1)
         assert sleeper.woken == []
@@ -647,7 +655,7 @@ def test_the_tap_sees_every_octet_once() -> None:
     async def test() -> None:
         records: list[tuple[str, float, bytes]] = []
         async with running_server() as server:
-            server.engine.tap = lambda connection: lambda *record: records.append(record)
+            server.tap = lambda connection: lambda *record: records.append(record)
             client = await RawClient.come(server.port)
             client.send_text("Hello")
             assert await client.read(7) == build_frame("Hello")
@@ -673,7 +681,7 @@ def test_handlers_hear_of_the_end_once() -> None:
         assert pipe.closed
         connection.connection_lost(None)
         assert recorder.calls == ["events", "end", "lost"]
-        assert connection.endpoint.state is State.CLOSED
+        assert connection.state is ConnectionState.CLOSED
 
     run(test())
 
@@ -684,7 +692,7 @@ def test_a_connection_that_just_ends() -> None:
         connection, _ = plug(recorder)
         connection.connection_lost(ConnectionResetError())
         assert recorder.calls[-2:] == ["end", "lost"]
-        assert connection.endpoint.close_code == 1006
+        assert connection.close_code == 1006
 
     run(test())
 

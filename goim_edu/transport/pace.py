@@ -1,0 +1,87 @@
+"""Fairness among connections: how much one read may take, and when a costly one is read again.
+
+A read that cost much is followed by a smaller one, and a cheap one that filled its buffer by a
+larger one. Of the connections that cost much, only one is read in each turn of the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Final, Protocol
+
+__all__ = ["COSTLY", "FIRST_READ", "READ_SIZES", "TurnTaker", "Turns", "next_read"]
+
+READ_SIZES: Final = (256, 1024, 4 * 1024, 16 * 1024, 64 * 1024, 256 * 1024)
+"""Octets that one read may take, each four times the one before."""
+FIRST_READ: Final = READ_SIZES[2]
+"""Octets that the first read of a connection may take."""
+COSTLY: Final = 0.0004
+"""Seconds that a read may cost, with all that it causes, before the next one is smaller."""
+
+_SMALLEST: Final = READ_SIZES[0]
+_LARGEST: Final = READ_SIZES[-1]
+_CHEAP: Final = COSTLY / 8
+
+
+def next_read(size: int, nbytes: int, seconds: float) -> tuple[int, bool]:
+    """How to go on after a read.
+
+    A connection whose reads have become smaller than the first one waits for its turn even if this
+    read did not cost much: there may be many such connections.
+
+    Args:
+        size: octets that the read was allowed to take, one of ``READ_SIZES``.
+        nbytes: octets that it took.
+        seconds: what it cost, with all that it caused.
+
+    Returns:
+        Octets that the next read may take, and whether it waits for its turn.
+
+    >>> next_read(4096, 4096, seconds=0.00001)
+    (16384, False)
+    >>> next_read(4096, 4096, seconds=0.01)
+    (1024, True)
+    """
+    if seconds > COSTLY:
+        if size > _SMALLEST and nbytes > size // 4:
+            return size // 4, True
+        return size, True
+    if seconds < _CHEAP and nbytes == size < _LARGEST:
+        return size * 4, False
+    return size, size < FIRST_READ and seconds > _CHEAP
+
+
+class TurnTaker(Protocol):
+    """What waits for its turn."""
+
+    def take_turn(self) -> None:
+        """Its turn has come."""
+        ...
+
+
+class Turns:
+    """A queue that is served once in each turn of the loop.
+
+    Args:
+        loop: the event loop.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: deque[TurnTaker] = deque()
+        self._is_due = False
+
+    def wait(self, taker: TurnTaker) -> None:
+        """Call ``taker.take_turn`` once, after those that wait already."""
+        self._waiting.append(taker)
+        if not self._is_due:
+            self._is_due = True
+            self._loop.call_soon(self._next)
+
+    def _next(self) -> None:
+        self._waiting.popleft().take_turn()
+        if self._waiting:
+            self._loop.call_soon(self._next)
+        else:
+            self._is_due = False
