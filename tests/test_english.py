@@ -64,7 +64,7 @@ def prose(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def without_code(text: str) -> str:
-    return re.sub(r"^```.*?^```|`[^`\n]*`", "x", text, flags=re.DOTALL | re.M)
+    return re.sub(r"^```.*?^```|`[^`\n]*`|\]\([^)\s]*\)", "x", text, flags=re.DOTALL | re.M)
 
 
 def code_prose(source: str, *, strings: bool) -> Iterator[tuple[int, str]]:
