@@ -39,7 +39,7 @@ from goim_edu.serving.listening import BACKLOG, listen
 from goim_edu.serving.metrics import ServerMetrics
 from goim_edu.serving.pages import page_files, page_response
 from goim_edu.transport import Connection, ConnectionState, Engine, Handler, Tap, WebSocket
-from goim_edu.transport.memory import keep_freed_memory
+from goim_edu.transport.allocator import keep_freed_memory
 from goim_edu.websocket.deflate import DeflateConfig
 from goim_edu.websocket.events import BinaryMessage, Event, TextMessage
 from goim_edu.websocket.handshake import (

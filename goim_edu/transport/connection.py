@@ -29,8 +29,15 @@ _CONNECTING: Final = ConnectionState.CONNECTING
 _OPEN: Final = ConnectionState.OPEN
 _ENDING: Final = ConnectionState.ENDING
 _FINISHING: Final = ConnectionState.FINISHING
+_LINGERING: Final = ConnectionState.LINGERING
 _HEARING: Final = (ConnectionState.CONNECTING, ConnectionState.OPEN, ConnectionState.CLOSING)
 _ENDPOINT_OPEN: Final = State.OPEN
+_ENDPOINT_ENDING: Final = State.ENDING
+_ENDPOINT_CLOSED: Final = State.CLOSED
+
+_AGREE: Final = ConnectionStep.AGREE
+_HEAR_END: Final = ConnectionStep.HEAR_END
+_LAST_WORDS: Final = ConnectionStep.LAST_WORDS
 
 _LINGER: Final = 1.0  # seconds for what is only a courtesy at the end
 
@@ -171,7 +178,7 @@ class Connection(WatchedStream):
         """There is a socket."""
         super().connection_made(transport)
         if self._endpoint.state is _ENDPOINT_OPEN:  # it was made to start after the handshake
-            self._move(ConnectionStep.AGREE)
+            self._move(_AGREE)
         self.set_deadline(monotonic() + self._open_timeout)
         if self._greeting:
             self.write(self._greeting)
@@ -199,7 +206,8 @@ class Connection(WatchedStream):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The socket is gone."""
-        self._receive_eof()
+        if self.state is not _FINISHING and self.state is not _LINGERING:
+            self._receive_eof()
         super().connection_lost(error)
         self.handler.on_lost(self)
 
@@ -217,7 +225,7 @@ class Connection(WatchedStream):
             return
         if events:
             if heartbeat is not None and heartbeat.outstanding:
-                self._match_pongs(events, now)
+                self._match_pongs(heartbeat, events, now)
             self._call_handler(events)
         replies = endpoint.data_to_send()
         if replies:
@@ -238,9 +246,10 @@ class Connection(WatchedStream):
                 self.engine.stats.failed += 1
         self._follow_endpoint()
         if events:
-            self._match_pongs(events, now)
+            if self.heartbeat is not None:
+                self._match_pongs(self.heartbeat, events, now)
             self._call_handler(events)
-        if self.state is _ENDING and state is State.ENDING and self.handler.is_busy(self):
+        if self.state is _ENDING and state is _ENDPOINT_ENDING and self.handler.is_busy(self):
             self.set_deadline(now + min(_LINGER, self._close_timeout))
             return
         self._say_last_words()
@@ -268,10 +277,10 @@ class Connection(WatchedStream):
             if self.state is _CONNECTING:
                 self.reject(HandshakeError("our mistake", status=500))
 
-    def _match_pongs(self, events: list[Event], now: float) -> None:
-        heartbeat = self.heartbeat
+    @staticmethod
+    def _match_pongs(heartbeat: Heartbeat, events: list[Event], now: float) -> None:
         for event in events:
-            if type(event) is Pong and heartbeat is not None:
+            if type(event) is Pong:
                 heartbeat.received_pong(event.payload, now)
 
     # ------------------------------------------------------------------ the opening handshake
@@ -296,11 +305,13 @@ class Connection(WatchedStream):
         if not handler.keeps_handshake:
             self._endpoint.request = self._endpoint.response = None
         self._start(handler, heartbeat)
-        self._receive(b"", monotonic())  # the client may have sent frames already
+        early = self._endpoint.receive_data(b"")
+        if early:
+            self._receive_edge(early, monotonic())
 
     def _start(self, handler: Handler, heartbeat: Heartbeat | None) -> None:
         """The handshake is done."""
-        self._move(ConnectionStep.AGREE)
+        self._move(_AGREE)
         self._follow_endpoint()
         self.handler = handler
         self.engine.stats.opened += 1
@@ -383,8 +394,8 @@ class Connection(WatchedStream):
     def _follow_endpoint(self) -> None:
         """Move on if the endpoint has heard the end of what the peer sends."""
         state = self._endpoint.state
-        if (state is State.ENDING or state is State.CLOSED) and self.state in _HEARING:
-            self._move(ConnectionStep.HEAR_END)
+        if (state is _ENDPOINT_ENDING or state is _ENDPOINT_CLOSED) and self.state in _HEARING:
+            self._move(_HEAR_END)
 
     def _say_last_words(self) -> None:
         """Write what the protocol demands; where that was all, the connection ends."""
@@ -392,7 +403,7 @@ class Connection(WatchedStream):
         if replies:
             self.write(replies)
         if self.state is _ENDING:
-            self._end(ConnectionStep.LAST_WORDS)
+            self._end(_LAST_WORDS)
 
     def _end(self, step: ConnectionStep) -> None:
         """From now on nothing is sent; the socket follows, at the latest at the deadline."""
@@ -409,7 +420,7 @@ class Connection(WatchedStream):
             self._end(ConnectionStep.SAY_CLOSE)
         elif self.state is _ENDING:
             self._write_out(self._endpoint.data_to_send())
-            self._end(ConnectionStep.LAST_WORDS)
+            self._end(_LAST_WORDS)
         elif self.state is _CONNECTING:
             self.abort()
 

@@ -19,10 +19,14 @@ from goim_edu.transport.states import ConnectionState, ConnectionStep, next_stat
 __all__ = ["Stream"]
 
 # Looking up a member of an enumeration takes a while, and these are looked up for each write.
+_NEW: Final = ConnectionState.NEW
 _CONNECTING: Final = ConnectionState.CONNECTING
 _OPEN: Final = ConnectionState.OPEN
 _ENDING: Final = ConnectionState.ENDING
 _LINGERING: Final = ConnectionState.LINGERING
+
+_CONNECT: Final = ConnectionStep.CONNECT
+_LOSE: Final = ConnectionStep.LOSE
 
 _LENT: Final = 1024  # octets of a read from which on it costs less to lend them than to copy them
 _DIRECT: Final = os.name == "posix"  # elsewhere a socket is not a file
@@ -62,7 +66,7 @@ class Stream(asyncio.BufferedProtocol):
     def __init__(self, engine: Engine, tap: Tap | None = None) -> None:
         self.id = next(engine.ids)
         self.engine = engine
-        self.state = ConnectionState.NEW
+        self.state = _NEW
         self.tap = tap
         self.transport = cast("asyncio.Transport", None)
         self.remote = "?"
@@ -101,7 +105,7 @@ class Stream(asyncio.BufferedProtocol):
         if _DIRECT and link is not None and transport.get_extra_info("sslcontext") is None:
             self._descriptor = link.fileno()
         self.transport.set_write_buffer_limits(self._high_water)
-        self._move(ConnectionStep.CONNECT)
+        self._move(_CONNECT)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where to read to: the one buffer of the engine, as much of it as we may have."""
@@ -152,7 +156,7 @@ class Stream(asyncio.BufferedProtocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The socket is gone."""
-        self._move(ConnectionStep.LOSE)
+        self._move(_LOSE)
         self._descriptor = -1
         self._out.clear()
         self._slow = None
