@@ -160,7 +160,7 @@ class Session(Handler):
             return
         self._tokens -= 1.0
         if self._tokens < 0.0:
-            self._flooded()
+            self._flooded(data)
             return
         ref = None
         try:
@@ -182,14 +182,22 @@ class Session(Handler):
         if not self.user_id:
             self.connection.close(NO_HELLO, "no valid hello")
 
-    def _flooded(self) -> None:
-        """Too many requests: tell the client, and close if it keeps on."""
+    def _flooded(self, data: str | bytes) -> None:
+        """Too many requests: tell the client which one, and close if it keeps on."""
         limits = self._hub.limits
         self._hub.stats.rate_limited += 1
         if self._tokens < -limits.burst:
             self._give_up(KEPT_FLOODING, "rate_limited", "you kept flooding")
         else:
-            self._refuse("rate_limited", f"more than {limits.rate:g} requests a second", None)
+            why = f"more than {limits.rate:g} requests a second"
+            self._refuse("rate_limited", why, self._ref_of(data))
+
+    def _ref_of(self, data: str | bytes) -> str | None:
+        """The ``ref`` of a request that is not granted, so that the client knows which it is."""
+        try:
+            return self.way.codec.decode(data).ref
+        except VocabularyError as error:
+            return error.ref
 
     def _hello(self, request: Hello) -> None:
         if self.user_id:

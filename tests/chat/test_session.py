@@ -293,11 +293,14 @@ def test_more_requests_than_the_burst_are_refused_and_then_taken_again() -> None
     async def test() -> None:
         async with running_server(rate=50, burst=5) as server:
             lisa = await Person.come(server, "lisa")  # costs one
-            for _ in range(6):
-                await lisa.tell(type="typing", room_id="x")
-            answers = [await lisa.listen() for _ in range(6)]
+            for number in range(6):
+                await lisa.tell(type="typing", room_id="x", ref=f"r{number}")
+            await lisa.tell(type="nonsense", ref="r6")
+            await lisa.ws.send("no JSON")
+            answers = [await lisa.listen() for _ in range(8)]
             codes = [answer["code"] for answer in answers]
-            assert codes == ["not_joined"] * 4 + ["rate_limited"] * 2
+            assert codes == ["not_joined"] * 4 + ["rate_limited"] * 4
+            assert [answer.get("ref") for answer in answers] == [f"r{n}" for n in range(7)] + [None]
             await asyncio.sleep(0.15)
             assert (await lisa.join())["type"] == "joined"
 
