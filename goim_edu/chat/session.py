@@ -195,7 +195,7 @@ class Session(Handler):
     def _ref_of(self, data: str | bytes) -> str | None:
         """The ``ref`` of a request that is not granted, so that the client knows which it is."""
         try:
-            return self.way.codec.decode(data).ref
+            return self.wire_format.codec.decode(data).ref
         except VocabularyError as error:
             return error.ref
 

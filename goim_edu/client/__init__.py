@@ -11,7 +11,7 @@ __all__ = ["Backoff", "ChatClient", "ChatRefused", "Connect", "connect"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load the chat client when it is asked for: whoever only connects needs no vocabulary."""
+    """Load the chat client when it is asked for: ``connect`` alone needs no vocabulary."""
     if name in ("ChatClient", "ChatRefused"):
         from goim_edu.client import chat
 

@@ -4,15 +4,15 @@
         await ws.send("Hello")
         print(await ws.recv())
 
-It may also be awaited, and iterated: then it connects again and again, with a pause that grows
-and is partly chance, so that a thousand clients do not come back at once after a crash:
+It can also be awaited, and iterated over. Then it connects again and again, after pauses that grow
+and are partly random, so that a thousand clients do not come back at once after a crash:
 
     async for ws in connect("ws://127.0.0.1:8765/echo"):
         with suppress(ConnectionClosed):
             async for message in ws:
                 ...
 
-``ChatClient`` does that for the chat: it resumes its rooms, and neither loses nor repeats anything.
+``ChatClient`` does that for the chat: it joins its rooms again, and loses and repeats nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from types import TracebackType
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from goim_edu.errors import HandshakeError, LocalProtocolError
+from goim_edu.errors import HandshakeError
 from goim_edu.protocol import Endpoint, Limits, Side
 from goim_edu.transport import Connection, Engine, Tap, WebSocket
 from goim_edu.websocket.deflate import DeflateConfig
@@ -51,12 +51,13 @@ def _engine() -> Engine:
 
 
 class Backoff:
-    """How long to wait before the next attempt: doubled each time, half of it by chance.
+    """How long to wait before the next attempt: doubled each time, half of it random.
 
     Args:
-        first: seconds before the first attempt, at most.
+        first: the most seconds before the first attempt.
         longest: seconds that the pause may grow to.
-        steady: a connection that lived so many seconds starts the pauses anew.
+        steady: seconds; after a connection that lived so long the pauses start anew.
+        chance: gives a random number from 0 to 1.
 
     >>> backoff = Backoff(first=1, longest=8, chance=lambda: 1.0)
     >>> [backoff.next() for _ in range(5)]
@@ -89,7 +90,7 @@ class Backoff:
 
 
 class Connect:
-    """A connection about to be made: ``await`` it, use it in ``async with``, or iterate over it."""
+    """A connection that is not yet made: await it, use ``async with``, or iterate over it."""
 
     def __init__(
         self,
@@ -125,7 +126,8 @@ class Connect:
     async def __aiter__(self) -> AsyncIterator[WebSocket]:
         """Connect, and each time that the loop comes round connect again.
 
-        A refusal that will not change by itself (HTTP 400 to 499) is raised.
+        Raises:
+            HandshakeError: a refusal that will not change by itself (status 400 to 499).
         """
         while True:
             began = monotonic()
@@ -135,7 +137,7 @@ class Connect:
                 if 400 <= error.status < 500:
                     raise
             except OSError:
-                pass  # nobody there, or the time was up: that may change
+                pass  # nothing listens there, or it took too long: that may change
             else:
                 try:
                     yield ws
@@ -218,7 +220,7 @@ def connect(
 
     Args:
         uri: ``ws://host:port/path`` or ``wss://...``.
-        subprotocols: those that we speak, the most wanted first.
+        subprotocols: those that we speak, the preferred one first.
         compression: whether to offer permessage-deflate, or how.
         headers: more header fields, such as ``Authorization``.
         origin: the Origin to send, as browsers do.
@@ -226,11 +228,12 @@ def connect(
         open_timeout: seconds for TCP, TLS and handshake together.
         close_timeout: seconds for the closing handshake.
         heartbeat_interval: seconds between our pings; 0 for none.
-        heartbeat_timeout: seconds until a silent server is given up.
-        max_message_size: octets of a message that we take.
-        max_waiting: messages that may wait to be received before we read no more.
+        heartbeat_timeout: seconds until we give up a silent server.
+        max_message_size: the most octets of a message that we accept.
+        max_waiting: messages that may wait to be received, at least 1; then we stop reading.
         tap: is given every read and write.
-        mask_source: gives that many unpredictable octets; only a lesson needs other ones.
+        mask_source: returns as many unpredictable octets as it is asked for; only a lesson needs
+            another one.
         backoff: how long to wait before each new attempt, when iterated over.
 
     Returns:
@@ -238,18 +241,19 @@ def connect(
         over with ``async for``, which connects again after each end.
 
     Raises:
-        LocalProtocolError: the address is none.
+        LocalProtocolError: ``uri`` is not the address of a WebSocket.
+        ValueError: ``max_waiting`` is less than 1.
         HandshakeError: (when awaited) the server refused; ``status`` says how.
-        TimeoutError: (when awaited) the time was up.
-        OSError: (when awaited) nobody is there.
+        TimeoutError: (when awaited) it took longer than ``open_timeout``.
+        OSError: (when awaited) nothing listens there.
 
     >>> connect("http://127.0.0.1")
     Traceback (most recent call last):
     ...
-    goim_edu.errors.LocalProtocolError: 'http://127.0.0.1' is no address such as ...
+    goim_edu.errors.LocalProtocolError: 'http://127.0.0.1' is ...
     """
     if max_waiting < 1:
-        raise LocalProtocolError("max_waiting must be at least 1")
+        raise ValueError("max_waiting must be at least 1")
     deflate = compression if isinstance(compression, DeflateConfig) else DeflateConfig()
     return Connect(
         uri,
@@ -268,6 +272,3 @@ def connect(
         max_waiting=max_waiting,
         mask_source=os.urandom if mask_source is None else mask_source,
     )
-
-
-# ---------------------------------------------------------------------- the chat

@@ -1,18 +1,19 @@
-"""The chat as one of its clients knows it: replies in, lines to show and requests to send out.
+"""The state of a chat client: replies go in, events to show and requests to send come out.
 
 It owns no socket, no clock and no screen. What is said is kept until the server has acknowledged
-it, and is sent again under its old ``client_msg_id`` after a lost connection; each room is joined
-again with ``since``, the last number that was shown. So nothing is lost and nothing shown twice.
+it, and is sent again under its old ``client_msg_id`` after a lost connection. Each room is joined
+again with ``since``, the last number that was shown. So nothing is lost and nothing is shown twice.
+
+The terminal shows the events; ``ChatClient`` hands them to a script.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 
 from goim_edu.chat.vocabulary import (
     MAX_HISTORY,
@@ -35,40 +36,23 @@ from goim_edu.chat.vocabulary import (
     TypingBy,
     Welcome,
 )
+from goim_edu.client.events import ChatEvent, Note, RefusedRequest
 
-__all__ = ["Conversation", "Line", "RoomView"]
+__all__ = ["Conversation", "RoomView"]
 
-TYPING_SHOWN: Final = 4.0  # seconds that somebody counts as writing
+TYPING_SHOWN: Final = 4.0  # seconds for which a user counts as writing
 RETRY_AFTER: Final = 1.0  # seconds, where the server could not take something just now
-
-
-@dataclass(slots=True)
-class Line:
-    """Something to show: what was said, a remark of the program, or trouble.
-
-    Args:
-        kind: what it is.
-        text: what it says, as it came: not yet ``printable``.
-        user_id: who said it.
-        room_id: where.
-        seq: its number there; 0 for what is no message.
-        at: when.
-    """
-
-    kind: Literal["message", "note", "trouble"]
-    text: str
-    user_id: str = ""
-    room_id: str = ""
-    seq: int = 0
-    at: datetime | None = None
+TYPING_REF: Final = "typing"  # of all of them, since they have no answer
+PASSING: Final = frozenset({"unavailable", "rate_limited"})  # asking again helps
 
 
 @dataclass(slots=True)
 class RoomView:
     """What this client knows of a room.
 
-    ``early`` keeps what is said before the first page of history is there, to show it behind
-    that; it is None from then on.
+    ``early`` keeps the messages that wait until the history before them is there; it is None when
+    nothing has to wait. ``asked`` is the ``ref`` of the last ``join``, or of the last ``history``
+    that ``early`` waits for.
     """
 
     shown_to: int | None = None
@@ -77,16 +61,20 @@ class RoomView:
     members: set[str] = field(default_factory=set)
     joined: bool = False
     early: list[ChatMessage] | None = field(default_factory=list)
+    asked: str = ""
 
 
 class Conversation:
-    """The chat as one user sees it: replies in, lines to show and requests to send out.
+    """The chat as one user sees it: replies go in, events and requests come out.
 
     Args:
-        user_id: who we are.
-        room_id: the first room.
+        user_id: our name.
+        room_ids: the rooms to be in; the first one is the current one.
         token: for a server that wants one.
-        history: messages of a room to show at first, 1 to 200.
+        history: messages of a room to show at first, 0 to 200.
+        since: the numbers up to which rooms are known already.
+        fill_gaps: whether to fetch all that was missed before showing what came later; else the
+            user can ask for it.
 
     Attributes:
         current: the room that is written to.
@@ -94,28 +82,42 @@ class Conversation:
         outbox: what is not yet stored, by client_msg_id, in the order of writing.
         requests: what is to be sent while there is a connection.
         online: whether the server has welcomed us.
+        retry_at: when to call ``retry``, by the clock ``time.monotonic``; None for never.
+        pause_hint: seconds that the server asks us to wait before the next connection.
+
+    Raises:
+        ValueError: a name or the token cannot be written as UTF-8.
 
     >>> chat = Conversation("lisa", "lobby")
-    >>> chat.say("hello")                        # no connection yet: it is kept
-    >>> [message.text for message in chat.outbox.values()], list(chat.requests)
-    (['hello'], [])
+    >>> key = chat.say("hello")                  # no connection yet: it is kept
+    >>> chat.outbox[key].text, list(chat.requests)
+    ('hello', [])
     """
 
     def __init__(
-        self, user_id: str, room_id: str, token: str | None = None, history: int = 20
+        self,
+        user_id: str,
+        *room_ids: str,
+        token: str | None = None,
+        history: int = 20,
+        since: Mapping[str, int] | None = None,
+        fill_gaps: bool = False,
     ) -> None:
+        _check_text(user_id, token or "", *room_ids, *(since or ()))
         self.user_id = user_id
-        self.current = room_id
-        self.rooms: dict[str, RoomView] = {room_id: RoomView()}
+        self.current = room_ids[0] if room_ids else ""
+        self.rooms = {room_id: RoomView() for room_id in room_ids}
+        for room_id, seq in (since or {}).items():
+            self.rooms[room_id] = RoomView(shown_to=seq, early=None)
         self.outbox: dict[str, Send] = {}
         self.requests: deque[Request] = deque()
         self.online = False
-        self.refused = ""
         self.retry_at: float | None = None
         self.pause_hint = 0.0
         self._token = token
         self._history = history
-        self._asked: dict[str, Request] = {}
+        self._fill_gaps = fill_gaps
+        self._asked: dict[str, Request] = {}  # by ref, until they are answered
         self._typing: dict[tuple[str, str], float] = {}
         self._counter = 0
 
@@ -123,16 +125,32 @@ class Conversation:
 
     def hello(self) -> Hello:
         """The first request of a connection."""
-        hello = Hello(self.user_id, self._token, self._ref())
-        self._asked[hello.ref or ""] = hello
+        ref = self._ref()
+        hello = self._asked[ref] = Hello(self.user_id, self._token, ref)
         return hello
 
-    def say(self, text: str) -> None:
-        """Say ``text`` in the current room: now, or as soon as there is a connection."""
-        message = Send(self.current, secrets.token_hex(12), text, self._ref())
-        self.outbox[message.client_msg_id] = message
-        if self._joined(self.current):
+    def say(self, text: str, room_id: str | None = None, client_msg_id: str | None = None) -> str:
+        """Say ``text``: now, or as soon as there is a connection.
+
+        Args:
+            text: what to say.
+            room_id: where; default: in the current room.
+            client_msg_id: the id of the message; default: a new one.
+
+        Returns:
+            The id of the message.
+
+        Raises:
+            ValueError: one of them cannot be written as UTF-8.
+        """
+        key = client_msg_id or secrets.token_hex(12)
+        room_id = self.current if room_id is None else room_id
+        _check_text(room_id, key, text)
+        message = Send(room_id, key, text, self._ref())
+        self.outbox[key] = message
+        if self._may_send(room_id):
             self._ask(message)
+        return key
 
     def join(self, room_id: str) -> None:
         """Go into a room, or back to one."""
@@ -140,7 +158,7 @@ class Conversation:
         if room_id not in self.rooms:
             self.rooms[room_id] = RoomView()
             if self.online:
-                self._ask(Join(room_id, None, self._ref()))
+                self._ask_in(room_id)
 
     def leave(self) -> bool:
         """Leave the current room for the next; False if there is no other."""
@@ -163,21 +181,27 @@ class Conversation:
 
     def tell_typing(self) -> None:
         """Let the others know that we are writing."""
-        if self._joined(self.current):
-            self._ask(Typing(self.current, self._ref()))
+        room = self.rooms.get(self.current)
+        if self.online and room is not None and room.joined:
+            self.requests.append(Typing(self.current, TYPING_REF))
 
     def typists(self, now: float) -> list[str]:
-        """Who is writing in the current room; ``now`` by the clock ``time.monotonic``."""
+        """The users who write in the current room; ``now`` by the clock ``time.monotonic``."""
         return [
             user
             for (room, user), until in self._typing.items()
             if room == self.current and until > now
         ]
 
+    @property
+    def settled(self) -> bool:
+        """Whether we are in all our rooms."""
+        return self.online and all(room.joined for room in self.rooms.values())
+
     # ------------------------------------------------------------------ what the server says
 
-    def receive(self, reply: Reply, now: float = 0.0) -> Iterator[Line]:
-        """Take in what the server said; gives what is to be shown, in order.
+    def receive(self, reply: Reply, now: float = 0.0) -> Iterator[ChatEvent]:
+        """Take in a reply of the server, and yield what it means for the user, in order.
 
         Args:
             reply: as the vocabulary decodes it.
@@ -189,13 +213,14 @@ class Conversation:
                 self._welcomed()
             case Draining():
                 self.pause_hint = reply.reconnect_after_ms / 1000
-                yield Line("note", "the server is restarting")
+                yield Note("the server is restarting")
             case Error():
-                yield from self._error(reply, request, now)
+                yield from self._refused(reply, request, now)
             case Ack():
                 self.outbox.pop(reply.client_msg_id, None)
+                yield reply
             case Left():
-                yield Line("note", f"you have left {reply.room_id}")
+                yield Note(f"you have left {reply.room_id}")
             case _:
                 room = self.rooms.get(reply.room_id)
                 if room is not None:
@@ -203,7 +228,7 @@ class Conversation:
 
     def _in_room(
         self, room: RoomView, reply: Reply, request: Request | None, now: float
-    ) -> Iterator[Line]:
+    ) -> Iterator[ChatEvent]:
         match reply:
             case Joined():
                 yield from self._entered(room, reply)
@@ -217,7 +242,7 @@ class Conversation:
                 self._typing[reply.room_id, reply.user_id] = now + TYPING_SHOWN
 
     def disconnected(self) -> None:
-        """The connection is gone: what has no answer will be asked again."""
+        """The connection is gone: what was not answered will be asked again on the next."""
         self.online = False
         self.retry_at = None
         self.requests.clear()
@@ -225,95 +250,111 @@ class Conversation:
         self._typing.clear()
         for room in self.rooms.values():
             room.joined = False
+            room.early = [] if room.shown_to is None else None  # ``join`` brings it again
 
     def retry(self) -> None:
-        """Send again what the server could not take a moment ago."""
+        """Ask again for what the server could not do a moment ago."""
         self.retry_at = None
-        for room_id in self.rooms:
-            self._send_waiting(room_id)
+        if not self.online:
+            return
+        for room_id, room in self.rooms.items():
+            if room.asked in self._asked:
+                continue  # not yet answered
+            if not room.joined:
+                self._ask_in(room_id)
+            elif room.early is not None:
+                self._ask_before(room_id, room)
+        self._send_outbox()
 
     def _welcomed(self) -> None:
         self.online = True
-        for room_id, room in self.rooms.items():
-            self._ask(Join(room_id, room.shown_to, self._ref()))
+        for room_id in self.rooms:
+            self._ask_in(room_id)
+        self._send_outbox()
 
-    def _entered(self, room: RoomView, reply: Joined) -> Iterator[Line]:
+    def _entered(self, room: RoomView, reply: Joined) -> Iterator[ChatEvent]:
         room.joined, room.members = True, set(reply.members)
         if reply.last_seq < (room.shown_to or 0):
             room.shown_to, room.shown_from, room.early = None, None, []
-            yield Line("note", "the server no longer has the earlier messages")
-        if reply.truncated:
+            yield Note("the server no longer has the earlier messages")
+        if room.shown_to is None and not self._history:
+            room.shown_to, room.early = reply.last_seq, None
+        if reply.truncated and self._fill_gaps:
+            room.early = []
+        elif reply.truncated:
             room.shown_from, room.has_more = None, True
-            yield Line("note", "you missed very many messages; /history shows the earlier ones")
+            yield Note("you missed very many messages; /history shows the earlier ones")
         if room.early is not None:
-            self._ask(History(reply.room_id, None, self._history, self._ref()))
+            self._ask_before(reply.room_id, room)
         others = sorted(room.members - {self.user_id})
         company = ", ".join(others) if others else "nobody else"
-        yield Line("note", f"you are in {reply.room_id}, with {company}")
-        self._send_waiting(reply.room_id)
+        yield Note(f"you are in {reply.room_id}, with {company}")
+        self._send_outbox()
 
-    def _page(self, room: RoomView, reply: HistoryPage, request: Request | None) -> Iterator[Line]:
+    def _page(
+        self, room: RoomView, reply: HistoryPage, request: Request | None
+    ) -> Iterator[ChatEvent]:
         room.has_more = reply.has_more
         if reply.messages:
             room.shown_from = reply.messages[0].seq
-        if not isinstance(request, History) or request.before_seq is None:
-            yield from self._first_page(room, reply.messages)
+        if room.early is not None:
+            yield from self._fill(room, reply)
             return
-        yield Line("note", "earlier:")
-        for message in reply.messages:
-            yield _line(message)
-        yield Line("note", "now:" if room.has_more else "that was the beginning; now:")
+        if not isinstance(request, History):
+            return
+        yield Note("earlier:")
+        yield from reply.messages
+        yield Note("now:" if room.has_more else "that was the beginning; now:")
 
-    def _first_page(self, room: RoomView, messages: list[ChatMessage]) -> Iterator[Line]:
-        found = {message.seq: message for message in [*messages, *(room.early or ())]}
-        room.early = None
-        room.shown_to = max([room.shown_to or 0, *found])
-        for seq in sorted(found):
-            self._settle(found[seq])
-            yield _line(found[seq])
+    def _fill(self, room: RoomView, page: HistoryPage) -> Iterator[ChatEvent]:
+        """Put a page before what waits; show all of it unless a gap is still open."""
+        early = room.early = [*page.messages, *(room.early or ())]
+        first = page.messages[0].seq if page.messages else 0
+        if room.shown_to is not None and page.has_more and first > room.shown_to + 1:
+            self._ask_before(page.room_id, room)
+            return
+        room.early, room.shown_to = None, room.shown_to or 0
+        for message in sorted(early, key=lambda message: message.seq):
+            yield from self._message(room, message)  # which passes over what comes twice
 
-    def _message(self, room: RoomView, message: ChatMessage) -> Iterator[Line]:
+    def _message(self, room: RoomView, message: ChatMessage) -> Iterator[ChatEvent]:
         self._typing.pop((message.room_id, message.user_id), None)
-        self._settle(message)
+        if message.user_id == self.user_id and message.client_msg_id in self.outbox:
+            # It is stored, even if its ack was lost; this is what sending it again would bring.
+            del self.outbox[message.client_msg_id]
+            yield Ack(message.room_id, message.client_msg_id, message.seq, message.created_at, True)
         if room.early is not None:
             room.early.append(message)
+            if room.shown_to is not None and len(room.early) == 1:
+                self._ask_before(message.room_id, room)
         elif message.seq > (room.shown_to or 0):
             room.shown_to = message.seq
             room.shown_from = room.shown_from or message.seq
-            yield _line(message)
+            yield message
 
-    def _settle(self, message: ChatMessage) -> None:
-        """Whoever sees its own message knows that it is stored, even if the ack was lost."""
-        if message.user_id == self.user_id:
-            self.outbox.pop(message.client_msg_id, None)
-
-    def _presence(self, room: RoomView, reply: Presence) -> Line:
+    def _presence(self, room: RoomView, reply: Presence) -> Note:
         came = reply.state == "joined"
         (room.members.add if came else room.members.discard)(reply.user_id)
         where = "" if reply.room_id == self.current else f" ({reply.room_id})"
-        return Line("note", f"{reply.user_id} has {'come in' if came else 'left'}{where}")
+        return Note(f"{reply.user_id} has {'come in' if came else 'left'}{where}")
 
-    def _error(self, error: Error, request: Request | None, now: float) -> Iterator[Line]:
-        passing = error.code in ("unavailable", "rate_limited")
-        match request:
-            case Hello():
-                self.refused = error.reason
-            case Send() if passing:
-                self.retry_at = now + RETRY_AFTER
-                yield Line("trouble", f"not stored yet, sent again soon: {error.reason}")
-            case Send():
-                self.outbox.pop(request.client_msg_id, None)
-                yield Line("trouble", f"not sent ({error.reason}): {request.text}")
-            case Join() if passing:
-                self.retry_at = now + RETRY_AFTER
-                yield Line("trouble", f"not yet in {request.room_id}: {error.reason}")
-            case Join():
-                self._shut_out(request.room_id)
-                yield Line("trouble", f"you cannot go into {request.room_id}: {error.reason}")
-            case Typing():
-                return
-            case _:
-                yield Line("trouble", f"refused: {error.reason}")
+    def _refused(self, error: Error, request: Request | None, now: float) -> Iterator[ChatEvent]:
+        if error.ref == TYPING_REF:
+            return
+        again = error.code in PASSING and self._is_retried(request)
+        if again:
+            self.retry_at = now + RETRY_AFTER if self.retry_at is None else self.retry_at
+        elif isinstance(request, Send):
+            self.outbox.pop(request.client_msg_id, None)
+        elif isinstance(request, Join):
+            self._shut_out(request.room_id)
+        yield RefusedRequest(error, request, again)
+
+    def _is_retried(self, request: Request | None) -> bool:
+        if isinstance(request, History):
+            room = self.rooms.get(request.room_id)
+            return room is not None and room.early is not None
+        return isinstance(request, Hello | Join | Send)  # Hello: on the next connection
 
     def _shut_out(self, room_id: str) -> None:
         if len(self.rooms) > 1:
@@ -323,18 +364,31 @@ class Conversation:
 
     # ------------------------------------------------------------------ requests
 
-    def _joined(self, room_id: str) -> bool:
+    def _may_send(self, room_id: str) -> bool:
+        """Whether to send to a room now; for one that is not ours the server has the answer."""
         room = self.rooms.get(room_id)
-        return self.online and room is not None and room.joined
+        return self.online and (room is None or room.joined)
 
-    def _send_waiting(self, room_id: str) -> None:
-        room = self.rooms[room_id]
-        if self.online and not room.joined:
-            self._ask(Join(room_id, room.shown_to, self._ref()))
-            return
+    def _send_outbox(self) -> None:
+        """Send what is not stored, unless its answer is still to come."""
         for message in self.outbox.values():
-            if message.room_id == room_id and self._joined(room_id):
+            if message.ref not in self._asked and self._may_send(message.room_id):
                 self._ask(message)
+
+    def _ask_in(self, room_id: str) -> None:
+        room = self.rooms[room_id]
+        room.asked = self._ref()
+        self._ask(Join(room_id, room.shown_to, room.asked))
+
+    def _ask_before(self, room_id: str, room: RoomView) -> None:
+        """Ask for the history before what waits in ``early``."""
+        before, limit = None, self._history
+        if room.shown_to is not None:
+            if not room.early:
+                return  # the first message after the gap will say where it ends
+            before, limit = room.early[0].seq, MAX_HISTORY
+        room.asked = self._ref()
+        self._ask(History(room_id, before, limit, room.asked))
 
     def _ask(self, request: Request) -> None:
         self._asked[request.ref or ""] = request
@@ -345,12 +399,6 @@ class Conversation:
         return f"t{self._counter}"
 
 
-def _line(message: ChatMessage) -> Line:
-    return Line(
-        "message",
-        message.text,
-        message.user_id,
-        message.room_id,
-        message.seq,
-        message.created_at,
-    )
+def _check_text(*texts: str) -> None:
+    """Raise a ValueError for lone surrogates now, not when the text is sent."""
+    "".join(texts).encode()

@@ -1,7 +1,7 @@
-"""The chat in a terminal: what is said scrolls by above, a line to write in stays below.
+"""The chat in a terminal: messages scroll by above, a line to write in stays below.
 
-``Conversation`` knows the chat; here it is joined to ``connect`` and to the screen. A connection
-that is lost comes back after a pause that grows, and each attempt is shown.
+``Conversation`` knows the chat; this module joins it to ``connect`` and to the screen. After a lost
+connection it connects again, after a pause that grows, and shows each attempt.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import contextlib
 import sys
 from collections.abc import Callable
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from prompt_toolkit import PromptSession, print_formatted_text
@@ -19,23 +19,25 @@ from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.styles import Style
 
-from goim_edu.chat.vocabulary import JSON, Request, VocabularyError
-from goim_edu.client import Backoff, connect
-from goim_edu.client.conversation import Conversation, Line
+from goim_edu.chat.vocabulary import JSON, ChatMessage, Hello, VocabularyError
+from goim_edu.client.chat import converse
+from goim_edu.client.connect import Backoff, connect
+from goim_edu.client.conversation import Conversation
+from goim_edu.client.events import ChatEvent, Note, RefusedRequest
 from goim_edu.errors import HandshakeError
 from goim_edu.printable import CHAT_TEXT, printable
 from goim_edu.transport import ConnectionClosed, WebSocket
 
 __all__ = ["TerminalChat", "chat_uri", "run"]
 
-TYPING_TOLD: Final = 2.0  # seconds between two times that we tell it
+TYPING_TOLD: Final = 2.0  # seconds from one ``typing`` to the next
 NO_HELLO: Final = 4401
 HELP: Final = """\
 /join ROOM     go into a room, or back to one
 /leave         leave this room
-/rooms         the rooms that you are in
-/who           who is here
-/history [N]   N earlier messages (default 20)
+/rooms         list the rooms that you are in
+/who           list the people in this room
+/history [N]   show N earlier messages (default 20)
 /quit          leave the chat, as does Ctrl-D
 //TEXT         say /TEXT"""
 
@@ -47,14 +49,14 @@ def chat_uri(text: str) -> str:
     """Return the address of the chat: ``text``, with ``/chat`` where it names no path.
 
     Raises:
-        ValueError: it is no address of a WebSocket.
+        ValueError: it is not the address of a WebSocket.
 
     >>> chat_uri("ws://127.0.0.1:8765")
     'ws://127.0.0.1:8765/chat'
     """
     parts = urlsplit(text)
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
-        raise ValueError(f"{text!r} is no address such as ws://127.0.0.1:8765/chat")
+        raise ValueError(f"{text!r} is not an address such as ws://127.0.0.1:8765/chat")
     return urlunsplit(parts._replace(path=parts.path if parts.path.strip("/") else "/chat"))
 
 
@@ -78,7 +80,7 @@ _COLOURS: Final = (
 
 
 class _Leave(Exception):
-    """The user has had enough."""
+    """The user wants to leave."""
 
 
 class TerminalChat:
@@ -86,19 +88,22 @@ class TerminalChat:
 
     Args:
         uri: of the chat, ``ws://host:port/chat``.
-        conversation: who we are and where.
+        conversation: our name and our rooms.
+
+    Attributes:
+        problem: why the chat cannot go on; empty if it can.
     """
 
     def __init__(self, uri: str, conversation: Conversation) -> None:
         self.uri = uri
         self.talk = conversation
-        self.problem = ""  # why it had to end
+        self.problem = ""
         self._leaving = False
         self._ws: WebSocket | None = None
         self._status = "connecting"
         self._next_attempt = 0.0
         self._typed_at = 0.0
-        self._lines: list[Line] = []
+        self._lines: list[list[tuple[str, str]]] = []
         self._wake = asyncio.Event()
         self._session: PromptSession[str] = PromptSession(
             style=_STYLE, bottom_toolbar=self._toolbar, refresh_interval=0.5, erase_when_done=True
@@ -125,9 +130,9 @@ class TerminalChat:
     def _keys_stay_ours(self) -> contextlib.AbstractContextManager[None]:
         """Keep the terminal in raw mode all the time.
 
-        The library hands it back for a moment whenever something is printed, and between two
-        lines. What is typed just then would be echoed, and a Ctrl-D be taken for the end of the
-        input; in a busy room that is often.
+        The library leaves raw mode for a moment whenever it prints, and between two lines. Keys
+        pressed in that moment would be echoed, and Ctrl-D would end the input; in a busy room that
+        happens often.
         """
         keys = self._session.app.input
         keys.cooked_mode = contextlib.nullcontext  # type: ignore[method-assign]
@@ -141,14 +146,13 @@ class TerminalChat:
             began = monotonic()
             self._status = "connecting"
             why = await self._one_connection()
-            self.talk.disconnected()
             if self.problem or self._leaving:
                 return
             backoff.lived(monotonic() - began)
             pause = backoff.next() + self.talk.pause_hint
             self.talk.pause_hint = 0.0
             self._status, self._next_attempt = "not connected", monotonic() + pause
-            self._show(Line("trouble", f"no connection: {why}; next attempt in {pause:.1f} s"))
+            self._trouble(f"no connection: {why}; next attempt in {pause:.1f} s")
             await asyncio.sleep(pause)
 
     async def _one_connection(self) -> str:
@@ -156,7 +160,8 @@ class TerminalChat:
         try:
             async with connect(self.uri, subprotocols=(JSON.name,)) as ws:
                 self._ws = ws
-                return await self._converse(ws)
+                await converse(ws, self.talk, self._wake, self._take)
+                return _end_words(ws.close_code or 1006, ws.close_reason)
         except HandshakeError as error:
             if 400 <= error.status < 500:
                 self.problem = f"the server refused the connection: {error}"
@@ -164,50 +169,24 @@ class TerminalChat:
         except ConnectionClosed as closed:
             return _end_words(closed.code, closed.reason)
         except ConnectionRefusedError:
-            return "nobody listens there"
+            return "nothing listens there"
         except OSError as error:  # TimeoutError is one
             return error.strerror or str(error) or "the server does not answer"
         finally:
+            if self._ws is not None and self._ws.close_code == NO_HELLO and not self.problem:
+                self.problem = "the server does not accept this name or token"
             self._ws = None
-
-    async def _converse(self, ws: WebSocket) -> str:
-        sending = asyncio.create_task(self._send_requests(ws))
-        try:
-            await ws.send(_text(self.talk.hello()))
-            async for data in ws:
-                self._take(data)
-            return _end_words(ws.close_code or 1006, ws.close_reason)
-        finally:
-            if ws.close_code == NO_HELLO:
-                self.problem = self.talk.refused or "the server does not accept this name or token"
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
 
     def _take(self, data: str | bytes) -> None:
         was_online = self.talk.online
         try:
-            for line in self.talk.receive(JSON.decode_reply(data), monotonic()):
-                self._show(line)
+            for event in self.talk.receive(JSON.decode_reply(data), monotonic()):
+                self._show(event)
         except VocabularyError as error:
-            self._show(Line("trouble", f"the server said what we do not understand: {error}"))
+            self._trouble(f"the server sent something that we do not understand: {error}")
         if self.talk.online and not was_online:
             self._status = "connected"
-            self._show(Line("note", f"connected to {self.uri} as {self.talk.user_id}"))
-        self._wake.set()
-
-    async def _send_requests(self, ws: WebSocket) -> None:
-        """Send what the conversation asks for, in its order; and again what was put off."""
-        talk = self.talk
-        while True:
-            while talk.requests:
-                await ws.send(_text(talk.requests.popleft()))
-            self._wake.clear()
-            pause = None if talk.retry_at is None else max(0.0, talk.retry_at - monotonic())
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._wake.wait()
-            if talk.retry_at is not None and talk.retry_at <= monotonic():
-                talk.retry()
+            self._note(f"connected to {self.uri} as {self.talk.user_id}")
 
     # ------------------------------------------------------------------ the keyboard
 
@@ -227,16 +206,23 @@ class TerminalChat:
 
     def _obey(self, text: str) -> None:
         if not text.startswith("/") or text.startswith("//"):
-            self.talk.say(text.removeprefix("/") if text.startswith("//") else text)
-            if not self.talk.online:
-                self._show(Line("note", f"kept until there is a connection: {text}"))
+            self._say(text.removeprefix("/") if text.startswith("//") else text)
             return
         word, _, rest = text[1:].partition(" ")
         command = self._commands().get(word)
         if command is None:
-            self._show(Line("trouble", f"there is no command /{word}; /help names them"))
+            self._trouble(f"there is no command /{word}; /help lists them")
         else:
             command(rest.strip())
+
+    def _say(self, text: str) -> None:
+        try:
+            self.talk.say(text)
+        except ValueError as error:
+            self._trouble(f"not sent ({error})")
+            return
+        if not self.talk.online:
+            self._note(f"kept until there is a connection: {text}")
 
     def _commands(self) -> dict[str, Callable[[str], None]]:
         return {
@@ -280,10 +266,24 @@ class TerminalChat:
     # ------------------------------------------------------------------ the screen
 
     def _note(self, text: str) -> None:
-        self._show(Line("note", text))
+        self._write(self._remark("note", text))
 
-    def _show(self, line: Line) -> None:
-        """Show a line; all lines of one turn of the loop are written at once."""
+    def _trouble(self, text: str) -> None:
+        self._write(self._remark("trouble", text))
+
+    def _show(self, event: ChatEvent) -> None:
+        match event:
+            case ChatMessage():
+                self._write(self._message(event))
+            case Note():
+                self._note(event.text)
+            case RefusedRequest(error=error, request=Hello()):
+                self.problem = error.reason  # the server closes the connection
+            case RefusedRequest():
+                self._trouble(event.text)
+
+    def _write(self, line: list[tuple[str, str]]) -> None:
+        """Write a line; all lines of one turn of the loop are written at once."""
         if not self._lines:
             asyncio.get_running_loop().call_soon(self._write_lines)
         self._lines.append(line)
@@ -292,25 +292,23 @@ class TerminalChat:
         lines, self._lines = self._lines, []
         fragments: list[Any] = []
         for line in lines:
-            fragments += [*self._fragments(line), ("", "\n")]
+            fragments += [*line, ("", "\n")]
         print_formatted_text(FormattedText(fragments[:-1]), style=_STYLE)
 
-    def _fragments(self, line: Line) -> list[tuple[str, str]]:
-        text = printable(line.text, keep=CHAT_TEXT)
-        if line.kind != "message":
-            indented = text.replace("\n", "\n   ")
-            return [(f"class:{line.kind}", f"-- {indented}")]
-        own = line.user_id == self.talk.user_id
-        name = printable(line.user_id)
-        room = printable(line.room_id)
-        colour = "class:own" if own else _COLOURS[sum(map(ord, line.user_id)) % len(_COLOURS)]
-        where = "" if line.room_id == self.talk.current else f"[{room}] "
-        time = line.at.astimezone().strftime("%H:%M") if line.at else ""
+    def _remark(self, kind: Literal["note", "trouble"], text: str) -> list[tuple[str, str]]:
+        indented = printable(text, keep=CHAT_TEXT).replace("\n", "\n   ")
+        return [(f"class:{kind}", f"-- {indented}")]
+
+    def _message(self, message: ChatMessage) -> list[tuple[str, str]]:
+        own, here = message.user_id == self.talk.user_id, message.room_id == self.talk.current
+        colour = "class:own" if own else _COLOURS[sum(map(ord, message.user_id)) % len(_COLOURS)]
+        where = "" if here else f"[{printable(message.room_id)}] "
+        text = printable(message.text, keep=CHAT_TEXT).replace("\n", "\n      ")
         return [
-            ("class:time", f"{time} {where}"),
-            (colour, f"{name}: "),
-            ("", text.replace("\n", "\n      ")),
-            ("class:seq", f"  #{line.seq}"),
+            ("class:time", f"{message.created_at.astimezone():%H:%M} {where}"),
+            (colour, f"{printable(message.user_id)}: "),
+            ("", text),
+            ("class:seq", f"  #{message.seq}"),
         ]
 
     def _prompt(self) -> str:
@@ -337,13 +335,9 @@ class TerminalChat:
 
 
 def _end_words(code: int, reason: str) -> str:
-    """Why a connection ended, in words."""
-    own = "the connection broke off" if code == 1006 else f"closed by the server with {code}"
+    """Say why a connection ended."""
+    own = "the connection broke off" if code == 1006 else f"the server closed it with {code}"
     return f"{own} ({reason})" if reason else own
-
-
-def _text(request: Request) -> str:
-    return JSON.encode(request).decode()
 
 
 # ---------------------------------------------------------------------- the command
@@ -354,7 +348,7 @@ def run(uri: str, user_id: str, room_id: str, token: str | None = None, history:
 
     Args:
         uri: of the chat, ``ws://host:port``, with or without ``/chat``.
-        user_id: who we are.
+        user_id: our name.
         room_id: the room to go into first.
         token: for a server that wants one.
         history: messages of a room to show at first, 1 to 200.
@@ -363,12 +357,13 @@ def run(uri: str, user_id: str, room_id: str, token: str | None = None, history:
         The exit code: 0 when the user left, 1 when the server refused for good.
 
     Raises:
-        ValueError: ``uri`` is no address.
+        ValueError: ``uri`` is not an address, or a name cannot be written as UTF-8.
         RuntimeError: there is no terminal.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise RuntimeError("the chat needs a terminal")
-    return asyncio.run(_run(chat_uri(uri), Conversation(user_id, room_id, token, history)))
+    talk = Conversation(user_id, room_id, token=token, history=history)
+    return asyncio.run(_run(chat_uri(uri), talk))
 
 
 async def _run(uri: str, talk: Conversation) -> int:

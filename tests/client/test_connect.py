@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import trustme
 
+from goim_edu.chat.vocabulary import VocabularyError
 from goim_edu.client import Backoff, ChatClient, ChatRefused, connect
 from goim_edu.errors import HandshakeError, LocalProtocolError, StoreUnavailable
 from goim_edu.store import MemoryBackend, MessageStore
@@ -268,7 +269,7 @@ def test_sending_waits_for_a_slow_reader() -> None:
 def test_addresses_that_are_none(uri: str) -> None:
     with pytest.raises(LocalProtocolError):
         connect(uri)
-    with pytest.raises(LocalProtocolError):
+    with pytest.raises(ValueError, match="max_waiting"):
         connect("ws://h/", max_waiting=0)
 
 
@@ -487,6 +488,137 @@ def test_what_the_store_could_not_take_is_sent_again() -> None:
         async with running_server(store) as server, chat(server.url, "lisa", ["a"]) as lisa:
             assert (await lisa.send("a", "patience")).seq == 1
         store.close()
+
+    run(test())
+
+
+def test_rooms_are_rejoined_through_a_failover() -> None:
+    """The store fails while the server is replaced: joins, history and sends are asked again."""
+
+    async def test() -> None:
+        class Failing(MessageStore):
+            down = False
+            refused = 0
+
+            def check(self) -> None:
+                if self.down:
+                    self.refused += 1
+                    raise StoreUnavailable("no primary")
+
+            def history(self, *span: Any, **limits: Any) -> Any:
+                self.check()
+                return super().history(*span, **limits)
+
+            def submit_async(self, *message: str) -> Any:
+                self.check()
+                return super().submit_async(*message)
+
+        store = Failing(MemoryBackend())
+        async with running_server(store) as first:
+            port = first.port
+            lisa, tom = chat(first.url, "lisa", ["a", "b"]), chat(first.url, "tom", ["a"])
+            await lisa.__aenter__()
+            await tom.__aenter__()
+            await lisa.send("a", "before")
+        store.down = True
+        saying = asyncio.create_task(lisa.send("a", "during"))
+        store.submit("a", "eve", "e1", "by another hand").result()
+        async with running_server(store, port=port) as second:
+            await until(lambda: store.refused >= 6)
+            assert second.hub.stats.errors["unavailable"] >= 6
+            assert not saying.done()
+            store.down = False
+            async with asyncio.timeout(10):
+                assert (await saying).seq == 3
+                heard = []
+                async for message in tom:
+                    heard.append(message.text)
+                    if message.text == "during":
+                        break
+            assert heard == ["before", "by another hand", "during"]
+            await lisa.__aexit__()
+            await tom.__aexit__()
+        store.close()
+
+    run(test())
+
+
+def test_a_gap_is_filled_although_the_store_fails_in_between() -> None:
+    async def test() -> None:
+        class Moody(MessageStore):
+            moods = 2
+
+            def history(self, *span: Any, **limits: Any) -> Any:
+                _, before, *_ = span
+                if before is not None and self.moods:
+                    self.moods -= 1
+                    raise StoreUnavailable("not now")
+                return super().history(*span, **limits)
+
+        store = Moody(MemoryBackend())
+        for number in range(1, 1301):
+            store.submit("a", "eve", f"e{number}", str(number))
+        store.flush()
+        async with running_server(store) as server, chat(server.url, "tom", {"a": 7}) as tom:
+            seqs: list[int] = []
+            async for message in tom:
+                seqs.append(message.seq)
+                if message.seq == 1300:
+                    break
+            assert seqs == list(range(8, 1301))
+            assert store.moods == 0
+        store.close()
+
+    run(test())
+
+
+def test_requests_beyond_the_rate_are_asked_again() -> None:
+    async def test() -> None:
+        rooms = [f"room{number}" for number in range(6)]
+        async with (
+            running_server(burst=5, rate=50) as server,
+            chat(server.url, "lisa", rooms) as lisa,
+        ):
+            assert server.hub.stats.rate_limited >= 2
+            acks = await asyncio.gather(*(lisa.send("room0", str(n)) for n in range(8)))
+            assert sorted(ack.seq for ack in acks) == list(range(1, 9))
+            assert lisa.losses == 0
+
+    run(test())
+
+
+def test_the_same_message_twice_at_once_is_stored_once() -> None:
+    async def test() -> None:
+        async with running_server() as server, chat(server.url, "lisa", ["a"]) as lisa:
+            acks = await asyncio.gather(*(lisa.send("a", "hello", "key") for _ in range(3)))
+            assert {ack.seq for ack in acks} == {1}
+            assert (await lisa.send("a", "next")).seq == 2
+
+    run(test())
+
+
+def test_a_text_that_cannot_be_written_harms_no_other() -> None:
+    async def test() -> None:
+        async with running_server() as server, chat(server.url, "lisa", ["a"]) as lisa:
+            with pytest.raises(ValueError, match="surrogates"):
+                await lisa.send("a", "\ud800")
+            assert (await lisa.send("a", "fine")).seq == 1
+
+    run(test())
+
+
+def test_a_server_of_another_vocabulary_is_an_error() -> None:
+    async def nonsense(ws: WebSocket) -> None:
+        await ws.recv()
+        await ws.send('{"type": "bonjour"}')
+        await ws.wait_closed()
+
+    async def test() -> None:
+        async with running_server() as server:
+            server.routes["/other"] = nonsense
+            with pytest.raises(VocabularyError, match="bonjour"):
+                async with ChatClient(f"{server.url}/other", "lisa"):
+                    pass
 
     run(test())
 

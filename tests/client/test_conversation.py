@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
 from goim_edu.chat.vocabulary import (
     Ack,
     ChatMessage,
@@ -27,7 +29,8 @@ from goim_edu.chat.vocabulary import (
     Welcome,
     WelcomeLimits,
 )
-from goim_edu.client.conversation import RETRY_AFTER, Conversation, Line
+from goim_edu.client.conversation import RETRY_AFTER, Conversation
+from goim_edu.client.events import ChatEvent, Note, RefusedRequest
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 WELCOME = Welcome("s1", "lisa", NOON, HeartbeatTimes(20, 20), WelcomeLimits(4096, 50, 100))
@@ -37,12 +40,16 @@ def message(seq: int, user: str = "mei", key: str = "", room: str = "lobby") -> 
     return ChatMessage(room, seq, user, key or f"k{seq}", f"text {seq}", NOON)
 
 
-def tell(talk: Conversation, *replies: Reply, now: float = 0.0) -> list[Line]:
-    return [line for reply in replies for line in talk.receive(reply, now)]
+def tell(talk: Conversation, *replies: Reply, now: float = 0.0) -> list[ChatEvent]:
+    return [event for reply in replies for event in talk.receive(reply, now)]
 
 
-def said(lines: list[Line]) -> list[int]:
-    return [line.seq for line in lines if line.kind == "message"]
+def said(events: list[ChatEvent]) -> list[int]:
+    return [event.seq for event in events if isinstance(event, ChatMessage)]
+
+
+def texts(events: list[ChatEvent]) -> list[str]:
+    return [event.text for event in events if not isinstance(event, Ack)]
 
 
 def taken(talk: Conversation) -> list[Request]:
@@ -69,7 +76,7 @@ def test_welcome_joins_and_asks_for_the_last_messages() -> None:
     assert talk.hello() == Hello("lisa", "t", "t1")
     assert tell(talk, WELCOME) == []
     assert taken(talk) == [Join("lobby", None, "t2")]
-    assert [line.text for line in tell(talk, entered())] == ["you are in lobby, with mei"]
+    assert texts(tell(talk, entered())) == ["you are in lobby, with mei"]
     assert taken(talk) == [History("lobby", None, 7, "t3")]
 
 
@@ -121,7 +128,7 @@ def test_a_store_that_forgot_is_shown_from_its_new_beginning() -> None:
     talk = at_home(last=5)
     talk.disconnected()
     lines = tell(talk, WELCOME, entered(last=1), HistoryPage("lobby", [message(1)], False))
-    assert "no longer has" in lines[0].text
+    assert "no longer has" in texts(lines)[0]
     assert said(lines) == [1]
     assert said(tell(talk, message(2))) == [2]
 
@@ -130,7 +137,7 @@ def test_after_too_much_was_missed_history_leads_into_the_gap() -> None:
     talk = at_home(last=5)
     talk.disconnected()
     lines = tell(talk, WELCOME, entered(last=3000, truncated=True), message(2001))
-    assert "missed very many" in lines[0].text
+    assert "missed very many" in texts(lines)[0]
     talk.requests.clear()
     assert talk.ask_earlier(500)
     assert taken(talk) == [History("lobby", 2001, 200, f"t{talk._counter}")]
@@ -143,7 +150,7 @@ def test_earlier_messages_stand_between_two_remarks() -> None:
     assert isinstance(asked, History)
     page = HistoryPage("lobby", [message(1), message(2)], False, asked.ref)
     lines = tell(talk, page)
-    assert [line.text for line in lines] == [
+    assert texts(lines) == [
         "earlier:",
         "text 1",
         "text 2",
@@ -158,7 +165,10 @@ def test_what_the_store_could_not_take_goes_again_soon() -> None:
     talk.say("hello")
     (sent,) = taken(talk)
     lines = tell(talk, Error("unavailable", "asleep", sent.ref), now=10.0)
-    assert [line.kind for line in lines] == ["trouble"]
+    (refused,) = lines
+    assert isinstance(refused, RefusedRequest)
+    assert refused.again
+    assert refused.text == "not stored yet, sent again soon: asleep"
     assert talk.retry_at == 10.0 + RETRY_AFTER
     talk.retry()
     assert taken(talk) == [sent]
@@ -169,8 +179,8 @@ def test_what_the_server_will_never_take_is_given_back_in_words() -> None:
     talk = at_home()
     talk.say("x" * 5000)
     (sent,) = taken(talk)
-    (line,) = tell(talk, Error("too_long", "5000 characters", sent.ref))
-    assert line.text.startswith("not sent (5000 characters): xxx")
+    (text,) = texts(tell(talk, Error("too_long", "5000 characters", sent.ref)))
+    assert text.startswith("not sent (5000 characters): xxx")
     assert talk.outbox == {}
 
 
@@ -184,7 +194,7 @@ def test_rooms_come_and_go() -> None:
     assert talk.leave()
     assert talk.current == "lobby"
     assert [type(request) for request in taken(talk)] == [Leave]
-    assert [line.text for line in tell(talk, Left("work"))] == ["you have left work"]
+    assert texts(tell(talk, Left("work"))) == ["you have left work"]
     assert not talk.leave(), "one room stays"
     assert tell(talk, message(1, room="work")) == []
 
@@ -194,8 +204,10 @@ def test_a_room_that_cannot_be_entered_is_dropped() -> None:
     talk.join("full")
     (join,) = taken(talk)
     assert isinstance(join, Join)
-    (line,) = tell(talk, Error("room_full", "no seat", join.ref))
-    assert line.text == "you cannot go into full: no seat"
+    (refused,) = tell(talk, Error("room_full", "no seat", join.ref))
+    assert isinstance(refused, RefusedRequest)
+    assert (refused.request, refused.again) == (join, False)
+    assert refused.text == "you cannot go into full: no seat"
     assert (talk.current, list(talk.rooms)) == ("lobby", ["lobby"])
 
 
@@ -214,7 +226,7 @@ def test_a_room_that_cannot_be_entered_now_is_tried_again() -> None:
 def test_who_is_here_and_who_writes() -> None:
     talk = at_home()
     came = tell(talk, Presence("lobby", "tom", "joined"), Presence("lobby", "mei", "left"))
-    assert [line.text for line in came] == ["tom has come in", "mei has left"]
+    assert texts(came) == ["tom has come in", "mei has left"]
     assert talk.rooms["lobby"].members == {"lisa", "tom"}
     tell(talk, TypingBy("lobby", "tom"), now=1.0)
     assert talk.typists(2.0) == ["tom"]
@@ -228,13 +240,11 @@ def test_who_is_here_and_who_writes() -> None:
 def test_other_refusals_and_the_end_of_the_server() -> None:
     talk = Conversation("lisa", "lobby")
     hello = talk.hello()
-    assert tell(talk, Error("unauthenticated", "no token", hello.ref)) == []
-    assert talk.refused == "no token"
-    (line,) = tell(talk, Error("bad_message", "what?"))
-    assert line.text == "refused: what?"
-    (line,) = tell(talk, Draining(1500))
+    error = Error("unauthenticated", "no token", hello.ref)
+    assert tell(talk, error) == [RefusedRequest(error, hello)]
+    assert texts(tell(talk, Error("bad_message", "what?"))) == ["refused: what?"]
+    assert tell(talk, Draining(1500)) == [Note("the server is restarting")]
     assert talk.pause_hint == 1.5
-    assert line.text == "the server is restarting"
 
 
 def test_without_a_connection_rooms_are_only_noted() -> None:
@@ -255,6 +265,102 @@ def test_the_only_room_stays_even_if_it_cannot_be_entered() -> None:
     assert isinstance(join, Join)
     tell(talk, Error("forbidden", "not you", join.ref))
     assert list(talk.rooms) == ["lobby"]
+
+
+def test_a_gap_is_filled_page_by_page_before_what_came_later() -> None:
+    talk = Conversation("lisa", "lobby", history=0, since={"lobby": 1}, fill_gaps=True)
+    tell(talk, WELCOME, entered(last=500, truncated=True))
+    assert taken(talk) == [Join("lobby", 1, "t1")]
+    assert said(tell(talk, message(400), message(401))) == []
+    assert taken(talk) == [History("lobby", 400, 200, "t2")]
+    page = HistoryPage("lobby", [message(seq) for seq in range(200, 400)], True, "t2")
+    assert said(tell(talk, page)) == []
+    assert taken(talk) == [History("lobby", 200, 200, "t3")]
+    page = HistoryPage("lobby", [message(seq) for seq in range(1, 200)], False, "t3")
+    assert said(tell(talk, message(402), page)) == list(range(2, 403))
+    assert said(tell(talk, message(402), message(403))) == [403]
+
+
+def test_a_gap_that_was_not_filled_is_told_again_on_the_next_connection() -> None:
+    talk = Conversation("lisa", "lobby", history=0, since={"lobby": 1}, fill_gaps=True)
+    tell(talk, WELCOME, entered(last=500, truncated=True), message(400))
+    talk.disconnected()
+    tell(talk, WELCOME)
+    assert taken(talk) == [Join("lobby", 1, "t3")]
+    assert said(tell(talk, entered(last=3), message(2), message(3))) == [2, 3]
+
+
+def test_without_history_a_new_room_begins_with_what_is_said_from_now_on() -> None:
+    talk = Conversation("lisa", "lobby", history=0)
+    tell(talk, WELCOME, entered(last=7))
+    assert [type(request) for request in taken(talk)] == [Join]
+    assert said(tell(talk, message(7), message(8))) == [8]
+
+
+def test_history_that_cannot_be_had_now_is_asked_for_again() -> None:
+    talk = Conversation("lisa", "lobby")
+    tell(talk, WELCOME, entered(last=2))
+    (_, history) = taken(talk)
+    assert isinstance(history, History)
+    assert said(tell(talk, message(3))) == []
+    tell(talk, Error("unavailable", "asleep", history.ref), now=1.0)
+    assert talk.retry_at == 1.0 + RETRY_AFTER
+    talk.retry()
+    (again,) = taken(talk)
+    assert isinstance(again, History)
+    talk.retry()
+    assert taken(talk) == [], "that one is not answered yet"
+    assert said(tell(talk, HistoryPage("lobby", [message(2)], True, again.ref))) == [2, 3]
+
+
+def test_a_retry_repeats_only_what_was_refused() -> None:
+    talk = at_home()
+    talk.say("one")
+    talk.say("two")
+    talk.join("work")
+    one, _, join = taken(talk)
+    tell(talk, Error("rate_limited", "slower", one.ref), now=1.0)
+    tell(talk, Error("rate_limited", "slower", join.ref), now=1.5)
+    assert talk.retry_at == 1.0 + RETRY_AFTER, "the second refusal does not put off the first"
+    talk.retry()
+    rejoin, again = taken(talk)
+    assert isinstance(rejoin, Join)
+    assert (rejoin.room_id, again) == ("work", one)
+
+
+def test_a_message_of_ours_that_is_heard_counts_as_acknowledged() -> None:
+    talk = at_home()
+    key = talk.say("hello")
+    events = tell(talk, message(1, "lisa", key))
+    assert events == [Ack("lobby", key, 1, NOON, True), message(1, "lisa", key)]
+
+
+def test_the_server_has_the_answer_for_a_room_that_is_not_ours() -> None:
+    talk = at_home()
+    talk.say("anyone?", "elsewhere")
+    talk.disconnected()
+    talk.requests.clear()
+    tell(talk, WELCOME)
+    assert [type(request) for request in taken(talk)] == [Join, Send]
+
+
+def test_a_hello_that_cannot_be_answered_now_is_said_again() -> None:
+    talk = Conversation("lisa", "lobby")
+    hello = talk.hello()
+    error = Error("unavailable", "asleep", hello.ref)
+    assert tell(talk, error) == [RefusedRequest(error, hello, again=True)]
+    talk.retry()
+    assert taken(talk) == [], "the next connection begins with it"
+
+
+@pytest.mark.parametrize("text", ["\ud800", "caf\udce9"])
+def test_what_cannot_be_written_is_refused_at_once(text: str) -> None:
+    talk = at_home()
+    with pytest.raises(ValueError, match="surrogates"):
+        talk.say(text)
+    with pytest.raises(ValueError, match="surrogates"):
+        Conversation("lisa", "lobby", text)
+    assert (talk.outbox, taken(talk)) == ({}, [])
 
 
 def test_what_needs_no_line_gets_none() -> None:

@@ -263,7 +263,7 @@ def test_a_wrong_address_is_one_line_and_code_2(terminal: NewTerminal, address: 
     lisa = terminal(address)
     assert lisa.wait_end() == 2
     assert "Traceback" not in lisa.plain()
-    lisa.wait_for("is no address such as ws://")
+    lisa.wait_for("is not an address such as ws://")
 
 
 def test_a_server_that_refuses_the_handshake_is_told_in_words(

@@ -6,6 +6,7 @@ server in test_promises_store.py.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import time
@@ -16,10 +17,12 @@ from itertools import pairwise
 import pytest
 from pymongo.write_concern import WriteConcern
 
+from goim_edu.client import Backoff, ChatClient
 from goim_edu.errors import StoreUnavailable
 from goim_edu.mongod import LocalMongod, LocalReplicaSet
 from goim_edu.storage.backend_mongodb import DURABLE
 from goim_edu.store import MessageStore, MongoBackend, Saved, StoredMessage, connect_mongodb
+from tests.chatting import run, running_server
 
 PRIMARY_KILLS = int(os.environ.get("GOIM_PRIMARY_KILLS", "1"))
 SENDERS = 20
@@ -124,6 +127,32 @@ def test_nothing_is_lost_or_doubled_when_the_primary_is_killed(
                 f"the longest gap in service was {gap:.1f} s"
             )
         assert gap < 30
+
+
+def test_a_chat_client_rejoins_its_rooms_while_there_is_no_primary(
+    replica_set: LocalReplicaSet,
+) -> None:
+    """The server is replaced and the primary killed at the same time; the client comes through."""
+    database = connect_mongodb(f"{replica_set.uri}&timeoutMS=400&serverSelectionTimeoutMS=400")
+
+    async def test() -> None:
+        with MessageStore(MongoBackend(database, database="goim_rejoin"), patience=0.5) as store:
+            async with running_server(store) as first:
+                backoff = Backoff(first=0.01, longest=0.05)
+                client = ChatClient(f"{first.url}/chat", "lisa", ["a", "b"], backoff=backoff)
+                await client.__aenter__()
+                assert (await client.send("a", "before")).seq == 1
+            killed = await asyncio.to_thread(replica_set.kill, "primary")
+            try:
+                async with running_server(store, port=first.port) as second:
+                    assert (await client.send("a", "during")).seq == 2
+                    assert second.hub.stats.errors["unavailable"] > 0
+                    assert (await client.send("b", "after")).seq == 1
+                    await client.__aexit__()
+            finally:
+                await asyncio.to_thread(replica_set.restart, killed)
+
+    run(test())
 
 
 def test_a_frozen_mongod_loses_and_doubles_nothing(
