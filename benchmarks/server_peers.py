@@ -59,7 +59,7 @@ async def start_goim(compression: bool) -> int:
         def on_end(self, connection: Connection) -> None:
             members.discard(connection)
 
-    config = ServerConfig(
+    config = ServerConfig.of(
         port=0,
         compression=compression,
         rate=1e9,

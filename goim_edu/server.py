@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Any, Final, NamedTuple, Protocol, Self
 
-from goim_edu.chat.hub import ChatLimits, Hub
+from goim_edu.chat.hub import Hub
 from goim_edu.chat.ports import Store
 from goim_edu.chat.session import Session
 from goim_edu.chat.vocabulary import SUBPROTOCOLS
@@ -198,15 +198,7 @@ class ChatServer:
             queue_limit=config.queue_limit,
             close_timeout=config.close_timeout,
         )
-        limits = ChatLimits(
-            text=config.max_text,
-            rooms=config.max_rooms,
-            members=config.max_members,
-            rate=config.rate,
-            burst=config.burst,
-            hello_timeout=config.hello_timeout,
-        )
-        self.hub = Hub(self.store, self.engine, limits, self._authenticate)
+        self.hub = Hub(self.store, self.engine, config.limits, self._authenticate)
         self.metrics = ServerMetrics(self)
         self._nobody_left = asyncio.Event()
         self._started = monotonic()

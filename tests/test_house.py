@@ -39,7 +39,8 @@ BELOW: dict[str, set[str]] = {
     "lab": GROUND
     | {"websocket", "protocol", "transport", "server", "mongod", "storage", "store"}
     | {"capture", "draw", "feedback"},
-    "cli": GROUND | {"capture", "client", "server", "mongod", "store", "exercises"},
+    "cli": GROUND
+    | {"chat", "client", "serving", "server", "mongod", "store", "capture", "exercises"},
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -20,6 +20,7 @@ import pytest
 import websockets.sync.client
 from prometheus_client.parser import text_string_to_metric_families
 
+from goim_edu.chat.limits import ChatLimits
 from goim_edu.client import connect
 from goim_edu.errors import HandshakeError, StoreUnavailable
 from goim_edu.server import ChatServer, ServerConfig, UnsafeConfig
@@ -275,6 +276,32 @@ def test_listening_beyond_this_machine_needs_a_guard(tmp_path: Path) -> None:
 def test_a_config_that_cannot_work_is_found_at_once(settings: dict[str, Any]) -> None:
     with pytest.raises((ValueError, OSError)):
         ServerConfig(**settings).check()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"port": -1},
+        {"port": 65536},
+        {"heartbeat_interval": -1.0},
+        {"heartbeat_timeout": 0.0},
+        {"max_connections": 0},
+        {"rate": float("nan")},
+        {"burst": 0},
+        {"hello_timeout": float("inf")},
+    ],
+)
+def test_a_number_out_of_its_range_is_refused_at_once(settings: dict[str, Any]) -> None:
+    (name,) = settings
+    with pytest.raises(ValueError, match=name):
+        ServerConfig.of(**settings)
+
+
+def test_settings_of_the_chat_stand_beside_those_of_the_server() -> None:
+    config = ServerConfig.of(port=0, limits=ChatLimits(text=9), burst=5)
+    assert config == ServerConfig(port=0, limits=ChatLimits(text=9, burst=5))
+    with pytest.raises(TypeError, match="brust"):
+        ServerConfig.of(brust=5)
 
 
 # ---------------------------------------------------------------------- health and metrics

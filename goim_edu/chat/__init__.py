@@ -2,6 +2,7 @@
 
     vocabulary  every message that a client or the server may send, in JSON and in BSON
     auth        checks the name of a user: any name is believed, or a token must prove it
+    limits      what one client may ask for
     ports       what is asked of the store, and what it answers
     broadcast   one reply for many: encoded once per wire format, the same bytes for all
     room        its members, the order of messages, and the fan-out to the members

@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from goim_edu.chat.auth import Authenticate, anybody
+from goim_edu.chat.limits import ChatLimits
 from goim_edu.chat.ports import Past, Store
 from goim_edu.chat.room import Room
 from goim_edu.errors import StoreError, StoreUnavailable
 from goim_edu.transport import Engine
 
-__all__ = ["ChatLimits", "ChatStats", "Hub"]
+__all__ = ["ChatStats", "Hub"]
 
 log = logging.getLogger("goim_edu.chat")
 
@@ -27,29 +28,6 @@ class Client(Protocol):
     def drain(self, reconnect_after_ms: int) -> None:
         """Tell it that the server is about to close."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class ChatLimits:
-    """What one client may ask for.
-
-    Args:
-        text: characters of a message.
-        rooms: rooms of a session.
-        members: sessions in a room.
-        rate: requests a second, in the long run.
-        burst: requests at once.
-        missed: messages that ``join`` with ``since`` brings at most.
-        hello_timeout: seconds until the hello.
-    """
-
-    text: int = 4096
-    rooms: int = 50
-    members: int = 5000
-    rate: float = 100.0
-    burst: int = 500
-    missed: int = 1000
-    hello_timeout: float = 10.0
 
 
 @dataclass(slots=True)

@@ -11,37 +11,17 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
+from goim_edu.chat.limits import ChatLimits
 from goim_edu.cli.command import CommandError, Subparsers
+from goim_edu.cli.options import options_of
+from goim_edu.serving.config import ServerConfig
 
 if TYPE_CHECKING:
-    from goim_edu.server import ServerConfig
     from goim_edu.store import MessageStore
 
 __all__ = ["add"]
-
-
-def _at_least(lowest: float, kind: type[int | float]) -> Callable[[str], float]:
-    """A number of that kind that is not below ``lowest``."""
-
-    def read(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
-        if not lowest <= value < 1e18:
-            raise argparse.ArgumentTypeError(f"{text} is less than {lowest:g}, or beyond reason")
-        return value
-
-    return read
-
-
-def _port(text: str) -> int:
-    """A port, 0 for any that is free."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) < 65536):
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to 65535")
-    return int(text)
 
 
 def add(commands: Subparsers) -> None:
@@ -52,119 +32,51 @@ def add(commands: Subparsers) -> None:
         description="Run the chat server: / is the chat page, /chat and /echo speak WebSocket.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.set_defaults(run=_run)
-    _add_where(parser.add_argument_group("where"))
-    _add_limits(parser.add_argument_group("limits"))
-    _add_who(parser.add_argument_group("who may come in"))
-
-
-def _add_where(group: Any) -> None:
-    group.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    group.add_argument("--port", type=_port, default=8765, help="0 picks a free one")
-    group.add_argument(
+    parser.set_defaults(run=lambda args: _run(args, parser))
+    address = parser.add_argument_group("address")
+    storage = parser.add_argument_group("storage")
+    limits = parser.add_argument_group("limits")
+    access = parser.add_argument_group("access")
+    running = parser.add_argument_group("running")
+    groups = dict.fromkeys(_ADDRESS, address) | dict.fromkeys(_ACCESS, access)
+    for option in options_of(ServerConfig, ChatLimits):
+        groups.get(option.name, limits).add_argument(option.flag, **option.details)
+    storage.add_argument(
         "--mongo",
         default="auto",
         metavar="auto|memory|local|mongodb://...",
         help="where messages are kept; auto: $GOIM_MONGO_URI, else a local mongod, else memory",
     )
-    group.add_argument("--data-dir", type=Path, metavar="DIR", help="where local keeps its data")
-    group.add_argument("--loop", choices=("asyncio", "uvloop"), default="asyncio")
-    group.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
-
-
-def _add_limits(group: Any) -> None:
-    seconds, number = _at_least(0.001, float), _at_least(1, int)
-    group.add_argument("--max-message-size", type=number, default=1 << 20, metavar="BYTES")
-    group.add_argument(
-        "--no-compression", action="store_true", help="do not agree on permessage-deflate"
+    storage.add_argument("--data-dir", type=Path, metavar="DIR", help="where local keeps its data")
+    running.add_argument(
+        "--loop", choices=("asyncio", "uvloop"), default="asyncio", help="the event loop"
     )
-    group.add_argument(
-        "--heartbeat-interval",
-        type=_at_least(0, float),
-        default=20.0,
-        metavar="S",
-        help="seconds between pings, 0 for none",
-    )
-    group.add_argument("--heartbeat-timeout", type=seconds, default=20.0, metavar="S")
-    group.add_argument(
-        "--rate",
-        type=seconds,
-        default=100.0,
-        metavar="PER_SECOND",
-        help="requests of one session in the long run",
-    )
-    group.add_argument("--burst", type=number, default=500, help="requests at once")
-    group.add_argument("--max-text", type=number, default=4096, metavar="CHARACTERS")
-    group.add_argument("--max-rooms", type=number, default=50, help="rooms of one session")
-    group.add_argument("--max-members", type=number, default=5000, help="sessions in one room")
-    group.add_argument("--max-connections", type=number, default=10_000)
-    group.add_argument("--max-per-ip", type=number, default=2_000)
-    group.add_argument(
-        "--queue-limit",
-        type=number,
-        default=1 << 20,
-        metavar="BYTES",
-        help="what may wait for a slow reader",
-    )
-    group.add_argument("--open-timeout", type=seconds, default=10.0, metavar="S")
-    group.add_argument("--hello-timeout", type=seconds, default=10.0, metavar="S")
-    group.add_argument("--close-timeout", type=seconds, default=5.0, metavar="S")
-    group.add_argument("--drain-timeout", type=seconds, default=10.0, metavar="S")
-
-
-def _add_who(group: Any) -> None:
-    group.add_argument(
-        "--allow-origin",
-        action="append",
-        default=[],
-        metavar="ORIGIN",
-        help="a page that may connect besides our own, 'loopback' or '*'; may be repeated",
-    )
-    group.add_argument("--auth", choices=("none", "jwt"), default="none")
-    group.add_argument("--jwt-secret", type=Path, metavar="FILE", help="shared secret, HS256")
-    group.add_argument("--jwt-public-key", type=Path, metavar="FILE", help="PEM, RS256")
-    group.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate chain, PEM")
-    group.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, PEM")
-    group.add_argument(
-        "--insecure",
-        action="store_true",
-        help="listen beyond this machine without authentication and TLS",
+    running.add_argument(
+        "--log-level",
+        choices=("debug", "info", "warning", "error"),
+        default="info",
+        help="what is logged on stderr",
     )
 
 
-def _config(args: argparse.Namespace) -> ServerConfig:
-    from goim_edu.server import ServerConfig
-
-    return ServerConfig(
-        host=args.host,
-        port=args.port,
-        max_message_size=args.max_message_size,
-        compression=not args.no_compression,
-        heartbeat_interval=args.heartbeat_interval,
-        heartbeat_timeout=args.heartbeat_timeout,
-        rate=args.rate,
-        burst=args.burst,
-        max_text=args.max_text,
-        max_rooms=args.max_rooms,
-        max_members=args.max_members,
-        max_connections=args.max_connections,
-        max_per_ip=args.max_per_ip,
-        queue_limit=args.queue_limit,
-        open_timeout=args.open_timeout,
-        hello_timeout=args.hello_timeout,
-        close_timeout=args.close_timeout,
-        drain_timeout=args.drain_timeout,
-        origins=tuple(args.allow_origin),
-        auth=args.auth,
-        jwt_secret=args.jwt_secret,
-        jwt_public_key=args.jwt_public_key,
-        tls_cert=args.tls_cert,
-        tls_key=args.tls_key,
-        insecure=args.insecure,
-    )
+_ADDRESS: Final = ("host", "port")
+_ACCESS: Final = (
+    *("origins", "auth", "jwt_secret", "jwt_public_key", "tls_cert", "tls_key", "insecure"),
+)
 
 
-def _run(args: argparse.Namespace) -> int:
+def _config(args: argparse.Namespace, parser: argparse.ArgumentParser) -> ServerConfig:
+    names = {option.name for option in options_of(ServerConfig, ChatLimits)}
+    settings = {name: value for name, value in vars(args).items() if name in names}
+    settings["origins"] = tuple(settings["origins"])
+    try:
+        return ServerConfig.of(**settings)
+    except ValueError as error:
+        parser.error(str(error))
+
+
+def _run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    config = _config(args, parser)
     from goim_edu.server import ChatServer
     from goim_edu.store import open_store
 
@@ -175,7 +87,6 @@ def _run(args: argparse.Namespace) -> int:
     )
     _allow_many_sockets()
     new_loop = _loop_factory(args.loop)
-    config = _config(args)
     try:
         config.check()
     except (OSError, ValueError) as error:

@@ -95,7 +95,7 @@ class LiveServer:
                 self.store = mongo
             else:
                 self.store = open_store(mongo, data_dir=data_dir or self._own_dir)
-            config = ServerConfig(**_DEFAULTS | settings)
+            config = ServerConfig.of(**_DEFAULTS | settings)
             self._thread = threading.Thread(
                 target=self._run, args=(config,), name=f"LiveServer {name}", daemon=True
             )

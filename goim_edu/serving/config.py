@@ -1,15 +1,16 @@
-"""What a server can be told, and whether that is safe."""
+"""What a server can be told, and whether it is safe."""
 
 from __future__ import annotations
 
 import ipaddress
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal, Self
 
 from goim_edu.chat.auth import Authenticate, TokenVerifier, anybody
+from goim_edu.chat.limits import ChatLimits
 
 __all__ = [
     "AllowedOrigins",
@@ -22,41 +23,45 @@ __all__ = [
 ]
 
 
+_MOST: Final = 1e18  # of seconds, octets or anything else; a NaN is not below it
+
+
 class UnsafeConfig(ValueError):
-    """What was asked for would let strangers in; the text says how to do it properly."""
+    """This configuration would let strangers in; the text says how to do it properly."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """Everything that ``serve`` can be told.
+    """Everything that the server can be told.
+
+    The options of ``serve`` are made of these fields and of those of ``ChatLimits``: their names,
+    their defaults, and what is said of them here.
 
     Args:
         host: address to listen on.
-        port: 0 picks a free one.
+        port: number of the TCP port; 0 picks a free one.
+        limits: what one client of the chat may ask for.
         max_message_size: octets of a message; a longer one closes with 1009.
         compression: whether to agree on permessage-deflate.
         heartbeat_interval: seconds between pings; 0 for none.
         heartbeat_timeout: seconds until a silent peer is given up.
-        rate: requests a second that a chat session may make.
-        burst: requests at once.
-        max_text: characters of a chat message.
-        max_rooms: rooms of a session.
-        max_members: sessions in a room.
         max_connections: connections in all.
         max_per_ip: connections from one address.
         queue_limit: octets that may wait for one slow reader before it is closed with 1013.
         open_timeout: seconds for the opening handshake, absolute.
-        hello_timeout: seconds from there to the hello.
         close_timeout: seconds for the closing handshake, absolute.
-        drain_timeout: seconds that ``drain`` may take.
+        drain_timeout: seconds that draining may take.
         origins: pages that may connect besides our own: ``https://chat.example.com``,
             ``loopback`` for any page of this machine, ``*`` for every page.
-        auth: ``none`` believes everybody, ``jwt`` wants a token.
+        auth: ``none`` believes every name, ``jwt`` wants a token.
         jwt_secret: file with the shared secret (HS256).
         jwt_public_key: file with the public key (RS256).
         tls_cert: file with the certificate chain, PEM.
         tls_key: file with its key, PEM.
-        insecure: listen beyond this machine without authentication or TLS all the same.
+        insecure: listen beyond this machine even without authentication and TLS.
+
+    Raises:
+        ValueError: a number is out of its range.
 
     >>> ServerConfig(port=0).url_scheme
     'ws'
@@ -64,20 +69,15 @@ class ServerConfig:
 
     host: str = "127.0.0.1"
     port: int = 8765
+    limits: ChatLimits = field(default_factory=ChatLimits)
     max_message_size: int = 1 << 20
     compression: bool = True
     heartbeat_interval: float = 20.0
     heartbeat_timeout: float = 20.0
-    rate: float = 100.0
-    burst: int = 500
-    max_text: int = 4096
-    max_rooms: int = 50
-    max_members: int = 5000
     max_connections: int = 10_000
     max_per_ip: int = 2_000
     queue_limit: int = 1 << 20
     open_timeout: float = 10.0
-    hello_timeout: float = 10.0
     close_timeout: float = 5.0
     drain_timeout: float = 10.0
     origins: tuple[str, ...] = ()
@@ -87,6 +87,30 @@ class ServerConfig:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     insecure: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port < 65536:
+            raise ValueError(f"port must be from 0 to 65535, not {self.port}")
+        if not 0 <= self.heartbeat_interval < _MOST:
+            raise ValueError(f"heartbeat_interval must not be {self.heartbeat_interval}")
+        _check_numbers(self, but=("port", "heartbeat_interval"))
+        _check_numbers(self.limits)
+
+    @classmethod
+    def of(cls, **settings: Any) -> Self:
+        """The config with these settings, those of ``ChatLimits`` among them.
+
+        >>> ServerConfig.of(burst=5, port=0).limits.burst
+        5
+
+        Raises:
+            TypeError: there is no setting of that name.
+            ValueError: a number is out of its range.
+        """
+        names = {one.name for one in fields(ChatLimits)}
+        ours = {name: settings.pop(name) for name in names & settings.keys()}
+        limits = replace(settings.pop("limits", ChatLimits()), **ours)
+        return cls(limits=limits, **settings)
 
     @property
     def url_scheme(self) -> str:
@@ -102,7 +126,7 @@ class ServerConfig:
         """Find out now what would otherwise be found when the server starts.
 
         Raises:
-            ValueError: what was asked for makes no sense, or is unsafe (UnsafeConfig).
+            ValueError: it makes no sense, or it is unsafe (UnsafeConfig).
             OSError: a file cannot be read.
         """
         self.warning()
@@ -113,7 +137,7 @@ class ServerConfig:
         """What is dangerous about it, or None.
 
         Raises:
-            UnsafeConfig: it is, and ``insecure`` does not say that this is meant.
+            UnsafeConfig: it is dangerous, and ``insecure`` is not set.
         """
         missing = [
             what
@@ -125,10 +149,17 @@ class ServerConfig:
         what = f"{self.host} can be reached by others, and there is no {' and no '.join(missing)}"
         if not self.insecure and len(missing) == 2:
             raise UnsafeConfig(
-                f"{what}: use --auth jwt or --tls-cert and --tls-key, "
-                "or --insecure if that is really meant"
+                f"{what}: use --auth jwt or --tls-cert and --tls-key, or --insecure if you mean it"
             )
         return what
+
+
+def _check_numbers(settings: ServerConfig | ChatLimits, but: Sequence[str] = ()) -> None:
+    """Raise a ValueError for a number that is not positive and finite."""
+    for one in fields(settings):
+        value = getattr(settings, one.name)
+        if type(value) in (int, float) and one.name not in but and not 0 < value < _MOST:
+            raise ValueError(f"{one.name} must be more than 0 and less than {_MOST:g}, not {value}")
 
 
 def is_loopback(host: str) -> bool:
@@ -160,7 +191,7 @@ class AllowedOrigins:
 
     def __contains__(self, origin: object) -> bool:
         if origin is None or self.everybody:
-            return True  # only browsers tell an Origin; others cannot be fooled into asking
+            return True  # a client without an Origin is not a page that another site runs
         if not isinstance(origin, str):
             return False
         if origin in self._names:
@@ -195,10 +226,10 @@ def make_tls(config: ServerConfig) -> ssl.SSLContext | None:
 
 
 def make_authenticate(config: ServerConfig) -> Authenticate:
-    """Who decides on a hello.
+    """The check of a hello.
 
     Raises:
-        ValueError: no key, or both, or one that does not fit.
+        ValueError: there is no key, or two, or one that does not fit.
         OSError: it cannot be read.
     """
     if config.auth == "none":

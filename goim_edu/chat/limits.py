@@ -1,0 +1,33 @@
+"""What one client of the chat may ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["ChatLimits"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChatLimits:
+    """What one client may ask for.
+
+    Args:
+        text: characters of a message.
+        rooms: rooms of a session.
+        members: sessions in a room.
+        rate: requests a second, in the long run.
+        burst: requests at once.
+        missed: messages that ``join`` with ``since`` brings at most.
+        hello_timeout: seconds from the opening handshake to the hello.
+
+    >>> ChatLimits(burst=5).rate
+    100.0
+    """
+
+    text: int = 4096
+    rooms: int = 50
+    members: int = 5000
+    rate: float = 100.0
+    burst: int = 500
+    missed: int = 1000
+    hello_timeout: float = 10.0
