@@ -1,27 +1,25 @@
-"""The chat server: listen, route, admit, watch over it, and close in good order.
+"""The chat server: it listens, admits connections, routes requests, and closes in good order.
 
-One port serves all: ``/`` the chat page, ``/chat`` and ``/echo`` WebSocket, ``/healthz`` and
-``/metrics`` for those who run it. Further paths may be served by coroutines that are given a
+One port serves all: ``/`` is the chat page, ``/chat`` and ``/echo`` speak WebSocket, ``/healthz``
+and ``/metrics`` are for the operator. Further paths can be served by coroutines that are given a
 ``WebSocket``.
 
-The end (``drain``): new connections are refused, every client is told ``draining``, what the store
-has been given is stored, acknowledged and handed on, every connection is closed with 1001, and
-what does not answer within its time is cut off.
+At its end (``drain``) the server refuses new connections and tells every client ``draining``. It
+waits until the store has stored everything, and acknowledges and hands it on. Then it closes every
+connection with 1001, and cuts off those that do not answer in time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from time import monotonic
-from typing import Any, Final, NamedTuple, Protocol, Self
+from typing import Any, Final, NamedTuple, Self
 
 from goim_edu.chat.hub import Hub
-from goim_edu.chat.ports import Store
 from goim_edu.chat.session import Session
 from goim_edu.chat.vocabulary import SUBPROTOCOLS
 from goim_edu.errors import HandshakeError, StoreError
@@ -36,8 +34,8 @@ from goim_edu.serving.config import (
     make_tls,
 )
 from goim_edu.serving.listening import BACKLOG, listen
-from goim_edu.serving.metrics import ServerMetrics
-from goim_edu.serving.pages import page_files, page_response
+from goim_edu.serving.pages import Pages
+from goim_edu.serving.ports import ServerStore
 from goim_edu.transport import Connection, ConnectionState, Engine, Handler, Tap, WebSocket
 from goim_edu.transport.allocator import keep_freed_memory
 from goim_edu.websocket.deflate import DeflateConfig
@@ -45,9 +43,7 @@ from goim_edu.websocket.events import BinaryMessage, Event, TextMessage
 from goim_edu.websocket.handshake import (
     HandshakeLimits,
     Request,
-    check_host,
     check_origin,
-    error_response,
     select_subprotocol,
 )
 from goim_edu.websocket.heartbeat import Heartbeat
@@ -57,23 +53,6 @@ __all__ = ["ChatServer", "ConnectionInfo", "ServerConfig", "ServerStore", "Unsaf
 log = logging.getLogger("goim_edu.server")
 
 WebSocketHandler = Callable[[WebSocket], Awaitable[None]]
-
-
-class ServerStore(Store, Protocol):
-    """What the server itself needs of the store beyond the chat."""
-
-    @property
-    def description(self) -> str:
-        """Where messages live, in words."""
-        ...
-
-    def ping(self) -> float:
-        """Seconds that it took to answer; StoreUnavailable if it did not."""
-        ...
-
-    def flush(self, timeout: float | None = None) -> bool:
-        """Wait until all is stored."""
-        ...
 
 
 class ConnectionInfo(NamedTuple):
@@ -105,15 +84,15 @@ class Echo(Handler):
             connection.send_many(messages)
 
 
-_NOBODY: Final = Handler()
-_ACCEPTS_PER_TURN: Final = 8  # of these, so that a crowd at the door holds up nobody inside
+_NO_HANDLER: Final = Handler()
+_ACCEPTS_PER_TURN: Final = 8  # so that a crowd of new clients does not hold up the others
 
 
 class ChatServer:
-    """The server.
+    """The chat server.
 
     Args:
-        config: what ``serve`` was told.
+        config: its settings.
         store: where messages are kept; it is neither opened nor closed here.
         tap: called for each new connection; what it returns is given every octet of it
             (``Capture.tap`` fits behind ``lambda connection: capture.tap(connection.id)``).
@@ -153,6 +132,7 @@ class ChatServer:
         self.engine: Engine
         self.hub: Hub
         self.tap = tap
+        self._pages: Pages
         self._warning = config.warning()
         self._tls = make_tls(config)
         self._authenticate = make_authenticate(config)
@@ -173,17 +153,17 @@ class ChatServer:
         self._connections: set[Connection] = set()
         self._per_ip: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._nobody_left: asyncio.Event
+        self._all_gone: asyncio.Event
         self._draining = False
         self._started = 0.0
 
     # ------------------------------------------------------------------ life
 
     async def start(self) -> None:
-        """Listen.
+        """Start to listen.
 
         Raises:
-            OSError: the address cannot be listened on.
+            OSError: it cannot listen on this address.
         """
         config = self.config
         if self._warning:
@@ -199,8 +179,8 @@ class ChatServer:
             close_timeout=config.close_timeout,
         )
         self.hub = Hub(self.store, self.engine, config.limits, self._authenticate)
-        self.metrics = ServerMetrics(self)
-        self._nobody_left = asyncio.Event()
+        self._pages = Pages(self)
+        self._all_gone = asyncio.Event()
         self._started = monotonic()
         loop = asyncio.get_running_loop()
         link = listen(config.host, config.port)
@@ -215,7 +195,7 @@ class ChatServer:
         except BaseException:
             link.close()
             raise
-        link.listen(BACKLOG)  # asyncio has set it to as many as it is to accept in one turn
+        link.listen(BACKLOG)  # asyncio has set it to the number of accepts per turn
         self.port = link.getsockname()[1]
         log.info("listening url=%s store=%r", self.url, self.store.description)
 
@@ -230,11 +210,17 @@ class ChatServer:
         """Whether it is about to close."""
         return self._draining
 
+    @property
+    def uptime(self) -> float:
+        """Seconds since it started to listen."""
+        return monotonic() - self._started
+
     async def drain(self, timeout: float | None = None) -> None:
-        """Close in good order; returns when every connection is gone.
+        """Close in good order; return when every connection is gone.
 
         Args:
-            timeout: seconds after which what is left is cut off; default ``drain_timeout``.
+            timeout: seconds until the remaining connections are cut off; default:
+                ``drain_timeout``.
         """
         if self._listener is None:
             return
@@ -260,7 +246,7 @@ class ChatServer:
         log.info("drained")
 
     async def _flush_store(self, end: float) -> None:
-        """What the store was given is stored, and its answers have gone out."""
+        """Wait until the store has stored everything and its answers are on their way."""
         left = max(0.0, end - monotonic())
         try:
             flushed = await asyncio.wrap_future(self.store.run(self.store.flush, left))
@@ -275,8 +261,8 @@ class ChatServer:
     async def _wait_until_empty(self, end: float) -> None:
         with contextlib.suppress(TimeoutError):
             while self._connections:
-                self._nobody_left.clear()
-                await asyncio.wait_for(self._nobody_left.wait(), max(0.0, end - monotonic()))
+                self._all_gone.clear()
+                await asyncio.wait_for(self._all_gone.wait(), max(0.0, end - monotonic()))
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -292,7 +278,7 @@ class ChatServer:
         return ServerConnection(self, endpoint)
 
     def admit(self, connection: Connection) -> HandshakeError | None:
-        """Count a connection that was made; why it cannot stay, or None."""
+        """Count a new connection; return why it cannot stay, or None."""
         config = self.config
         full = len(self._connections) >= config.max_connections
         crowded = self._per_ip[connection.remote] >= config.max_per_ip
@@ -314,7 +300,7 @@ class ChatServer:
         else:
             del self._per_ip[connection.remote]
         if not self._connections:
-            self._nobody_left.set()
+            self._all_gone.set()
 
     # ------------------------------------------------------------------ route
 
@@ -322,7 +308,7 @@ class ChatServer:
         """Answer a request: a page, or a WebSocket."""
         path = connection.path = request.path
         if not (request.wants_upgrade or self._is_websocket(path)):
-            self._serve_page(connection, request)
+            self._pages.serve(connection, request)
             return
         try:
             self._check_upgrade(request)
@@ -346,8 +332,8 @@ class ChatServer:
             raise HandshakeError(
                 "the server is closing", status=503, headers=[("Retry-After", "1")]
             )
-        # A page's own server is trusted by its name. But a name that its owner lets point to
-        # this machine ("DNS rebinding") proves nothing, so here the name must be ours.
+        # A page may connect to the server that it came from, told by its name. But anybody can let
+        # a name point to this machine ("DNS rebinding"), so here the name must be one of ours.
         ours = not self.config.is_loopback or is_loopback(host_of(request.headers.get("host")))
         check_origin(request, self._origins, same_host=ours)
 
@@ -373,9 +359,7 @@ class ChatServer:
         ws = WebSocket()
         connection.accept(ws, heartbeat=self._heartbeat())
         if connection.state is ConnectionState.OPEN:
-            task = asyncio.get_running_loop().create_task(self._run_route(ws, handler))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self.start_task(self._run_route(ws, handler))
 
     async def _run_route(self, ws: WebSocket, handler: WebSocketHandler) -> None:
         code = 1000
@@ -388,65 +372,20 @@ class ChatServer:
             code = 1011
         await ws.close(code)
 
+    def start_task(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine beside the rest, until the server closes."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     def _heartbeat(self) -> Heartbeat | None:
         interval = self.config.heartbeat_interval
         return Heartbeat(interval, self.config.heartbeat_timeout) if interval else None
 
-    # ------------------------------------------------------------------ pages
-
-    def _serve_page(self, connection: Connection, request: Request) -> None:
-        head = request.method == "HEAD"
-        try:
-            check_host(request)
-            if request.method not in ("GET", "HEAD"):
-                raise HandshakeError(
-                    "only GET and HEAD are served", status=405, headers=[("Allow", "GET, HEAD")]
-                )
-            if request.path == "/healthz":
-                self._serve_health(connection, head)
-            elif request.path == "/metrics":
-                body, kind = self.metrics.text()
-                connection.reject(page_response(body, kind, head=head))
-            elif request.path in page_files():
-                connection.reject(page_response(*page_files()[request.path], head=head))
-            else:
-                raise HandshakeError("there is no such page", status=404, section="RFC 9110 §15.5")
-        except HandshakeError as error:
-            response = error_response(error)
-            connection.reject(response._replace(body=b"") if head else response)
-
-    def _serve_health(self, connection: Connection, head: bool) -> None:
-        """Ask the store whether it lives; the answer is written when it has one."""
-        task = asyncio.get_running_loop().create_task(self._check_health(connection, head))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _check_health(self, connection: Connection, head: bool) -> None:
-        health: dict[str, Any] = {
-            "status": "draining" if self._draining else "ok",
-            "store": self.store.description,
-            "connections": len(self._connections),
-            "sessions": len(self.hub.sessions),
-            "rooms": len(self.hub.rooms),
-            "uptime": round(monotonic() - self._started, 3),
-        }
-        try:
-            seconds = await asyncio.wait_for(
-                asyncio.wrap_future(self.store.run(self.store.ping)), self.config.open_timeout
-            )
-            health["store_ping_ms"] = round(1000 * seconds, 3)
-        except (StoreError, TimeoutError) as error:
-            health["status"] = "store down"
-            health["why"] = str(error) or "no answer in time"
-        body = json.dumps(health, indent=1).encode() + b"\n"
-        if connection.state is ConnectionState.CONNECTING:
-            status = 200 if health["status"] == "ok" else 503
-            connection.reject(page_response(body, "application/json", status, head))
-
     # ------------------------------------------------------------------ to be shown
 
     def connections(self) -> list[ConnectionInfo]:
-        """Every connection as it is now, by number."""
+        """Return every connection as it is now, by number."""
         infos = []
         for connection in sorted(self._connections, key=lambda one: one.id):
             handler = connection.handler
@@ -474,14 +413,14 @@ class ServerConnection(Connection):
         super().__init__(
             server.engine,
             endpoint,
-            _NOBODY,
+            _NO_HANDLER,
             on_request=server.on_request,
             open_timeout=server.config.open_timeout,
         )
         self._server = server
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Let it in, or tell it at once that there is no room."""
+        """Admit it, or tell it at once that the server is full."""
         super().connection_made(transport)
         if self._server.tap is not None:
             self.tap = self._server.tap(self)

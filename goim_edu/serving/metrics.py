@@ -1,14 +1,13 @@
-"""What a running server tells about itself, in the text format of Prometheus.
+"""The figures of a running server, in the text format of Prometheus.
 
-The server counts with plain numbers where it works; they are turned into metrics only when
-somebody asks, so counting costs next to nothing.
+The server counts with plain numbers. They become metrics only when a request for them comes, so
+counting costs next to nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from time import monotonic
-from typing import Final, Protocol
+from collections.abc import Iterator
+from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -19,8 +18,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from goim_edu.chat.hub import Hub
-from goim_edu.transport import Engine
+from goim_edu.serving.ports import ObservedServer
 
 __all__ = ["ServerMetrics"]
 
@@ -39,41 +37,15 @@ _ENGINE: Final = {
 }
 
 
-class Measured(Protocol):
-    """What is asked of one connection."""
-
-    @property
-    def queued(self) -> int:
-        """Octets that wait for it."""
-        ...
-
-    @property
-    def latency(self) -> float | None:
-        """Seconds of its last round trip."""
-        ...
-
-
-class Observed(Protocol):
-    """What is asked of the server."""
-
-    engine: Engine
-    hub: Hub
-
-    def connections(self) -> Sequence[Measured]:
-        """All connections as they are now."""
-        ...
-
-
 class ServerMetrics(Collector):
     """The metrics of one server, in a registry of its own.
 
     Args:
-        server: whose.
+        server: the one that is measured.
     """
 
-    def __init__(self, server: Observed) -> None:
+    def __init__(self, server: ObservedServer) -> None:
         self._server = server
-        self._began = monotonic()
         self.registry = CollectorRegistry()
         self.registry.register(self)
 
@@ -82,7 +54,7 @@ class ServerMetrics(Collector):
         return generate_latest(self.registry), _KIND
 
     def collect(self) -> Iterator[Metric]:
-        """All of them."""
+        """Yield all metrics."""
         yield from self._engine()
         yield from self._chat()
         yield from self._connections()
@@ -98,7 +70,7 @@ class ServerMetrics(Collector):
     def _chat(self) -> Iterator[Metric]:
         hub = self._server.hub
         yield GaugeMetricFamily("goim_sessions", "Chat sessions", len(hub.sessions))
-        yield GaugeMetricFamily("goim_rooms", "Rooms with somebody in them", len(hub.rooms))
+        yield GaugeMetricFamily("goim_rooms", "Rooms that are not empty", len(hub.rooms))
         yield CounterMetricFamily(
             "goim_acknowledged", "Messages stored and acknowledged", hub.stats.acknowledged
         )
@@ -107,7 +79,7 @@ class ServerMetrics(Collector):
             errors.add_metric([code], number)
         yield errors
         yield GaugeMetricFamily(
-            "goim_uptime_seconds", "Seconds since the start", monotonic() - self._began
+            "goim_uptime_seconds", "Seconds since the start", self._server.uptime
         )
 
     def _connections(self) -> Iterator[Metric]:

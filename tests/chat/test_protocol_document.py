@@ -15,7 +15,7 @@ import pytest
 from msgspec import inspect
 
 from goim_edu.chat import session, vocabulary
-from goim_edu.chat.hub import ChatLimits
+from goim_edu.chat.limits import ChatLimits
 from goim_edu.chat.vocabulary import JSON, SUBPROTOCOLS, VocabularyError
 from goim_edu.cli import main
 from goim_edu.server import ServerConfig
