@@ -10,7 +10,7 @@ PIP        := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test serve lint notebooks html gallery lock conformance bench-protocol bench-server bench-store clean
+.PHONY: help lab test serve lint notebooks diagrams html gallery lock conformance bench-protocol bench-server bench-store clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -44,15 +44,19 @@ test: $(VENV)/.test ## run every test: unit, peers, notebooks, browser
 	$(BIN)/python -m pytest -q --nbval notebooks/
 	$(BIN)/python -m pytest -q tests/browser
 
-lint: $(VENV)/.test ## ruff and mypy, both strict
+lint: $(VENV)/.test ## ruff and mypy, both strict, and the sizes of modules and functions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m tools.sizes
 
 notebooks: $(VENV)/.test ## execute all notebooks anew and normalise them
 	$(BIN)/python tools/notebooks.py $(ARGS)
 	$(BIN)/python -m tools.appendices
 	$(BIN)/python -m tools.diagrams
+
+diagrams: $(VENV)/.test ## draw the imports in docs/architecture.md, as they are today
+	$(BIN)/python -m tools.imports
 
 html: $(VENV)/.test ## export the course to static pages in build/html/
 	$(BIN)/python -m tools.pages $(ARGS)

@@ -1,4 +1,4 @@
-"""The rules of the house: who may import whom, what an import may cost."""
+"""The rules of the house: what may import what, and what an import may cost."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = ROOT / "goim_edu"
-MODULES = sorted(PACKAGE.rglob("*.py"))
+from tools import imports
+from tools.imports import PACKAGE, ROOT
+
+MODULES = imports.modules()
 
 # Each entry of the package and the entries below it that it may import: one row an entry.
 GROUND = {"errors", "palette", "printable"}
@@ -46,70 +47,24 @@ BELOW: dict[str, set[str]] = {
 }
 
 
-def entry_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-
-
-def goim_imports(path: Path) -> set[str]:
-    """The entries that the module at ``path`` imports, wherever the import stands."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom):
-            full = node.module or ""
-            if node.level:
-                package = path.relative_to(ROOT).parent.parts
-                full = ".".join([*package[: len(package) - node.level + 1], full]).rstrip(".")
-            names = [f"{full}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        else:
-            continue
-        found |= {name.split(".")[1] for name in names if name.startswith("goim_edu.")}
-    return found - {"__version__"}
-
-
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_point_down(path: Path) -> None:
-    entry = entry_of(path)
-    assert goim_imports(path) - {entry} <= BELOW[entry]
+    entry = imports.entry_of(path)
+    entries = {name.split(".")[1] for name in imports.imports_of(path)} & BELOW.keys()
+    assert entries - {entry} <= BELOW[entry]
 
 
 def test_the_table_has_a_row_for_each_entry_and_for_nothing_else() -> None:
-    assert set(BELOW) == {entry_of(path) for path in MODULES}
+    assert BELOW.keys() == imports.import_graph().keys()
 
 
 def test_the_table_has_no_circle_and_few_floors() -> None:
-    floors: dict[str, int] = {}
-    while len(floors) < len(BELOW):
-        ready = [e for e in BELOW if e not in floors and BELOW[e] <= floors.keys()]
-        assert ready, f"a circle among {sorted(BELOW.keys() - floors.keys())}"
-        floors |= {e: 1 + max((floors[b] for b in BELOW[e]), default=0) for e in ready}
-    assert max(floors.values()) <= 12
-
-
-def imported_modules(path: Path) -> set[str]:
-    """The modules of the package that the one at ``path`` imports when it is imported."""
-    found = set()
-    for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-        elif isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-    return found
+    assert max(imports.floors(BELOW).values()) <= 12
 
 
 def test_no_module_needs_itself_by_a_detour() -> None:
     """A folder's face counts as the modules that it hands on."""
-    names = {
-        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-        for path in MODULES
-    }
-    needs = {name: imported_modules(path) & names.keys() for name, path in names.items()}
-    order: dict[str, None] = {}
-    while len(order) < len(needs):
-        ready = [n for n in needs if n not in order and needs[n] - {n} <= order.keys()]
-        assert ready, f"a circle among {sorted(needs.keys() - order.keys())}"
-        order |= dict.fromkeys(ready)
+    assert imports.floors(imports.module_graph())
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -139,11 +94,7 @@ def test_no_peer_and_no_extra_is_needed_at_run_time() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = [line for group in project["optional-dependencies"].values() for line in group]
     hidden = {"fiftyone", "uvloop"} | {line.split(">")[0].split("=")[0] for line in extras}
-    modules = [
-        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        for path in MODULES
-        if path.name != "__main__.py"
-    ]
+    modules = [imports.name_of(path) for path in MODULES if path.name != "__main__.py"]
     code = f"import sys; sys.modules.update(dict.fromkeys({sorted(hidden)}))\n"
     code += "\n".join(f"import {module}" for module in modules)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
