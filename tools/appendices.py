@@ -113,8 +113,8 @@ def words() -> list[Word]:
             for word, chinese, means in table_rows(cell.source):
                 key = plain(word)
                 if key not in found:
-                    home = first_use(key, cells) or place
-                    found[key] = Word(word, chinese, means, home)
+                    explained = first_use(key, cells) or place
+                    found[key] = Word(word, chinese, means, explained)
     return [found[key] for key in sorted(found)]
 
 
@@ -215,9 +215,9 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, only look")
     check = parser.parse_args().check
     changed = []
-    for name, made in (("A1-glossary", glossary()), ("A2-claims", list_of_claims())):
+    for name, content in (("A1-glossary", glossary()), ("A2-claims", list_of_claims())):
         path = files.FOLDER / f"{name}.ipynb"
-        text = files.text_of(files.normalise(made))
+        text = files.text_of(files.normalise(content))
         if not path.is_file() or path.read_text("utf-8") != text:
             changed.append(name)
             if not check:

@@ -58,7 +58,7 @@ def write_capture(
         for record in records:
             time = epoch + record.time
             if record.connection not in ends:
-                peers = _meet(record.connection, server_port)
+                peers = _peers_of(record.connection, server_port)
                 ends[record.connection] = peers
                 for packet in _three_way_handshake(peers):
                     writer.writepkt(packet, ts=time)
@@ -67,7 +67,7 @@ def write_capture(
     return path
 
 
-def _meet(connection: int, server_port: int) -> dict[Direction, _Peer]:
+def _peers_of(connection: int, server_port: int) -> dict[Direction, _Peer]:
     """Give both ends of a connection an address and a port; no two connections share both."""
     turns, port = divmod(connection, 1 << 14)
     client = _Peer((_CLIENT + (turns << 8)).packed, _FIRST_PORT + port)

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from goim_edu.draw.shapes import rows_shown
 from goim_edu.draw.svg import element, rect, text, text_width, wrap
 from goim_edu.printable import printable
 
-__all__ = ["BITS", "Box", "DrawnField", "boxes_in_row", "draw_rows", "draw_table", "rows_shown"]
+__all__ = ["BITS", "Box", "DrawnField", "boxes_in_row", "draw_rows", "draw_table"]
 
 BITS: Final = 32
 """Bits in a row, as in every diagram of the RFCs."""
@@ -91,17 +92,6 @@ def boxes_in_row(fields: Sequence[DrawnField], row: int) -> Iterator[Box]:
         step = 8 if field.bytewise else BITS
         for at in range(start, end, step):
             yield Box(field, at, min(step, end - at))
-
-
-def rows_shown(total: int, limit: int) -> list[int | None]:
-    """Return the row numbers to draw, with ``None`` where rows are left out.
-
-    >>> rows_shown(3, limit=6), rows_shown(100, limit=4)
-    ([0, 1, 2], [0, 1, 2, None, 99])
-    """
-    if total <= limit + 1:
-        return list(range(total))
-    return [*range(limit - 1), None, total - 1]
 
 
 def draw_rows(

@@ -6,7 +6,6 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from goim_edu.draw.bit_rows import rows_shown
 from goim_edu.draw.inflate_tokens import Token, plain_of, read_deflate
 from goim_edu.draw.picture import Picture
 from goim_edu.draw.shapes import (
@@ -15,6 +14,7 @@ from goim_edu.draw.shapes import (
     heading,
     label,
     legend,
+    rows_shown,
     swatch,
     tooltip,
 )

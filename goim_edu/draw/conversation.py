@@ -8,9 +8,19 @@ from itertools import pairwise
 from typing import Any, Final
 
 from goim_edu.capture import Capture, CapturedFrame, Sender, take_apart
-from goim_edu.draw.bit_rows import rows_shown
 from goim_edu.draw.picture import Picture
-from goim_edu.draw.shapes import MARGIN, PAGE, arrow, fit, heading, label, legend, line, swatch
+from goim_edu.draw.shapes import (
+    MARGIN,
+    PAGE,
+    arrow,
+    fit,
+    heading,
+    label,
+    legend,
+    line,
+    rows_shown,
+    swatch,
+)
 from goim_edu.draw.svg import rect, text, text_width
 from goim_edu.errors import RemoteProtocolError
 from goim_edu.palette import OKABE_ITO

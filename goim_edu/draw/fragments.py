@@ -7,9 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from goim_edu.capture import CapturedFrame
-from goim_edu.draw.bit_rows import rows_shown
 from goim_edu.draw.picture import Picture
-from goim_edu.draw.shapes import MARGIN, PAGE, arrow, fit, heading, label, line, swatch, verdict
+from goim_edu.draw.shapes import (
+    MARGIN,
+    PAGE,
+    arrow,
+    fit,
+    heading,
+    label,
+    line,
+    rows_shown,
+    swatch,
+    verdict,
+)
 from goim_edu.draw.svg import rect, text, text_width
 from goim_edu.errors import RemoteProtocolError
 from goim_edu.palette import OKABE_ITO

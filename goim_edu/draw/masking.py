@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from goim_edu.draw.bit_rows import rows_shown
 from goim_edu.draw.picture import Picture
-from goim_edu.draw.shapes import LINE, PAGE, heading, label, paragraph, swatch
+from goim_edu.draw.shapes import LINE, PAGE, heading, label, paragraph, rows_shown, swatch
 from goim_edu.draw.svg import rect, text
 from goim_edu.palette import OKABE_ITO
 from goim_edu.websocket.frames import Frame, apply_mask

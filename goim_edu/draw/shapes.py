@@ -22,6 +22,7 @@ __all__ = [
     "legend",
     "line",
     "paragraph",
+    "rows_shown",
     "swatch",
     "three_digits",
     "tooltip",
@@ -57,6 +58,17 @@ def three_digits(number: float) -> str:
     ('0.0123', '1.5', '1,024')
     """
     return f"{number:.3g}" if number < 999.5 else f"{number:,.0f}"
+
+
+def rows_shown(total: int, limit: int) -> list[int | None]:
+    """Return the row numbers to draw, with ``None`` where rows are left out.
+
+    >>> rows_shown(3, limit=6), rows_shown(100, limit=4)
+    ([0, 1, 2], [0, 1, 2, None, 99])
+    """
+    if total <= limit + 1:
+        return list(range(total))
+    return [*range(limit - 1), None, total - 1]
 
 
 def swatch(

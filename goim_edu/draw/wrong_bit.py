@@ -10,7 +10,7 @@ from goim_edu.draw.svg import rect, text, text_width
 from goim_edu.palette import FIELD_ROLES
 from goim_edu.websocket.explain import Field, explain
 
-__all__ = ["compare", "first_wrong_bit", "frame_fields", "pointed"]
+__all__ = ["compare", "first_wrong_bit", "frame_fields", "point_at"]
 
 _CELL: Final = 22.0  # pixels a bit
 _LEFT: Final = 92.0
@@ -72,10 +72,10 @@ def compare(want: bytes, got: bytes, fields: Sequence[Field] = ()) -> Picture | 
     return _picture(rows, fields, wrong, 1, said, found)
 
 
-def pointed(data: bytes, field: Field, fields: Sequence[Field] = ()) -> Picture:
+def point_at(data: bytes, field: Field, fields: Sequence[Field] = ()) -> Picture:
     """Draw the bytes that were read, with the field that was read wrongly framed.
 
-    >>> pointed(bytes.fromhex("81 05"), Field("opcode", 4, 4)).alt
+    >>> point_at(bytes.fromhex("81 05"), Field("opcode", 4, 4)).alt
     'Look at bits 4 to 7, opcode: 0001.'
     """
     start, length = field.start_bit, field.bit_length

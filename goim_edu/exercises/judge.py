@@ -212,7 +212,7 @@ def _picture(exercise: Function, trouble: _Trouble) -> Picture | None:
         if not equal(right, yours) and name in exercise.reads:
             fields = wrong_bit.frame_fields(trouble.args[0])
             found = next((f for f in fields if f.name == exercise.reads[name]), None)
-            return wrong_bit.pointed(trouble.args[0], found, fields) if found else None
+            return wrong_bit.point_at(trouble.args[0], found, fields) if found else None
     return None
 
 
@@ -224,7 +224,7 @@ def _drawn_fault(data: bytes) -> Picture | None:
     fields = wrong_bit.frame_fields(data)
     name = explained.culprit or fields[-1].name
     found = next((field for field in fields if field.name == name), None)
-    return wrong_bit.pointed(data, found, fields) if found else None
+    return wrong_bit.point_at(data, found, fields) if found else None
 
 
 def _tip(exercise: Function, answer: Callable[..., Any], trouble: _Trouble) -> str:

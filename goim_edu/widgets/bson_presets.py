@@ -59,7 +59,7 @@ _NESTED: Final = {
 _SMALL: Final = {"text": "Hello", "seq": 7, "read": True}
 
 
-def _spoilt(document: Mapping[str, Any], after: bytes, skip: int, octet: int) -> bytes:
+def _damaged(document: Mapping[str, Any], after: bytes, skip: int, octet: int) -> bytes:
     """Return a document with one byte changed, ``skip`` bytes behind where ``after`` ends."""
     data = bytearray(bson.encode(document))
     data[data.index(after) + len(after) + skip] = octet
@@ -72,13 +72,13 @@ PRESETS: Final[tuple[Preset, ...]] = (
     Preset("documents in documents", bson.encode(_NESTED)),
     Preset("an ObjectId", bson.encode({"_id": _ID})),
     Preset("an empty document", bson.encode({})),
-    Preset("a type that does not exist", _spoilt(_SMALL, b"Hello\0", 0, 0x55), broken=True),
-    Preset("a string that lies about its length", _spoilt(_SMALL, b"text\0", 0, 60), broken=True),
-    Preset("a string without its closing 00", _spoilt(_SMALL, b"Hello", 0, 0x21), broken=True),
-    Preset("a text that is not UTF-8", _spoilt(_SMALL, b"He", 0, 0xFF), broken=True),
-    Preset("a boolean of 2", _spoilt(_SMALL, b"read\0", 0, 2), broken=True),
+    Preset("a type that does not exist", _damaged(_SMALL, b"Hello\0", 0, 0x55), broken=True),
+    Preset("a string that lies about its length", _damaged(_SMALL, b"text\0", 0, 60), broken=True),
+    Preset("a string without its closing 00", _damaged(_SMALL, b"Hello", 0, 0x21), broken=True),
+    Preset("a text that is not UTF-8", _damaged(_SMALL, b"He", 0, 0xFF), broken=True),
+    Preset("a boolean of 2", _damaged(_SMALL, b"read\0", 0, 2), broken=True),
     Preset("cut off", bson.encode(_SMALL)[:-9], broken=True),
-    Preset("an inner length one too small", _spoilt(_NESTED, b"now\0", -9, 0x17), broken=True),
+    Preset("an inner length one too small", _damaged(_NESTED, b"now\0", -9, 0x17), broken=True),
     Preset("bytes behind the end", bson.encode(_SMALL) + b"\x00\x00", broken=True),
 )
 """In the order of the menu: the good ones first."""

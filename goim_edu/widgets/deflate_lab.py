@@ -22,7 +22,7 @@ from goim_edu.websocket.explain import explain
 from goim_edu.websocket.extensions import format_extensions
 from goim_edu.websocket.frames import Opcode, build_frame
 from goim_edu.widgets.base import Lab, script, style
-from goim_edu.widgets.deflate_series import PRESETS
+from goim_edu.widgets.deflate_presets import PRESETS
 
 __all__ = ["DeflateLab", "Memory", "Size"]
 

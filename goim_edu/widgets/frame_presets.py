@@ -33,7 +33,7 @@ def _from_client(payload: bytes | str, opcode: int = Opcode.TEXT, *, fin: bool =
     return build_frame(payload, opcode, fin, _KEY)
 
 
-def _spoilt(data: bytes, at: int, value: int) -> bytes:
+def _damaged(data: bytes, at: int, value: int) -> bytes:
     return data[:at] + bytes((value,)) + data[at + 1 :]
 
 
@@ -52,16 +52,16 @@ PRESETS: Final[tuple[Preset, ...]] = (
     Preset("length in 7 bits: 125", _from_client("x" * 125)),
     Preset("length in 16 bits: 126", _from_client("x" * 126)),
     Preset("length in 64 bits: 65,536", _from_client("x" * 65_536)),
-    Preset("RSV1 without compression", _spoilt(_HELLO, 0, 0xC1), broken=True),
-    Preset("RSV2 set", _spoilt(_HELLO, 0, 0xA1), broken=True),
-    Preset("reserved opcode 3", _spoilt(_HELLO, 0, 0x83), broken=True),
-    Preset("reserved control opcode 11", _spoilt(_HELLO, 0, 0x8B), broken=True),
+    Preset("RSV1 without compression", _damaged(_HELLO, 0, 0xC1), broken=True),
+    Preset("RSV2 set", _damaged(_HELLO, 0, 0xA1), broken=True),
+    Preset("reserved opcode 3", _damaged(_HELLO, 0, 0x83), broken=True),
+    Preset("reserved control opcode 11", _damaged(_HELLO, 0, 0x8B), broken=True),
     Preset("client without mask", build_frame("Hello"), broken=True),
     Preset("server with mask", _HELLO, broken=True, sender="server"),
-    Preset("ping in fragments", _spoilt(_from_client(b"", Opcode.PING), 0, 0x09), broken=True),
+    Preset("ping in fragments", _damaged(_from_client(b"", Opcode.PING), 0, 0x09), broken=True),
     Preset(
         "ping of 126 bytes",
-        _spoilt(_from_client(b"x" * 126, Opcode.BINARY), 0, 0x89),
+        _damaged(_from_client(b"x" * 126, Opcode.BINARY), 0, 0x89),
         broken=True,
     ),
     Preset("5 written with 16 bits", b"\x81\xfe\x00\x05" + _HELLO[2:], broken=True),

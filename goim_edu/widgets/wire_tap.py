@@ -70,7 +70,7 @@ class WireTap(anywidget.AnyWidget):
         self._shown: list[Entry] = []
         self._read()
         self.observe(self._filter_anew, "wanted")
-        self.observe(lambda _: self._tell_selected(), "selected")
+        self.observe(lambda _: self._send_selected(), "selected")
         self.on_msg(self._receive)
 
     # ------------------------------------------------------------------ what Python can do
@@ -125,7 +125,7 @@ class WireTap(anywidget.AnyWidget):
         self._shown = [entry for entry in self._all if _matches(entry, words)]
         at = [number for number, entry in enumerate(self._shown) if entry is chosen]
         self.selected = at[0] if at else -1
-        self._tell_count()
+        self._send_count()
 
     # ------------------------------------------------------------------ what the browser sees
 
@@ -133,20 +133,20 @@ class WireTap(anywidget.AnyWidget):
         match content:
             case {"type": "poll"}:
                 self._read()
-                self._tell_count()
+                self._send_count()
             case {"type": "rows", "from": int(first), "count": int(count)}:
-                self._tell_rows(max(first, 0), min(count, _MOST_ROWS))
+                self._send_rows(max(first, 0), min(count, _MOST_ROWS))
             case {"type": "select", "number": int(number)} if 0 <= number < len(self._shown):
                 self.selected = number
-                self._tell_selected()
+                self._send_selected()
             case {"type": "filter", "words": str(words)}:
                 self.wanted = words
             case {"type": "pause", "value": bool(value)}:
                 self.paused = value
                 self._read()
-                self._tell_count()
+                self._send_count()
 
-    def _tell_count(self) -> None:
+    def _send_count(self) -> None:
         self.send(
             {
                 "type": "count",
@@ -159,11 +159,11 @@ class WireTap(anywidget.AnyWidget):
             }
         )
 
-    def _tell_rows(self, first: int, count: int) -> None:
+    def _send_rows(self, first: int, count: int) -> None:
         rows = [_row(entry) for entry in self._shown[first : first + count]]
         self.send({"type": "rows", "from": first, "rows": rows})
 
-    def _tell_selected(self) -> None:
+    def _send_selected(self) -> None:
         entry = self.entry
         detail = None if entry is None else _detail(entry)
         self.send({"type": "detail", "number": self.selected, "detail": detail})

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import given
-from hypothesis import strategies as st
-
-from goim_edu.draw.bit_rows import BITS, DrawnField, boxes_in_row, rows_shown
+from goim_edu.draw.bit_rows import BITS, DrawnField, boxes_in_row
 
 
 def test_boxes_tile_a_field_without_holes() -> None:
@@ -17,14 +14,3 @@ def test_boxes_tile_a_field_without_holes() -> None:
     assert all(one.start + one.width == other.start for one, other in pairwise(boxes))
     assert boxes[-1].start + boxes[-1].width == field.end
     assert all(box.start // BITS == (box.start + box.width - 1) // BITS for box in boxes)
-
-
-@given(st.integers(1, 10_000), st.integers(2, 20))
-def test_rows_left_out_are_marked_once(total: int, limit: int) -> None:
-    rows = rows_shown(total, limit)
-    numbers = [row for row in rows if row is not None]
-    assert numbers == sorted(set(numbers))
-    assert numbers[0] == 0
-    assert numbers[-1] == total - 1
-    assert len(numbers) in (total, limit)
-    assert rows.count(None) == (len(numbers) < total)
