@@ -41,7 +41,7 @@ serve: $(VENV)/.lab ## run the chat server (ARGS="--port 9000 --mongo memory")
 
 test: $(VENV)/.test ## run every test: unit, peers, notebooks, browser
 	$(BIN)/python -m pytest -q -n 2 --dist loadscope tests goim_edu --ignore tests/browser $(ARGS)
-	$(BIN)/python -m pytest -q --nbval notebooks/
+	$(BIN)/python -m pytest -q -n 2 --dist loadscope --nbval notebooks/
 	$(BIN)/python -m pytest -q tests/browser
 
 lint: $(VENV)/.test ## ruff and mypy, both strict, and the sizes of modules and functions
