@@ -14,10 +14,11 @@ What is done is kept in ``.progress.txt`` beside the notebooks, in plain text.
 
 from __future__ import annotations
 
+from string import ascii_lowercase
 from typing import Any
 
 from goim_edu.exercises import progress_file
-from goim_edu.exercises.catalogue import CHAPTERS, all_exercises, chapter, find
+from goim_edu.exercises.catalogue import CHAPTERS, all_exercises, chapter, find, title
 from goim_edu.exercises.judge import judge_function
 from goim_edu.exercises.model import Function, Measure, Predict, source_of
 from goim_edu.exercises.questions import ask, judge_prediction
@@ -87,7 +88,7 @@ def statement(name: str) -> Card:
     found = find(name)
     if isinstance(found, str):
         return Card(found)
-    card = Card(found.heading).say(found.statement)
+    card = Card(found.heading).say(found.text.statement)
     if isinstance(found, Predict):
         return ask(found, card)
     return card.say(f'Begin with `starter("{found.id}")`.')
@@ -100,9 +101,8 @@ def starter(name: str) -> Card:
         return Card(found)
     if isinstance(found, Predict):
         return statement(name)
-    begin = found.start if isinstance(found, Function) else found.starter
     use = found.name if isinstance(found, Function) else "answer"
-    return Card(found.heading).code(begin).say(f'Then: `check("{found.id}", {use})`')
+    return Card(found.heading).code(found.start).say(f'Then: `check("{found.id}", {use})`')
 
 
 def hint(name: str) -> Card:
@@ -114,10 +114,10 @@ def hint(name: str) -> Card:
     found = find(name)
     if isinstance(found, str):
         return Card(found)
-    last = len(found.hints)
+    last = len(found.text.hints)
     number = min(_shown_hints.get(found.id, 0) + 1, last)
     _shown_hints[found.id] = number
-    card = Card(f"{found.heading}: hint {number} of {last}").say(found.hints[number - 1])
+    card = Card(f"{found.heading}: hint {number} of {last}").say(found.text.hints[number - 1])
     if number == last:
         card.say(f'That was the last one; `solution("{found.id}")` shows the answer.')
     return card
@@ -130,11 +130,12 @@ def solution(name: str) -> Card:
         return Card(found)
     card = Card(f"{found.heading}: solution")
     if isinstance(found, Predict):
-        right = next((option for option in found.options if option.right), None)
-        card.say(right.text if right else f"`{found.answer}`").say(right.says if right else "")
-        return card.code(found.experiment).say(found.source)
+        options = zip(ascii_lowercase, found.text.options, strict=False)
+        right = next((option for letter, option in options if letter == found.right), None)
+        card.say(right.title if right else f"`{found.answer}`").say(right.text if right else "")
+        return card.code(found.cell).say(found.text.source)
     if isinstance(found, Measure):
-        return card.code(found.solution).say(found.after)
+        return card.code(found.solution).say(found.text.after)
     card.code(found.solution)
     if found.package is not None:
         module = found.package.__module__
@@ -150,9 +151,9 @@ def progress() -> Card:
     finished = sum(exercise.id in done for exercise in everything)
     card = Card(f"{finished} of {len(everything)} exercises done")
     rows = []
-    for number, title in CHAPTERS.items():
+    for number in CHAPTERS:
         signs = [f"{'✓' if e.id in done else '·'} {e.id}" for e in chapter(number)]
-        rows.append((f"{number} {title}", "  ".join(signs)))
+        rows.append((f"{number} {title(number)}", "  ".join(signs)))
     card.table(rows, head=("chapter", "done (✓) and open (·)"))
     following = next((exercise for exercise in everything if exercise.id not in done), None)
     if following is None:
@@ -171,7 +172,7 @@ def _not_callable(exercise: Function, answer: object) -> Card:
 def _judge_measurement(exercise: Measure, answer: object) -> Card:
     outcome = call(exercise.judge, (answer,), seconds=20.0)
     if outcome.error is None and outcome.value is None and not outcome.stopped:
-        return Card(f"{exercise.heading}: done", passed=True).say(exercise.after)
+        return Card(f"{exercise.heading}: done", passed=True).say(exercise.text.after)
     card = Card(f"{exercise.heading}: not yet", passed=False)
     if outcome.stopped:
         card.say("To compare with your answer took too long, so it was stopped.")

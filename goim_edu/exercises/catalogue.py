@@ -1,47 +1,88 @@
-"""All exercises by number: one module per chapter, loaded when its first exercise is asked for."""
+"""All exercises by number: a chapter is loaded when its first exercise is asked for."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
+from string import ascii_lowercase
 from typing import Final
 
-from goim_edu.exercises.model import Exercise
+from goim_edu.exercises.model import Exercise, Function, Predict
+from goim_edu.exercises.prose import Text, load
 
-__all__ = ["CHAPTERS", "all_exercises", "chapter", "find"]
+__all__ = ["CHAPTERS", "all_exercises", "chapter", "find", "title", "with_texts"]
 
-CHAPTERS: Final = {
-    "01": "why WebSocket",
-    "02": "the handshake",
-    "03": "frames",
-    "04": "masking",
-    "05": "messages",
-    "06": "the heartbeat",
-    "07": "compression",
-    "08": "the endpoint",
-    "09": "the chat server",
-    "10": "documents and BSON",
-    "11": "indexes",
-    "12": "storing messages",
-    "13": "the replica set",
-    "14": "sharding",
-}
-"""Number and title of the chapters that have exercises."""
+CHAPTERS: Final = tuple(f"{number:02}" for number in range(1, 15))
+"""The chapters that have exercises."""
 
 _NUMBER: Final = re.compile(r"0?(\d{1,2})\s*[.,-]\s*0?(\d{1,2})")
 
 
 @cache
 def chapter(number: str) -> tuple[Exercise, ...]:
-    """The exercises of a chapter, in their order.
+    """The exercises of a chapter, in their order: their code, each with its text.
 
-    >>> chapter("03")[0].id
-    '03.1'
+    >>> chapter("03")[0].heading
+    '03.1 Two letters on the wire'
     """
     module = import_module(f"goim_edu.exercises.chapter_{number}")
     exercises: tuple[Exercise, ...] = module.EXERCISES
-    return exercises
+    return with_texts(exercises, load(number).texts)
+
+
+def title(number: str) -> str:
+    """The title of a chapter.
+
+    >>> title("03")
+    'frames'
+    """
+    return load(number).title
+
+
+def with_texts(exercises: Sequence[Exercise], texts: Mapping[str, Text]) -> tuple[Exercise, ...]:
+    """Give each exercise the text that belongs to it.
+
+    Raises:
+        ValueError: code without text, text without code, or text that does not fit the code; the
+            message begins with file and line where there is a text.
+    """
+    missing = [exercise.id for exercise in exercises if exercise.id not in texts]
+    if missing:
+        raise ValueError(f"exercises with code and without text: {', '.join(missing)}")
+    known = {exercise.id for exercise in exercises}
+    for number, text in texts.items():
+        if number not in known:
+            raise ValueError(f"{text.place}: exercise {number} has text and no code")
+    for exercise in exercises:
+        text = texts[exercise.id]
+        if misfit := _misfit(exercise, text):
+            raise ValueError(f"{text.place}: exercise {exercise.id} {misfit}")
+    return tuple(replace(exercise, text=texts[exercise.id]) for exercise in exercises)
+
+
+def _misfit(exercise: Exercise, text: Text) -> str:
+    """What does not fit, or ""."""
+    given = {
+        "option": len(text.options),
+        "guess": len(text.guesses),
+        "otherwise": int(text.otherwise != ""),
+        "case": len(text.cases),
+        "wrong": len(text.wrong),
+    }
+    wanted = dict.fromkeys(given, 0)
+    if isinstance(exercise, Function):
+        wanted |= {"case": len(exercise.cases), "wrong": len(exercise.wrong)}
+    elif isinstance(exercise, Predict) and exercise.right:
+        wanted["option"] = max(given["option"], ascii_lowercase.index(exercise.right) + 1)
+    elif isinstance(exercise, Predict):
+        wanted |= {"guess": max(given["guess"], 1), "otherwise": 1}
+    for kind, count in wanted.items():
+        if given[kind] != count:
+            return f"has {given[kind]} sections '{kind}' and needs {count}"
+    return ""
 
 
 def all_exercises() -> tuple[Exercise, ...]:

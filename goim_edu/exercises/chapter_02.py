@@ -6,16 +6,7 @@ import base64
 import hashlib
 from typing import Any, Final
 
-from goim_edu.exercises.model import (
-    Case,
-    Exercise,
-    Function,
-    Measure,
-    Option,
-    Predict,
-    Wrong,
-    code,
-)
+from goim_edu.exercises.model import Exercise, Function, Measure, Predict
 from goim_edu.exercises.samples import Choices
 from goim_edu.protocol import Endpoint, Side
 from goim_edu.websocket.handshake import generate_accept
@@ -34,30 +25,11 @@ def _key(c: Choices) -> str:
 
 _ACCEPT_LENGTH = Predict(
     id="02.1",
-    title="How long is an accept value?",
-    statement="""A server answers the key with the Base64 of a SHA-1. How many characters does
-        `Sec-WebSocket-Accept` have?""",
     answer=28,
-    wrong={
-        20: "A SHA-1 has 20 bytes. Base64 writes every 3 bytes as 4 characters.",
-        40: "40 characters would be the SHA-1 in hex. Here its 20 raw bytes are written as Base64.",
-        24: "24 characters is the length of the key: Base64 of 16 bytes. A SHA-1 has more.",
-        27: """27 characters carry the 20 bytes, but Base64 is filled up with `=` to a multiple
-            of 4.""",
-        36: "36 characters is the length of the GUID.",
-        60: "60 characters is what is hashed: the key and the GUID. Its hash is always as long.",
-    },
-    otherwise="""A SHA-1 has 20 bytes, and Base64 makes 4 characters of each 3 bytes, the last
-        filled up.""",
-    experiment=code("""
+    experiment="""
         from goim_edu.protocol import generate_accept
         len(generate_accept("dGhlIHNhbXBsZSBub25jZQ=="))
-    """),
-    hints=(
-        "SHA-1 always gives 20 bytes, whatever it hashes.",
-        """Base64 takes 3 bytes at a time and writes 4 characters. 20 bytes are 7 such groups,
-            the last not full.""",
-    ),
+    """,
 )
 
 # ---------------------------------------------------------------------- 02.2
@@ -72,10 +44,6 @@ def accept_for(key: str) -> str:
 
 _GENERATE_ACCEPT = Function(
     id="02.2",
-    title="Compute the accept value",
-    statement="""Write `generate_accept(key)`: hash the key, as it was sent, and the GUID
-        `258EAFA5-E914-47DA-95CA-C5AB0DC85B11` behind it with SHA-1, and write the digest as
-        Base64.""",
     needs="""
         import base64
         import hashlib
@@ -89,64 +57,18 @@ _GENERATE_ACCEPT = Function(
     called="generate_accept",
     package=generate_accept,
     cases=(
-        Case(
-            (_KEY,),
-            "the key of the RFC (§1.3)",
-            """The text that is hashed is the key exactly as it was sent, then the GUID in
-                capital letters. The 20 raw bytes of the digest (`.digest()`) are written as
-                Base64, and that is text (`str`), all 28 characters of it.""",
-        ),
-        Case(
-            ("AAAAAAAAAAAAAAAAAAAAAA==",),
-            "sixteen zero bytes as a key",
-            "The key is hashed as it was sent, in Base64: it is not decoded first.",
-        ),
+        (_KEY,),
+        ("AAAAAAAAAAAAAAAAAAAAAA==",),
     ),
     make=lambda c: (_key(c),),
-    hints=(
-        "`hashlib.sha1(text.encode()).digest()` gives the 20 bytes of the hash.",
-        "What is hashed is `key + guid`, both as text.",
-        "`base64.b64encode(digest).decode()` makes text of the bytes.",
-    ),
     wrong=(
-        Wrong(
-            "raw bytes of the digest",
-            ".digest()",
-            ".hexdigest().encode()",
-            tip="the 40 hex characters of the digest are encoded, not its 20 bytes.",
-        ),
-        Wrong(
-            "then the GUID",
-            "key + guid",
-            "guid + key",
-            tip="the GUID comes first; it belongs behind the key.",
-        ),
-        Wrong(
-            "exactly as it was sent",
-            "(key + guid).encode()",
-            "base64.b64decode(key) + guid.encode()",
-            tip="the key is decoded first. It is hashed as it was sent.",
-        ),
-        Wrong(
-            "a `str` is wanted",
-            "base64.b64encode(digest).decode()",
-            "base64.b64encode(digest)",
-            tip="these are bytes; a header is text.",
-        ),
-        Wrong(
-            "all 28 characters",
-            "base64.b64encode(digest).decode()",
-            'base64.b64encode(digest).decode().rstrip("=")',
-            tip="the `=` at the end belongs to it.",
-        ),
-        Wrong(
-            "capital letters",
-            "key + guid",
-            "key + guid.lower()",
-            tip="the GUID is hashed in small letters.",
-        ),
+        (".digest()", ".hexdigest().encode()"),
+        ("key + guid", "guid + key"),
+        ("(key + guid).encode()", "base64.b64decode(key) + guid.encode()"),
+        ("base64.b64encode(digest).decode()", "base64.b64encode(digest)"),
+        ("base64.b64encode(digest).decode()", 'base64.b64encode(digest).decode().rstrip("=")'),
+        ("key + guid", "key + guid.lower()"),
     ),
-    after="The package's own also refuses keys that are no Base64 of 16 bytes (§4.2.1 item 5).",
 )
 
 # ---------------------------------------------------------------------- 02.3
@@ -181,12 +103,6 @@ def _answer(c: Choices) -> tuple[int, dict[str, str], str]:
 
 _CLIENT_ACCEPTS = Function(
     id="02.3",
-    title="What a client must check",
-    statement="""The notes' client compares `Sec-WebSocket-Accept` only. The RFC wants more
-        (§4.1). Write `client_accepts(status, headers, key)`: `True` if the status is 101,
-        `Upgrade` says websocket, `Connection` lists upgrade, and the accept value answers the
-        key; else `False`. `headers` is a dictionary, its names in small letters; a header may
-        be missing.""",
     needs="from goim_edu.protocol import generate_accept",
     starter="""
         def client_accepts(status, headers, key):
@@ -195,83 +111,33 @@ _CLIENT_ACCEPTS = Function(
     kind="mend",
     reference=client_accepts,
     cases=(
-        Case((101, _GOOD, _KEY), "the answer of the RFC (§1.3)", "This one is good."),
-        Case(
-            (200, _GOOD, _KEY),
-            "status 200",
-            "Only 101 means that the protocol is switched; 200 is an ordinary HTTP answer.",
-        ),
-        Case(
-            (101, {**_GOOD, "sec-websocket-accept": "AAAA"}, _KEY),
-            "another accept value",
-            "Then the server has not read our key.",
-        ),
-        Case(
-            (101, {**_GOOD, "upgrade": "WebSocket", "connection": "upgrade"}, _KEY),
-            "`Upgrade: WebSocket` and `Connection: upgrade`",
-            "These two are compared without regard to capital letters.",
-        ),
-        Case(
-            (101, {**_GOOD, "connection": "keep-alive, Upgrade"}, _KEY),
-            "`Connection: keep-alive, Upgrade`",
-            "Connection is a list, separated by commas: upgrade must be among its words.",
-        ),
-        Case(
-            (101, {**_GOOD, "connection": "no-upgrade"}, _KEY),
-            "`Connection: no-upgrade`",
-            "Connection is a list of words, and none of these words is upgrade.",
-        ),
-        Case(
-            (101, {name: _GOOD[name] for name in ("connection", "sec-websocket-accept")}, _KEY),
-            "no `Upgrade` at all",
-            "Each of the three headers must be there.",
-        ),
-        Case(
-            (101, {name: _GOOD[name] for name in ("upgrade", "connection")}, _KEY),
-            "no accept value at all",
-            "A header may be missing: `headers.get(name)` gives `None` then, and raises nothing.",
-        ),
-        Case(
-            (101, {**_GOOD, "sec-websocket-accept": _ACCEPT.lower()}, _KEY),
-            "the accept value in small letters",
-            "In Base64 `a` and `A` are different, so this value is wrong.",
-        ),
+        (101, _GOOD, _KEY),
+        (200, _GOOD, _KEY),
+        (101, {**_GOOD, "sec-websocket-accept": "AAAA"}, _KEY),
+        (101, {**_GOOD, "upgrade": "WebSocket", "connection": "upgrade"}, _KEY),
+        (101, {**_GOOD, "connection": "keep-alive, Upgrade"}, _KEY),
+        (101, {**_GOOD, "connection": "no-upgrade"}, _KEY),
+        (101, {name: _GOOD[name] for name in ("connection", "sec-websocket-accept")}, _KEY),
+        (101, {name: _GOOD[name] for name in ("upgrade", "connection")}, _KEY),
+        (101, {**_GOOD, "sec-websocket-accept": _ACCEPT.lower()}, _KEY),
     ),
     make=_answer,
-    hints=(
-        "Four conditions, joined by `and`.",
-        "`headers.get('upgrade', '').lower()` works with missing headers and capital letters.",
-        "`headers.get('connection', '').lower().split(',')` are the words; strip each of them.",
-    ),
     wrong=(
-        Wrong("status 200", "status == 101", "True", tip="the status is not looked at."),
-        Wrong(
-            "capital letters",
+        ("status == 101", "True"),
+        (
             'headers.get("upgrade", "").lower() == "websocket"',
             'headers.get("upgrade", "") == "websocket"',
-            tip="`WebSocket` with capital letters is refused.",
         ),
-        Wrong(
-            "separated by commas",
+        (
             '"upgrade" in [token.strip() for token in connection]',
             'headers.get("connection", "").lower() == "upgrade"',
-            tip="`Connection` may say more than one word.",
         ),
-        Wrong(
-            "none of these words is upgrade",
+        (
             '"upgrade" in [token.strip() for token in connection]',
             '"upgrade" in headers.get("connection", "").lower()',
-            tip="any `Connection` that contains the letters u-p-g-r-a-d-e is taken.",
         ),
-        Wrong(
-            "KeyError",
-            'headers.get("sec-websocket-accept")',
-            'headers["sec-websocket-accept"]',
-            tip="a missing header is not reckoned with.",
-        ),
+        ('headers.get("sec-websocket-accept")', 'headers["sec-websocket-accept"]'),
     ),
-    after="""`goim_edu.websocket.handshake.check_response` also refuses what was never offered: a
-        subprotocol, an extension.""",
 )
 
 # ---------------------------------------------------------------------- 02.4
@@ -328,15 +194,7 @@ def _request(c: Choices) -> tuple[str, str, dict[str, str]]:
 
 _ANSWER_STATUS = Function(
     id="02.4",
-    title="What a server must check",
     kind="mend",
-    statement="""This server answers every request that has a key with 101. Mend
-        `answer_status(method, version, headers)`. Give back 405 if the method is not GET; 400
-        if the HTTP version is below 1.1, or `Host` is missing, or `Connection` does not list
-        upgrade, or `Sec-WebSocket-Version` is missing, or the key is missing or no Base64 of 16
-        bytes; 426 if `Upgrade` does not list websocket, or the WebSocket version is another
-        than 13; else 101. `headers` is a dictionary, its names in small letters. One fault at a
-        time is tried.""",
     needs="import base64",
     starter="""
         def answer_status(method, version, headers):
@@ -346,103 +204,31 @@ _ANSWER_STATUS = Function(
     """,
     reference=answer_status,
     cases=(
-        Case(("GET", "HTTP/1.1", _ASK), "a good request", "All is right: 101."),
-        Case(
-            ("POST", "HTTP/1.1", _ASK),
-            "method POST",
-            "Only GET can open a WebSocket (RFC 6455 §4.1): 405, method not allowed.",
-        ),
-        Case(("GET", "HTTP/1.0", _ASK), "HTTP/1.0", "HTTP/1.1 or higher is needed: 400."),
-        Case(
-            ("GET", "HTTP/1.1", _without("host")),
-            "no `Host`",
-            "`Host` is required (RFC 6455 §4.2.1): 400.",
-        ),
-        Case(
-            ("GET", "HTTP/1.1", _without("upgrade")),
-            "no `Upgrade`",
-            "This is plain HTTP: 426, upgrade required.",
-        ),
-        Case(
-            ("GET", "HTTP/1.1", {**_ASK, "connection": "keep-alive, Upgrade"}),
-            "`Connection: keep-alive, Upgrade`, as Firefox sends it",
-            "Connection is a list: upgrade must be among its words. This request is good.",
-        ),
-        Case(
-            ("GET", "HTTP/1.1", {**_ASK, "connection": "keep-alive"}),
-            "`Connection: keep-alive`",
-            "Upgrade is missing in the list: 400.",
-        ),
-        Case(
-            ("GET", "HTTP/1.1", {**_ASK, "sec-websocket-version": "8"}),
-            "WebSocket version 8",
-            """Another version than 13: 426, and the answer names 13, so that the client can
-                try again (RFC 6455 §4.4).""",
-        ),
-        Case(
-            ("GET", "HTTP/1.1", _without("sec-websocket-version")),
-            "no WebSocket version",
-            "It is required (RFC 6455 §4.2.1): 400.",
-        ),
-        Case(
-            ("GET", "HTTP/1.1", _without("sec-websocket-key")),
-            "no key",
-            "It is required (RFC 6455 §4.2.1): 400.",
-        ),
-        Case(
-            ("GET", "HTTP/1.1", {**_ASK, "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAAAA"}),
-            "a key of 24 characters that are 18 bytes",
-            "The key must decode to 16 bytes (RFC 6455 §4.2.1): 400. Count bytes, not characters.",
-        ),
-        Case(
-            ("GET", "HTTP/1.1", {**_ASK, "sec-websocket-key": "not Base64 at all!"}),
-            "a key that is no Base64",
-            "`base64.b64decode(key, validate=True)` raises `ValueError` for it: 400.",
-        ),
+        ("GET", "HTTP/1.1", _ASK),
+        ("POST", "HTTP/1.1", _ASK),
+        ("GET", "HTTP/1.0", _ASK),
+        ("GET", "HTTP/1.1", _without("host")),
+        ("GET", "HTTP/1.1", _without("upgrade")),
+        ("GET", "HTTP/1.1", {**_ASK, "connection": "keep-alive, Upgrade"}),
+        ("GET", "HTTP/1.1", {**_ASK, "connection": "keep-alive"}),
+        ("GET", "HTTP/1.1", {**_ASK, "sec-websocket-version": "8"}),
+        ("GET", "HTTP/1.1", _without("sec-websocket-version")),
+        ("GET", "HTTP/1.1", _without("sec-websocket-key")),
+        ("GET", "HTTP/1.1", {**_ASK, "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAAAA"}),
+        ("GET", "HTTP/1.1", {**_ASK, "sec-websocket-key": "not Base64 at all!"}),
     ),
     make=_request,
-    hints=(
-        "One `if` for each rule, in the order of the statement, each with its `return`.",
-        """A helper that gives the words of a header: `headers.get(name,
-            "").lower().split(",")`, each stripped.""",
-        """`base64.b64decode(key, validate=True)` inside of `try`, and `except ValueError:
-            return 400`.""",
-    ),
     wrong=(
-        Wrong("Only GET", 'if method != "GET":', 'if method == "PUT":', tip="POST is let through."),
-        Wrong(
-            "HTTP/1.1 or higher",
-            'version < "HTTP/1.1" or ',
-            "",
-            tip="the HTTP version is not looked at.",
-        ),
-        Wrong(
-            "upgrade must be among its words",
+        ('if method != "GET":', 'if method == "PUT":'),
+        ('version < "HTTP/1.1" or ', ""),
+        (
             'if "upgrade" not in words("connection"):',
             'if headers.get("connection", "") != "Upgrade":',
-            tip="`Connection` is taken for a single word.",
         ),
-        Wrong(
-            "names 13",
-            'return 426 if "sec-websocket-version" in headers else 400',
-            "return 400",
-            tip="a client with another version is not told that there is a way: 426.",
-        ),
-        Wrong(
-            "Count bytes",
-            "len(key) == 16",
-            'len(headers.get("sec-websocket-key", "")) == 24',
-            tip="the characters of the key are counted, not the bytes that they stand for.",
-        ),
-        Wrong(
-            "Error",
-            "except ValueError:",
-            "except KeyError:",
-            tip="what `b64decode` raises for a bad key is not caught.",
-        ),
+        ('return 426 if "sec-websocket-version" in headers else 400', "return 400"),
+        ("len(key) == 16", 'len(headers.get("sec-websocket-key", "")) == 24'),
+        ("except ValueError:", "except KeyError:"),
     ),
-    after="""`goim_edu.websocket.handshake.check_request` does all this, and says for each refusal
-        why.""",
 )
 
 # ---------------------------------------------------------------------- 02.5
@@ -470,116 +256,45 @@ def _offer(c: Choices) -> tuple[str | None, list[str]]:
 
 _SUBPROTOCOL = Function(
     id="02.5",
-    title="Choose a subprotocol",
-    statement="""`Sec-WebSocket-Protocol: goim.v2.json, goim.v1.json` lists what a client can
-        speak, the most wanted first. Write `choose_subprotocol(offer, supported)`: of the
-        offered names the first that stands in the list `supported`, or `None` if there is none.
-        `offer` is `None` if the client sent no such header.""",
     starter="""
         def choose_subprotocol(offer, supported):
             return ...
     """,
     reference=choose_subprotocol,
     cases=(
-        Case(("goim.v1.json", ["goim.v1.json"]), "one offered, one supported", "They agree."),
-        Case(
-            ("goim.v1.bson, goim.v1.json", ["goim.v1.json", "goim.v1.bson"]),
-            "both are supported",
-            "The client's order decides: the first that it names (RFC 6455 §4.1 item 10).",
-        ),
-        Case(
-            ("goim.v2.json, goim.v1.json", ["goim.v1.json"]),
-            "the first is not supported",
-            "Then the next one is tried. Mind the space behind the comma.",
-        ),
-        Case(
-            ("mqtt", ["goim.v1.json"]),
-            "nothing in common",
-            "The server may not name what was not offered, so it names nothing: `None`.",
-        ),
-        Case((None, ["goim.v1.json"]), "no such header", "Nothing was offered: `None`."),
-        Case(
-            ("goim.v1.json.old", ["goim.v1.json"]),
-            "a name that only begins like ours",
-            "Names are compared as a whole: this is another one.",
-        ),
+        ("goim.v1.json", ["goim.v1.json"]),
+        ("goim.v1.bson, goim.v1.json", ["goim.v1.json", "goim.v1.bson"]),
+        ("goim.v2.json, goim.v1.json", ["goim.v1.json"]),
+        ("mqtt", ["goim.v1.json"]),
+        (None, ["goim.v1.json"]),
+        ("goim.v1.json.old", ["goim.v1.json"]),
     ),
     make=_offer,
-    hints=(
-        "`offer.split(',')` gives the names; `strip()` takes the spaces off each.",
-        """Go through the client's names in their order, and give back the first one that you
-            support.""",
-        "`(offer or '')` is an empty text where `offer` is `None`.",
-    ),
     wrong=(
-        Wrong(
-            "client's order decides",
-            whole="""
-                def choose_subprotocol(offer, supported):
-                    offered = [name.strip() for name in (offer or "").split(",")]
-                    return next((name for name in supported if name in offered), None)
-            """,
-            tip="the server's order decides instead of the client's.",
-        ),
-        Wrong(
-            "may not name what was not offered",
-            "return None",
-            "return supported[0] if supported else None",
-            tip="the server falls back to its own favourite. A client must refuse that (§4.1).",
-        ),
-        Wrong(
-            "space behind the comma",
+        """
+            def choose_subprotocol(offer, supported):
+                offered = [name.strip() for name in (offer or "").split(",")]
+                return next((name for name in supported if name in offered), None)
+        """,
+        ("return None", "return supported[0] if supported else None"),
+        (
             "if name.strip() in supported:\n            return name.strip()",
             "if name in supported:\n            return name",
-            tip="the spaces around the names are still there.",
         ),
-        Wrong(
-            "AttributeError",
-            '(offer or "")',
-            "offer",
-            tip="a client that sends no such header is not reckoned with.",
-        ),
-        Wrong(
-            "compared as a whole",
-            whole="""
-                def choose_subprotocol(offer, supported):
-                    for name in (offer or "").split(","):
-                        for ours in supported:
-                            if ours in name:
-                                return ours
-                    return None
-            """,
-            tip="a name counts as found if it is only a part of the other.",
+        ('(offer or "")', "offer"),
+        (
+            "if name.strip() in supported:\n            return name.strip()",
+            "for ours in supported:\n            if ours in name:\n                return ours",
         ),
     ),
-    after="""`goim_edu.websocket.handshake.select_subprotocol` does it; `/chat` refuses clients
-        with no match.""",
 )
 
 # ---------------------------------------------------------------------- 02.6
 
 _OLD_VERSION = Predict(
     id="02.6",
-    title="A client from the past",
-    statement="""A client asks with `Sec-WebSocket-Version: 8`, an old draft. Which status does
-        a good server answer with, and which version does it name?""",
-    options=(
-        Option(
-            "(101, '8')",
-            "Then it would have to speak version 8 from here on. It speaks 13 only.",
-        ),
-        Option(
-            "(400, '')",
-            "A bare 400 would do by the letter. But how would the client know what to try?",
-        ),
-        Option(
-            "(426, '13')",
-            "426 says that an upgrade is needed, and the header which version to try.",
-            right=True,
-        ),
-        Option("(505, '13')", "505 is about the version of HTTP, and that one is fine."),
-    ),
-    experiment=code("""
+    right="c",
+    experiment="""
         from goim_edu.websocket.handshake import build_request, check_request, error_response
         from goim_edu.websocket.http11 import parse_request
         from goim_edu.protocol import HandshakeError
@@ -591,12 +306,7 @@ _OLD_VERSION = Predict(
         except HandshakeError as error:
             answer = error_response(error)
         answer.status, answer.headers["Sec-WebSocket-Version"]
-    """),
-    source="RFC 6455 §4.2.2 and §4.4.",
-    hints=(
-        "The server refuses, but it wants to be helpful.",
-        "Look at RFC 6455 §4.4: how do two sides agree on a version?",
-    ),
+    """,
 )
 
 # ---------------------------------------------------------------------- 02.7
@@ -627,11 +337,7 @@ def _judge_sizes(answer: Any) -> str | None:
 
 _SIZES = Measure(
     id="02.7",
-    title="What does a handshake cost?",
-    statement="""Let two endpoints shake hands, without any network, and measure: how many bytes
-        have the request, the response, and then the client's first frame with the text `Hello`?
-        The answer is a dictionary with the keys `request`, `response`, `frame`.""",
-    starter=code("""
+    starter="""
         from goim_edu.protocol import Endpoint, Side
 
         client, server = Endpoint(Side.CLIENT), Endpoint(Side.SERVER)
@@ -640,18 +346,13 @@ _SIZES = Measure(
         response = server.accept()
         client.receive_data(response)
         answer = {"request": ..., "response": ..., "frame": ...}
-    """),
-    solution=code("""
-        from goim_edu.protocol import Endpoint, Side
-
-        client, server = Endpoint(Side.CLIENT), Endpoint(Side.SERVER)
-        request = client.connect("localhost", "/chat")
-        server.receive_data(request)
-        response = server.accept()
-        client.receive_data(response)
-        frame = client.send_text("Hello")
-        answer = {"request": len(request), "response": len(response), "frame": len(frame)}
-    """),
+    """,
+    solved=(
+        "answer = ",
+        'frame = client.send_text("Hello")\nanswer = ',
+        '"request": ..., "response": ..., "frame": ...',
+        '"request": len(request), "response": len(response), "frame": len(frame)',
+    ),
     judge=_judge_sizes,
     wrong=(
         ({"request": 100, "response": 129, "frame": 11}, "`request` is 100"),
@@ -665,45 +366,13 @@ _SIZES = Measure(
             "masks",
         ),
     ),
-    hints=(
-        "`len(request)` is the number of bytes that the client writes.",
-        "`client.send_text('Hello')` gives back the bytes of its first frame.",
-    ),
-    after="The handshake is paid once; after it each message costs a few bytes of header.",
 )
 
 # ---------------------------------------------------------------------- 02.8
 
 _WHAT_FOR = Predict(
     id="02.8",
-    title="What does the accept value prove?",
-    statement="""The notes say that the key serves the verification of the server. What does a
-        right `Sec-WebSocket-Accept` really prove?""",
-    options=(
-        Option(
-            "That the server is the one that its name says.",
-            "Anybody can compute it: key and GUID are public. Names are proven by TLS.",
-        ),
-        Option(
-            "That the client may log in.",
-            "The key is random and says nothing about a user. It authenticates nobody.",
-        ),
-        Option(
-            "That from now on nobody can read along.",
-            "Nothing is encrypted by it. For secrecy there is TLS (`wss://`).",
-        ),
-        Option(
-            "That whoever answered has read this very handshake and speaks WebSocket.",
-            """A web server that knows nothing of WebSocket, or a cache with an old answer,
-                does not give this value by chance.""",
-            right=True,
-        ),
-    ),
-    source="RFC 6455 §1.3.",
-    hints=(
-        "Who could compute the value? Is anything secret in it?",
-        "What might answer a WebSocket client that has reached the wrong port?",
-    ),
+    right="d",
 )
 
 EXERCISES: tuple[Exercise, ...] = (

@@ -7,16 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
-from goim_edu.exercises.model import (
-    Case,
-    Exercise,
-    Function,
-    Measure,
-    Option,
-    Predict,
-    Wrong,
-    code,
-)
+from goim_edu.exercises.model import Exercise, Function, Measure, Predict, code
 from goim_edu.exercises.samples import Choices
 
 __all__ = ["EXERCISES", "Shelf", "usable_fields"]
@@ -96,11 +87,6 @@ def usable_fields(index: list[str], query: list[str]) -> int:
 _FIELDS: Final = ("room_id", "seq", "user_id", "created_at")
 _PREFIX = Function(
     id="11.1",
-    title="The prefix rule",
-    statement="""An index on `room_id, user_id, created_at` is sorted by `room_id`, within that
-        by `user_id`, and so on. A query that asks for equality on some fields can only use
-        leading fields of it, without a gap. Write `usable_fields(index, query)` for two lists
-        of field names: how many leading fields of the index are usable.""",
     starter="""
         def usable_fields(index, query):
             return len([field for field in index if field in query])
@@ -108,103 +94,44 @@ _PREFIX = Function(
     kind="mend",
     reference=usable_fields,
     cases=(
-        Case((["room_id", "created_at"], ["room_id"]), "the first field", "One field is usable."),
-        Case(
-            (["room_id", "created_at"], ["created_at"]),
-            "only the second field",
-            """Like a telephone book and a first name: without the leading field the order does
-                not help.""",
-        ),
-        Case(
-            (["room_id", "created_at"], ["created_at", "room_id"]),
-            "both fields, asked for in the other order",
-            "The order of the fields in the *query* does not matter.",
-        ),
-        Case(
-            (["room_id", "user_id", "created_at"], ["room_id", "created_at"]),
-            "the first and the third field",
-            "There is a gap at `user_id`: behind it the index is no longer sorted as needed.",
-        ),
-        Case((["room_id"], ["user_id"]), "another field", "Nothing of it is usable."),
-        Case((["room_id"], []), "a query for everything", "No field is asked for."),
+        (["room_id", "created_at"], ["room_id"]),
+        (["room_id", "created_at"], ["created_at"]),
+        (["room_id", "created_at"], ["created_at", "room_id"]),
+        (["room_id", "user_id", "created_at"], ["room_id", "created_at"]),
+        (["room_id"], ["user_id"]),
+        (["room_id"], []),
     ),
     make=lambda c: (
         list(dict.fromkeys(c.some(1, 4, lambda: c.pick(_FIELDS)))),
         list(dict.fromkeys(c.some(0, 4, lambda: c.pick(_FIELDS)))),
     ),
-    hints=(
-        "Go through the index from the left, and stop at the first field that is not asked for.",
-        "`break` ends a loop.",
-    ),
     wrong=(
-        Wrong(
-            "telephone book",
-            "break",
-            "continue",
-            tip="all fields are counted that occur in both, gaps or not.",
+        ("break", "continue"),
+        (
+            "for field in index:",
+            "for field, asked in zip(index, query):",
+            "field not in query",
+            "field != asked",
         ),
-        Wrong(
-            "order of the fields in the *query*",
-            whole="""
-                def usable_fields(index, query):
-                    count = 0
-                    for ours, asked in zip(index, query):
-                        if ours != asked:
-                            break
-                        count += 1
-                    return count
-            """,
-            tip="the fields of the query must stand in the same order in yours; they need not.",
-        ),
-        Wrong(
-            "first field",
-            whole="""
-                def usable_fields(index, query):
-                    return len(index) if set(index) <= set(query) else 0
-            """,
-            tip="all fields of the index must be asked for in yours; a leading part is enough.",
-        ),
-        Wrong(
-            "gap at `user_id`",
-            whole="""
-                def usable_fields(index, query):
-                    if not index or index[0] not in query:
-                        return 0
-                    return len([field for field in index if field in query])
-            """,
-            tip="after the first field, gaps do not matter in yours.",
-        ),
+        """
+            def usable_fields(index, query):
+                return len(index) if set(index) <= set(query) else 0
+        """,
+        """
+            def usable_fields(index, query):
+                if not index or index[0] not in query:
+                    return 0
+                return len([field for field in index if field in query])
+        """,
     ),
-    after="""MongoDB may still read an index behind a gap, entry by entry, to filter: that is a
-        scan.""",
 )
 
 # ---------------------------------------------------------------------- 11.2
 
 _NO_INDEX = Predict(
     id="11.2",
-    title="Which question is not helped?",
-    statement="""The notes have an index `room_created_desc` on `room_id` and `created_at`.
-        Which of these questions can use *no* part of its order?""",
-    options=(
-        Option(
-            "the newest messages of a room",
-            "`room_id` leads, and within a room the entries are sorted by time: just made for it.",
-        ),
-        Option(
-            "a room between two times",
-            """Equality on the first field and a range on the second: that is one piece of the
-                index.""",
-        ),
-        Option(
-            "everything since yesterday, in all rooms",
-            """`created_at` comes second, and the first field is not asked for. For that the
-                notes have `created_at_desc`.""",
-            right=True,
-        ),
-        Option("all messages of a room", "The leading field alone is a prefix."),
-    ),
-    experiment=code("""
+    right="c",
+    experiment="""
         from goim_edu.exercises.chapter_11 import usable_fields
 
         questions = {
@@ -215,11 +142,7 @@ _NO_INDEX = Predict(
         }
         index = ["room_id", "created_at"]
         [name for name, fields in questions.items() if usable_fields(index, fields) == 0][0]
-    """),
-    hints=(
-        "Which field leads?",
-        "Which question does not say anything about that field?",
-    ),
+    """,
 )
 
 # ---------------------------------------------------------------------- 11.3
@@ -257,12 +180,7 @@ def _history(c: Choices) -> tuple[list[_Message], int]:
 
 _PAGING = Function(
     id="11.3",
-    title="Mend a history that loses messages",
     kind="mend",
-    statement="""A room's history is read page by page, newest first. `messages` are `(seq,
-        created_at)`, ascending; `last` is the last message of the page before, or `None`. This
-        `next_page` goes by time, and several messages may share a millisecond. Mend it. (It is
-        called until a page is empty; what you see are the numbers of all pages in a row.)""",
     starter="""
         def next_page(messages, last, size):
             older = [message for message in messages if last is None or message[1] < last[1]]
@@ -272,62 +190,19 @@ _PAGING = Function(
     drive=_all_pages,
     usage="messages = {0}\nsize = {1}",
     cases=(
-        Case(
-            ([(1, 100), (2, 101), (3, 102)], 2),
-            "three messages at three times, pages of two",
-            "Newest first: 3 and 2, and then 1.",
-        ),
-        Case(
-            ([(1, 100), (2, 100), (3, 100)], 2),
-            "three messages in the same millisecond, pages of two",
-            """Who asks for `created_at` below that of the last message never sees the others
-                of the same millisecond. `seq` is different for each message: page by that.""",
-        ),
-        Case(
-            ([(1, 100), (2, 101), (3, 101), (4, 101), (5, 102)], 2),
-            "a page that ends in the middle of a millisecond",
-            "The page ends at 4; 3 and 2 share its millisecond, and must come on the next.",
-        ),
-        Case(([], 2), "an empty room", "No page."),
-        Case(
-            ([(1, 100), (2, 100)], 2),
-            "a page that is exactly full",
-            "No message comes twice either.",
-        ),
+        ([(1, 100), (2, 101), (3, 102)], 2),
+        ([(1, 100), (2, 100), (3, 100)], 2),
+        ([(1, 100), (2, 101), (3, 101), (4, 101), (5, 102)], 2),
+        ([], 2),
+        ([(1, 100), (2, 100)], 2),
     ),
     make=_history,
-    hints=(
-        "Which of the two numbers is different for each message of a room?",
-        "`message[0] < last[0]`",
-    ),
     wrong=(
-        Wrong(
-            "same millisecond",
-            "message[0] < last[0]",
-            "message[1] < last[1]",
-            tip="it still goes by time.",
-        ),
-        Wrong(
-            "Newest first",
-            "message[0] < last[0]",
-            "message[0] <= last[0]",
-            tip="the last message of a page is the first of the next again, without end.",
-        ),
-        Wrong(
-            "different for each message",
-            "message[0] < last[0]",
-            "message[1] <= last[1] and message != last",
-            tip="messages of the same millisecond come again and again.",
-        ),
-        Wrong(
-            "3 and 2, and then 1",
-            "older[::-1][:size]",
-            "older[:size][::-1]",
-            tip="the oldest messages come first, and the rest is never reached.",
-        ),
+        ("message[0] < last[0]", "message[1] < last[1]"),
+        ("message[0] < last[0]", "message[0] <= last[0]"),
+        ("message[0] < last[0]", "message[1] <= last[1] and message != last"),
+        ("older[::-1][:size]", "older[:size][::-1]"),
     ),
-    after="""On the real MongoDB of chapter 11, paging by time brings 955 of 1,000 messages. The
-        index `room_seq` serves paging by number.""",
 )
 
 # ---------------------------------------------------------------------- 11.4
@@ -371,35 +246,26 @@ def _judge_examined(answer: Any) -> str | None:
 
 _EXAMINED = Measure(
     id="11.4",
-    title="How much is looked at for one page?",
-    statement="""`Shelf()` is a model of a collection with 100,000 messages in 100 rooms; it
-        counts in `shelf.examined` what a query looks at: entries of its index, or all documents
-        if it uses none. Get 20 messages of `room 7` in four ways: without index (`scan`), by
-        the index (`index`), with `skip=900` (`skip`), and with `before_seq=101` (`cursor`),
-        which brings the same page as the skip. The answer is a dictionary, way ->
-        `shelf.examined`.""",
-    starter=code("""
+    starter="""
         from goim_edu.exercises.chapter_11 import Shelf
 
         shelf = Shelf()
         answer = {}
         shelf.newest("room 7", 20, use_index=False)
         answer["scan"] = shelf.examined
-    """),
-    solution=code("""
-        from goim_edu.exercises.chapter_11 import Shelf
-
-        shelf = Shelf()
-        answer = {}
-        shelf.newest("room 7", 20, use_index=False)
-        answer["scan"] = shelf.examined
-        shelf.newest("room 7", 20, use_index=True)
-        answer["index"] = shelf.examined
-        shelf.newest("room 7", 20, use_index=True, skip=900)
-        answer["skip"] = shelf.examined
-        shelf.newest("room 7", 20, use_index=True, before_seq=101)
-        answer["cursor"] = shelf.examined
-    """),
+    """,
+    solved=(
+        'answer["scan"] = shelf.examined',
+        code("""
+            answer["scan"] = shelf.examined
+            shelf.newest("room 7", 20, use_index=True)
+            answer["index"] = shelf.examined
+            shelf.newest("room 7", 20, use_index=True, skip=900)
+            answer["skip"] = shelf.examined
+            shelf.newest("room 7", 20, use_index=True, before_seq=101)
+            answer["cursor"] = shelf.examined
+        """),
+    ),
     judge=_judge_examined,
     wrong=(
         ({"scan": 100_000, "index": 20, "skip": 20, "cursor": 20}, "thrown away"),
@@ -408,72 +274,24 @@ _EXAMINED = Measure(
         ({"scan": 100_000, "index": 1}, "right after the query"),
         (20, "dictionary"),
     ),
-    hints=(
-        "Add three more queries, each followed by a line that keeps `shelf.examined`.",
-        "`shelf.newest('room 7', 20, use_index=True, skip=900)`",
-    ),
-    after="The skip grows with each page, the cursor does not: page 1,000 costs as much as page 1.",
 )
 
 # ---------------------------------------------------------------------- 11.5
 
 _WRITE_COST = Predict(
     id="11.5",
-    title="What does an insert cost?",
-    statement="""The collection of this package has the three indexes of the notes and one more,
-        for `room_id` and `seq`. Into how many indexes must one insert write an entry?""",
     answer=5,
-    wrong={
-        4: "Every collection has one index that nobody had to ask for.",
-        3: "Three are those of the notes. One more is ours, and one every collection has.",
-        1: "Every index on the collection needs an entry, not only the one that a query uses.",
-        0: "An index that is not written to would soon miss documents.",
-    },
-    otherwise="Count all indexes of the collection; one is always there.",
-    experiment=code("""
+    experiment="""
         from goim_edu.store import message_indexes
         len(message_indexes()) + 1
-    """),
-    hints=(
-        "Which field is unique in every collection of MongoDB, without being asked for?",
-        "Three, and ours, and the one on `_id`.",
-    ),
-    after="So an index that no query uses is not free: each insert pays for it.",
+    """,
 )
 
 # ---------------------------------------------------------------------- 11.6
 
 _ESR = Predict(
     id="11.6",
-    title="Which order of fields?",
-    statement="""A query asks for one room (equality), for messages since a time (range on
-        `created_at`), sorted by `seq`. Which index serves it best by the guideline of the
-        manual?""",
-    options=(
-        Option(
-            "created_at, room_id, seq",
-            "A range in front scatters all that follows: equality should lead.",
-        ),
-        Option(
-            "room_id, created_at, seq",
-            """Within the range of times the entries are sorted by time, not by `seq`: the
-                results must be sorted in memory.""",
-        ),
-        Option(
-            "room_id, seq, created_at",
-            "Equality, sort, range: one room, read in the wanted order, filtered by time.",
-            right=True,
-        ),
-        Option(
-            "seq, room_id, created_at",
-            "The order would be right, but entries of all rooms would have to be read.",
-        ),
-    ),
-    source='MongoDB manual, "The ESR (Equality, Sort, Range) Guideline".',
-    hints=(
-        "ESR: equality, sort, range.",
-        "Which field is which here?",
-    ),
+    right="c",
 )
 
 EXERCISES: tuple[Exercise, ...] = (

@@ -7,16 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from goim_edu.errors import StoreUnavailable
-from goim_edu.exercises.model import (
-    Case,
-    Exercise,
-    Function,
-    Measure,
-    Option,
-    Predict,
-    Wrong,
-    code,
-)
+from goim_edu.exercises.model import Exercise, Function, Measure, Predict
 from goim_edu.exercises.samples import Choices
 
 __all__ = ["EXERCISES", "lost_after_kill", "majority"]
@@ -31,52 +22,24 @@ def majority(voters: int) -> int:
 
 _MAJORITY = Function(
     id="13.1",
-    title="How many are a majority?",
-    statement="""Write `majority(voters)`: how many of the voting members of a replica set must
-        agree to elect a primary, or to have a write that stays.""",
     starter="""
         def majority(voters):
             return voters / 2
     """,
     reference=majority,
     cases=(
-        Case((3,), "three voters", "More than half of 3 is 2."),
-        Case((1,), "one voter", "A set of one elects itself."),
-        Case(
-            (4,),
-            "four voters",
-            "Half is not enough: two halves could each elect a primary. 3 of 4 are needed.",
-        ),
-        Case((7,), "seven voters, the most that there may be", "4 of 7."),
-        Case((2,), "two voters", "Both are needed, so two members are no safer than one."),
+        (3,),
+        (1,),
+        (4,),
+        (7,),
+        (2,),
     ),
     make=lambda c: (c.integer(1, 7),),
-    hints=("It must be more than half.", "`voters // 2` is half, cut down."),
     wrong=(
-        Wrong(
-            "Half is not enough",
-            "voters // 2 + 1",
-            "(voters + 1) // 2",
-            tip="with an even number of voters, one half is enough in yours.",
-        ),
-        Wrong(
-            "More than half",
-            "voters // 2 + 1",
-            "voters",
-            tip="all must agree in yours: then a single broken member stops everything.",
-        ),
-        Wrong(
-            "A set of one",
-            "voters // 2 + 1",
-            "max(2, voters // 2 + 1)",
-            tip="at least two are wanted in yours, but a set may have one member.",
-        ),
-        Wrong(
-            "More than half of 3",
-            "voters // 2 + 1",
-            "voters // 2",
-            tip="half, cut down, is less than a majority.",
-        ),
+        ("voters // 2 + 1", "(voters + 1) // 2"),
+        ("voters // 2 + 1", "voters"),
+        ("voters // 2 + 1", "max(2, voters // 2 + 1)"),
+        ("voters // 2 + 1", "voters // 2"),
     ),
 )
 
@@ -84,22 +47,11 @@ _MAJORITY = Function(
 
 _FOURTH = Predict(
     id="13.2",
-    title="A fourth member",
-    statement="""Three voting members survive the loss of one. Somebody adds a fourth, to be
-        safer. Of how many members may the set lose the vote now, and still elect a primary?""",
     answer=1,
-    wrong={
-        2: "Two of four are left then, and two are not more than half.",
-        3: "One vote of four is no majority.",
-        0: "Three of four are left, and that is a majority.",
-    },
-    otherwise="How many of four are a majority? The rest may be lost.",
-    experiment=code("""
+    experiment="""
         from goim_edu.exercises.chapter_13 import majority
         4 - majority(4)
-    """),
-    hints=("A majority of four is three.", "What is left of four, if three must stay?"),
-    after="So an even number of voters costs a machine and gains nothing.",
+    """,
 )
 
 # ---------------------------------------------------------------------- 13.3
@@ -113,69 +65,26 @@ def committed(positions: list[int]) -> int:
 
 _COMMITTED = Function(
     id="13.3",
-    title="Which writes will stay?",
-    statement="""Every member has copied the log of writes up to some entry; `positions` are the
-        numbers of the last entries, one for each voting member, the primary among them. Write
-        `committed(positions)`: the highest entry that a majority has. It, and all before it,
-        survive a failover; that is what write concern `majority` waits for.""",
     starter="""
         def committed(positions):
             return max(positions)
     """,
     reference=committed,
     cases=(
-        Case(([9, 9, 9],), "all have the same", "All have entry 9."),
-        Case(
-            ([9, 7, 4],),
-            "three members, at 9, 7 and 4",
-            "Entry 7 is on two of three: the members at 9 and at 7. Entry 8 is on one only.",
-        ),
-        Case(
-            ([4, 9, 4],),
-            "a primary that is far ahead of both",
-            "What only the primary has may be rolled back.",
-        ),
-        Case(
-            ([9, 8, 2, 1],),
-            "four members",
-            "A majority of four is three, so three must have it: that is entry 2.",
-        ),
-        Case(([5],), "a set of one", "It is its own majority."),
-        Case(([9, 8, 7, 2, 1],), "five members", "Three of five have entry 7."),
+        ([9, 9, 9],),
+        ([9, 7, 4],),
+        ([4, 9, 4],),
+        ([9, 8, 2, 1],),
+        ([5],),
+        ([9, 8, 7, 2, 1],),
     ),
     make=lambda c: (c.some(1, 7, lambda: c.integer(0, 20)),),
-    hints=(
-        "Sort the positions, the highest first.",
-        "With three members the second has it: its position, and all higher ones, make two.",
-        "`sorted(positions, reverse=True)[majority - 1]`",
-    ),
     wrong=(
-        Wrong(
-            "Entry 7 is on two of three",
-            "sorted(positions, reverse=True)[needed - 1]",
-            "max(positions)",
-            tip="one member is enough in yours: that is write concern 1.",
-        ),
-        Wrong(
-            "Entry 7 is on two of three",
-            "sorted(positions, reverse=True)[needed - 1]",
-            "min(positions)",
-            tip="all members must have it in yours, so the slowest decides.",
-        ),
-        Wrong(
-            "majority of four is three",
-            "len(positions) // 2 + 1",
-            "(len(positions) + 1) // 2",
-            tip="with an even number, half of the members is enough in yours.",
-        ),
-        Wrong(
-            "may be rolled back",
-            "sorted(positions, reverse=True)[needed - 1]",
-            "positions[needed - 1]",
-            tip="the positions are not sorted before they are counted.",
-        ),
+        ("sorted(positions, reverse=True)[needed - 1]", "max(positions)"),
+        ("sorted(positions, reverse=True)[needed - 1]", "min(positions)"),
+        ("len(positions) // 2 + 1", "(len(positions) + 1) // 2"),
+        ("sorted(positions, reverse=True)[needed - 1]", "positions[needed - 1]"),
     ),
-    after="MongoDB calls this the majority commit point.",
 )
 
 # ---------------------------------------------------------------------- 13.4
@@ -199,78 +108,30 @@ def _logs(c: Choices) -> tuple[list[str], list[str]]:
     )
 
 
+_ALL_THAT_IS_NOT_THERE = """
+    def rolled_back(old, new):
+        return [write for write in old if write not in new]
+"""
 _ROLLBACK = Function(
     id="13.4",
-    title="What is rolled back?",
-    statement="""A primary was cut off, and another was elected. `old` is the log of writes of
-        the first, `new` that of the second; they begin alike. When the old one comes back, it
-        must take back all that stands in its log behind the place where the two part. Write
-        `rolled_back(old, new)`: the list of those writes, in order.""",
-    starter="""
-        def rolled_back(old, new):
-            return [write for write in old if write not in new]
-    """,
+    starter=_ALL_THAT_IS_NOT_THERE,
     kind="mend",
     reference=rolled_back,
     cases=(
-        Case((["a", "b", "c"], ["a", "b"]), "one write that nobody had copied", "`c` is lost."),
-        Case(
-            (["a", "b"], ["a", "b", "d", "e"]),
-            "an old primary that is only behind",
-            "It has nothing of its own, so it only catches up.",
-        ),
-        Case(
-            (["a", "x", "y"], ["a", "b"]),
-            "two writes against another one",
-            "The logs part after `a`.",
-        ),
-        Case(
-            (["a", "x", "b"], ["a", "b"]),
-            "the same write in both logs, but at other places",
-            """Behind the place where the logs part, all goes, even a `b` that the other has
-                too: it is another entry.""",
-        ),
-        Case(
-            (["a", "x", "c"], ["a", "y", "c"]),
-            "two logs that part, and agree again by chance",
-            "What follows after the parting was written on another history: it goes, too.",
-        ),
-        Case(([], ["a"]), "an empty old log", "Nothing to take back."),
+        (["a", "b", "c"], ["a", "b"]),
+        (["a", "b"], ["a", "b", "d", "e"]),
+        (["a", "x", "y"], ["a", "b"]),
+        (["a", "x", "b"], ["a", "b"]),
+        (["a", "x", "c"], ["a", "y", "c"]),
+        ([], ["a"]),
     ),
     make=_logs,
-    hints=(
-        "Compare the logs entry by entry, from the start, until they differ.",
-        "`zip(old, new)` gives the pairs; `old[common:]` is what is left.",
-    ),
     wrong=(
-        Wrong(
-            "even a `b`",
-            whole="""
-                def rolled_back(old, new):
-                    return [write for write in old if write not in new]
-            """,
-            tip="writes that stand somewhere in the other log are kept, wherever that is.",
-        ),
-        Wrong(
-            "agree again by chance",
-            "break",
-            "continue",
-            tip="equal entries behind the parting still count as common.",
-        ),
-        Wrong(
-            "only catches up",
-            "return old[common:]",
-            "return old[common:] or new[common:]",
-            tip="what the old one has missed is no rollback: it is copied.",
-        ),
-        Wrong(
-            "is lost",
-            "return old[common:]",
-            "return new[common:]",
-            tip="the new primary's writes stay; the old one's go.",
-        ),
+        _ALL_THAT_IS_NOT_THERE,
+        ("break", "continue"),
+        ("return old[common:]", "return old[common:] or new[common:]"),
+        ("return old[common:]", "return new[common:]"),
     ),
-    after="Whoever had an ack for these with write concern 1 was promised too much.",
 )
 
 # ---------------------------------------------------------------------- 13.5
@@ -307,13 +168,7 @@ def _failing_over(function: Callable[..., Any], outcomes: list[str]) -> tuple[An
 
 _RETRY = Function(
     id="13.5",
-    title="Send again, but only once",
     kind="mend",
-    statement="""While a new primary is elected, `send(client_msg_id, text)` raises
-        `StoreUnavailable`. The message may have been stored or not: the client cannot know.
-        Mend `send_until_stored(send, text, new_id)`: try again until it works, and give back
-        the number; the message must be stored exactly once. `new_id()` makes a fresh
-        `client_msg_id`. (You see how the tries end, and how many messages are stored.)""",
     needs="from goim_edu.store import StoreUnavailable",
     starter="""
         def send_until_stored(send, text, new_id):
@@ -329,72 +184,18 @@ _RETRY = Function(
     parts=("seq", "stored"),
     errors=(StoreUnavailable,),
     cases=(
-        Case(([],), "no failure", "One try, one message."),
-        Case(
-            (["not stored"],),
-            "the first try is not stored",
-            "Try again when `StoreUnavailable` was raised.",
-        ),
-        Case(
-            (["ack lost"],),
-            "the first try is stored, but the answer is lost",
-            "The same `client_msg_id` in each try lets the store see that it is the same message.",
-        ),
-        Case(
-            (["not stored", "ack lost", "ack lost", "not stored"],),
-            "four failures of both sorts",
-            "However often: one message, one id.",
-        ),
+        ([],),
+        (["not stored"],),
+        (["ack lost"],),
+        (["not stored", "ack lost", "ack lost", "not stored"],),
     ),
     make=lambda c: (c.some(0, 5, lambda: c.pick(("not stored", "ack lost"))),),
-    hints=(
-        "How many ids does one message need?",
-        "Call `new_id()` before the loop.",
-    ),
     wrong=(
-        Wrong(
-            "same `client_msg_id`",
-            "return send(client_msg_id, text)",
-            "return send(new_id(), text)",
-            tip="each try has an id of its own, so each counts as a new message.",
-        ),
-        Wrong(
-            "StoreUnavailable",
-            whole="""
-                def send_until_stored(send, text, new_id):
-                    return send(new_id(), text)
-            """,
-            tip="it tries once only.",
-        ),
-        Wrong(
-            "Try again",
-            whole="""
-                from goim_edu.store import StoreUnavailable
-
-                def send_until_stored(send, text, new_id):
-                    try:
-                        return send(new_id(), text)
-                    except StoreUnavailable:
-                        return 0
-            """,
-            tip="after a failure it gives up, and says 0.",
-        ),
-        Wrong(
-            "However often",
-            whole="""
-                from goim_edu.store import StoreUnavailable
-
-                def send_until_stored(send, text, new_id):
-                    client_msg_id = new_id()
-                    try:
-                        return send(client_msg_id, text)
-                    except StoreUnavailable:
-                        return send(client_msg_id, text)
-            """,
-            tip="it tries twice, and an election takes longer than that.",
-        ),
+        ("return send(client_msg_id, text)", "return send(new_id(), text)"),
+        ("except StoreUnavailable:", "except LookupError:"),
+        ("continue", "return 0"),
+        ("continue", "return send(client_msg_id, text)"),
     ),
-    after="pymongo itself retries a write once; after that, this is what is left to do.",
 )
 
 # ---------------------------------------------------------------------- 13.6
@@ -439,25 +240,14 @@ def _judge_lost(answer: Any) -> str | None:
 
 _LOST = Measure(
     id="13.6",
-    title="Acknowledged, and lost",
-    statement="""`lost_after_kill(write_concern, lag)` is a model: 100 writes, then the primary
-        is killed while the secondaries are `lag` writes behind. It gives how many writes had
-        been acknowledged, and how many of *those* are lost. How many are lost with lags of 0, 5
-        and 20? The answer is a dictionary, `"1"` and `"majority"` -> list of three numbers.""",
-    starter=code("""
+    starter="""
         from goim_edu.exercises.chapter_13 import lost_after_kill
 
         answer = {}
         for write_concern in ("1", "majority"):
             answer[write_concern] = [lost_after_kill(write_concern, lag) for lag in (0, 5, 20)]
-    """),
-    solution=code("""
-        from goim_edu.exercises.chapter_13 import lost_after_kill
-
-        answer = {}
-        for write_concern in ("1", "majority"):
-            answer[write_concern] = [lost_after_kill(write_concern, lag)[1] for lag in (0, 5, 20)]
-    """),
+    """,
+    solved=("lag) for", "lag)[1] for"),
     judge=_judge_lost,
     wrong=(
         ({"1": [100, 100, 100], "majority": [100, 95, 80]}, "what was *lost*"),
@@ -466,45 +256,13 @@ _LOST = Measure(
         ({"1": 25, "majority": 0}, "a list of three numbers"),
         ([0, 5, 20], "dictionary"),
     ),
-    hints=(
-        "The function gives a pair; the second number is asked for.",
-        "`lost_after_kill(write_concern, lag)[1]`",
-    ),
-    after="""With majority nothing that was acknowledged is lost. The price is waiting for the
-        copies.""",
 )
 
 # ---------------------------------------------------------------------- 13.7
 
 _STALE = Predict(
     id="13.7",
-    title="Reading from a secondary",
-    statement="""The notes say that secondaries serve reads. Somebody writes a message, has the
-        ack, and reads the room at once with read preference `secondary`. Is the message there?""",
-    options=(
-        Option(
-            "Yes: acknowledged means on all members.",
-            "Acknowledged means on a majority, at most. The secondary that is asked may be behind.",
-        ),
-        Option(
-            "No: secondaries never serve reads.",
-            "They do, if the read preference allows it. The default is the primary.",
-        ),
-        Option(
-            "Perhaps: a secondary may be behind, and what it gives may be stale.",
-            "So read scaling by secondaries is for what may be a little old.",
-            right=True,
-        ),
-        Option(
-            "No: a read preference is only for reports.",
-            "It may be set for each read, whatever it is for.",
-        ),
-    ),
-    source='MongoDB manual, "Read Preference".',
-    hints=(
-        "When does a secondary copy a write: before or after the ack?",
-        "A majority of three is two. Which is the third?",
-    ),
+    right="c",
 )
 
 EXERCISES: tuple[Exercise, ...] = (

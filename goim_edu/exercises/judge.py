@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from goim_edu.draw import wrong_bit
 from goim_edu.draw.picture import Picture
-from goim_edu.exercises.model import Case, Function
+from goim_edu.exercises.model import Function
 from goim_edu.exercises.samples import made_up, smallest
 from goim_edu.feedback.card import Card
 from goim_edu.feedback.sandbox import Outcome, call, equal
@@ -31,8 +31,7 @@ class _Trouble:
     args: tuple[Any, ...]
     want: Outcome
     got: Outcome
-    case: Case | None  # None: it was made up
-    number: int  # of the case, from 1
+    number: int = 0  # of the case, from 1; 0: it was made up
 
 
 def judge_function(exercise: Function, answer: Callable[..., Any], *, tips: bool = True) -> Card:
@@ -50,7 +49,7 @@ def judge_function(exercise: Function, answer: Callable[..., Any], *, tips: bool
         if exercise.make is not None:
             tried += f" and {MADE_UP} made-up inputs"
         card = Card(f"{exercise.heading}: done", passed=True)
-        return card.say(f"Your `{exercise.name}` is right on {tried}.").say(exercise.after)
+        return card.say(f"Your `{exercise.name}` is right on {tried}.").say(exercise.text.after)
     return _report(exercise, trouble, _tip(exercise, answer, trouble) if tips else "")
 
 
@@ -73,40 +72,31 @@ def _run(exercise: Function, function: Callable[..., Any], args: tuple[Any, ...]
 
 
 def _first_trouble(exercise: Function, answer: Callable[..., Any]) -> _Trouble | None:
-    for number, case in enumerate(exercise.cases, 1):
-        trouble = _try(exercise, answer, case.args, case, number)
-        if trouble is not None:
+    for number, args in enumerate(exercise.cases, 1):
+        if trouble := _try(exercise, answer, args, number):
             return trouble
     if exercise.make is None:
         return None
     end = time.monotonic() + _LONGEST
     for made, args in made_up(exercise.make, exercise.id, MADE_UP):
-        trouble = _try(exercise, answer, args, None, 0)
+        trouble = _try(exercise, answer, args)
         if time.monotonic() > end:
-            return _Trouble(args, _right(exercise, args), Outcome(stopped=True), None, 0)
+            return _Trouble(args, _right(exercise, args), Outcome(stopped=True))
         if trouble is None:
             continue
         if trouble.got.stopped:  # each try would take a second again
             return trouble
-        small = smallest(
-            exercise.make, made, lambda a: _try(exercise, answer, a, None, 0) is not None
-        )
-        return _try(exercise, answer, small, None, 0) or trouble
+        small = smallest(exercise.make, made, lambda a: _try(exercise, answer, a) is not None)
+        return _try(exercise, answer, small) or trouble
     return None
 
 
 def _try(
-    exercise: Function,
-    answer: Callable[..., Any],
-    args: tuple[Any, ...],
-    case: Case | None,
-    number: int,
+    exercise: Function, answer: Callable[..., Any], args: tuple[Any, ...], number: int = 0
 ) -> _Trouble | None:
     want = _right(exercise, args)
     got = _run(exercise, answer, args)
-    if _agree(exercise, want, got, args):
-        return None
-    return _Trouble(args, want, got, case, number)
+    return None if _agree(exercise, want, got, args) else _Trouble(args, want, got, number)
 
 
 def _agree(exercise: Function, want: Outcome, got: Outcome, args: tuple[Any, ...]) -> bool:
@@ -152,10 +142,11 @@ def _kind(exercise: Function, error: BaseException) -> type[Exception] | None:
 
 
 def _report(exercise: Function, trouble: _Trouble, tip: str) -> Card:
-    where = f"case {trouble.number} of {len(exercise.cases)}" if trouble.case else "a made-up input"
+    case = exercise.text.cases[trouble.number - 1] if trouble.number else None
+    where = f"case {trouble.number} of {len(exercise.cases)}" if case else "a made-up input"
     card = Card(f"{exercise.heading}: not yet ({where})", passed=False)
-    if trouble.case:
-        card.say(f"Tried: {trouble.case.name}.")
+    if case:
+        card.say(f"Tried: {case.title}.")
     else:
         card.say("All cases are right. This is the smallest made-up input that still fails:")
     card.code(exercise.show_use(trouble.args))
@@ -166,8 +157,8 @@ def _report(exercise: Function, trouble: _Trouble, tip: str) -> Card:
         rows.append(("yours gives", f"`{show(trouble.got.value)}`"))
         card.table(rows)
     card.draw(_picture(exercise, trouble))
-    if trouble.case:
-        card.say(f"Why: {trouble.case.why}")
+    if case:
+        card.say(f"Why: {case.text}")
     if tip:
         card.say(f"It looks like this: {tip}")
     if trouble.got.printed:
@@ -231,19 +222,19 @@ def _tip(exercise: Function, answer: Callable[..., Any], trouble: _Trouble) -> s
     """The tip for the known wrong answer that does the same as this one, or ""."""
     if trouble.got.stopped:
         return ""
-    inputs = [case.args for case in exercise.cases] + [trouble.args]
+    inputs = [*exercise.cases, trouble.args]
     theirs = [_run(exercise, answer, args) for args in inputs]
     if any(outcome.stopped for outcome in theirs):
         return ""
-    for wrong in exercise.wrong:
-        if not wrong.tip:
+    for source, wrong in zip(exercise.mistakes, exercise.text.wrong, strict=True):
+        if not wrong.text:
             continue
-        slip = exercise.load(wrong.source(exercise.solution))
+        slip = exercise.load(source)
         if all(
             _does_the_same(exercise, _run(exercise, slip, args), outcome, args)
             for args, outcome in zip(inputs, theirs, strict=True)
         ):
-            return wrong.tip
+            return wrong.text
     return ""
 
 

@@ -1,4 +1,4 @@
-"""What an exercise is: its kinds, its cases, its wrong answers; the chapters are made of these."""
+"""What an exercise is: its kinds, and what each kind needs; the chapters are made of these."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from functools import cached_property
 from textwrap import dedent
 from typing import Any, Literal
 
+from goim_edu.exercises.prose import Text
 from goim_edu.exercises.samples import Maker
 from goim_edu.feedback.wording import show, show_call
 from goim_edu.websocket.explain import Field
 
 __all__ = [
-    "Case",
+    "Change",
     "Exercise",
     "Function",
     "Measure",
-    "Option",
     "Predict",
-    "Wrong",
+    "changed",
     "code",
     "source_of",
 ]
@@ -46,64 +46,41 @@ def source_of(function: Callable[..., Any]) -> str:
     return _NOTE.sub("", dedent(inspect.getsource(function)).strip("\n"))
 
 
-@dataclass(frozen=True)
-class Case:
-    """One thing that a learner's function is called with.
+Change = str | tuple[str, ...]
+"""A program made from another: the whole of it, or what to replace and by what, in turn."""
+
+
+def changed(source: str, change: Change) -> str:
+    """Apply a change to ``source``.
 
     Args:
-        args: the arguments.
-        name: what is special about them, in a few words.
-        why: the rule that decides it, in one or two sentences that help.
+        source: the program to change.
+        change: a whole program that takes its place, or ``(old, new, old, new ...)``.
+
+    Raises:
+        ValueError: a piece to replace is not in it.
+
+    >>> changed("a = 1", ("1", "2")), changed("a = 1", "b = 3")
+    ('a = 2', 'b = 3')
     """
-
-    args: tuple[Any, ...]
-    name: str
-    why: str
-
-
-@dataclass(frozen=True)
-class Wrong:
-    """A plausible wrong answer, which the tests give and must see refused.
-
-    Args:
-        names: words that the refusal must contain, so that it names the fault.
-        old: a piece of the solution ...
-        new: ... and what stands there in the wrong answer.
-        whole: the whole wrong answer, where a small change of the solution cannot say it.
-        tip: said to learners whose function does the same as this one, on every input.
-    """
-
-    names: str
-    old: str = ""
-    new: str = ""
-    whole: str = ""
-    tip: str = ""
-
-    def source(self, solution: str) -> str:
-        """The code of the wrong answer.
-
-        Raises:
-            ValueError: the piece to change is not in the solution.
-        """
-        if self.whole:
-            return code(self.whole)
-        if self.old not in solution:
-            raise ValueError(f"{self.old!r} is not in the solution")
-        return solution.replace(self.old, self.new)
+    if isinstance(change, str):
+        return code(change)
+    for old, new in zip(change[::2], change[1::2], strict=True):
+        if old not in source:
+            raise ValueError(f"{old!r} is not in the program to change")
+        source = source.replace(old, new)
+    return source
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Base:
     id: str
-    title: str
-    statement: str
-    hints: tuple[str, ...]
-    after: str = ""  # said when it is done: what to look at now
+    text: Text = field(default_factory=Text)
 
     @property
     def heading(self) -> str:
         """Its number and its title."""
-        return f"{self.id} {self.title}"
+        return f"{self.id} {self.text.title}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,10 +88,12 @@ class Function(_Base):
     """Write a function, or mend a broken one.
 
     Args:
+        id: its number, such as "03.2".
+        text: what it says.
         reference: the solution; the package's own function where that is the answer.
         starter: what the learner begins with: an empty function, or a broken one.
-        cases: what it is tried on first, the simplest first.
-        wrong: at least three plausible wrong answers.
+        cases: the arguments that it is tried on first, the simplest first.
+        wrong: at least three plausible wrong answers, as changes of the solution.
         kind: "write" or "mend".
         called: what the function is called, if not as the reference.
         package: the package's own function for this, shown beside the solution.
@@ -134,8 +113,8 @@ class Function(_Base):
 
     reference: Callable[..., Any]
     starter: str
-    cases: tuple[Case, ...]
-    wrong: tuple[Wrong, ...]
+    cases: tuple[tuple[Any, ...], ...]
+    wrong: tuple[Change, ...]
     kind: Literal["write", "mend"] = "write"
     called: str = ""
     package: Callable[..., Any] | None = None
@@ -161,12 +140,22 @@ class Function(_Base):
         """The code of the reference, with the imports and helpers that it stands on."""
         functions = [source_of(part) for part in (*self.helpers, self.reference)]
         body = re.sub(rf"\b{self.reference.__name__}\b", self.name, "\n\n\n".join(functions))
-        return f"{code(self.needs)}\n\n\n{body}" if self.needs else body
+        return self._with_imports(body)
 
     @property
     def start(self) -> str:
         """What the learner begins with, with its imports."""
-        body = code(self.starter)
+        return self._with_imports(code(self.starter))
+
+    @property
+    def mistakes(self) -> list[str]:
+        """The code of each wrong answer."""
+        return [
+            self._with_imports(code(it)) if isinstance(it, str) else changed(self.solution, it)
+            for it in self.wrong
+        ]
+
+    def _with_imports(self, body: str) -> str:
         return f"{code(self.needs)}\n\n\n{body}" if self.needs else body
 
     def show_use(self, args: Sequence[Any]) -> str:
@@ -183,41 +172,27 @@ class Function(_Base):
         return function
 
 
-@dataclass(frozen=True)
-class Option:
-    """One of the answers to choose from.
-
-    Args:
-        text: as it is shown.
-        says: what it is answered with; for a wrong one what it overlooks, not what is right.
-        right: whether it is the one.
-    """
-
-    text: str
-    says: str
-    right: bool = False
-
-
 @dataclass(frozen=True, kw_only=True)
 class Predict(_Base):
     """Say what a cell will show, before it runs.
 
     Args:
-        options: to choose from by letter; or none, then the answer is typed.
+        id: its number.
+        text: what it says, and the options to choose from.
+        right: the letter of the right option; or none, then the answer is typed.
         answer: what is to be typed.
-        wrong: typed answers that are often given, and what each overlooks.
-        otherwise: said to any other wrong answer.
         experiment: the cell to run afterwards; its last line must show the answer.
-        source: where the answer stands, if no cell can show it.
     """
 
-    options: tuple[Option, ...] = ()
+    right: str = ""
     answer: object = None
-    wrong: Mapping[object, str] = field(default_factory=dict)
-    otherwise: str = ""
     experiment: str = ""
-    source: str = ""
     kind: Literal["predict"] = "predict"
+
+    @property
+    def cell(self) -> str:
+        """The cell to run afterwards."""
+        return code(self.experiment)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,17 +200,30 @@ class Measure(_Base):
     """Find a figure by measuring; it is compared with a measurement that is made on the spot.
 
     Args:
+        id: its number.
+        text: what it says.
         starter: the cell to complete.
         judge: None if the answer is right, else what is wrong with it, in words that help.
-        solution: a cell whose name ``answer`` holds a right answer at the end.
+        solved: a cell whose name ``answer`` holds a right answer at the end, as a change of the
+            starter.
         wrong: wrong answers, each with words that the refusal must contain.
     """
 
     starter: str
     judge: Callable[[Any], str | None]
-    solution: str
+    solved: Change
     wrong: tuple[tuple[Any, str], ...]
     kind: Literal["measure"] = "measure"
+
+    @property
+    def start(self) -> str:
+        """The cell to complete."""
+        return code(self.starter)
+
+    @property
+    def solution(self) -> str:
+        """The completed cell."""
+        return changed(self.start, self.solved)
 
 
 Exercise = Function | Predict | Measure

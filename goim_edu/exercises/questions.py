@@ -39,34 +39,34 @@ def normal(answer: Any) -> str:
 
 def ask(exercise: Predict, card: Card) -> Card:
     """Add the question: what will be shown, and how to answer."""
-    card.code(exercise.experiment)
-    if not exercise.options:
+    card.code(exercise.cell)
+    if not exercise.right:
         return card.say(f'Type what it will show: `predict("{exercise.id}", ...)`')
     rows = [
-        (f"{letter})", " ".join(option.text.split()))
-        for letter, option in zip(ascii_lowercase, exercise.options, strict=False)
+        (f"{letter})", option.title)
+        for letter, option in zip(ascii_lowercase, exercise.text.options, strict=False)
     ]
     return card.table(rows).say(f'Choose: `predict("{exercise.id}", "a")`')
 
 
 def judge_prediction(exercise: Predict, answer: Any) -> Card:
     """Say whether a prediction is right, or what it overlooks."""
-    right, words = _judge_choice(exercise, answer) if exercise.options else _judge(exercise, answer)
+    right, words = _judge_choice(exercise, answer) if exercise.right else _judge(exercise, answer)
     title = "right" if right else "not yet"
     card = Card(f"{exercise.heading}: {title}", passed=right).say(words)
     if not right:
         return card.say(f'One step at a time: `hint("{exercise.id}")`')
     if exercise.experiment:
-        card.say("Now run it and see:").code(exercise.experiment)
-    return card.say(exercise.source).say(exercise.after)
+        card.say("Now run it and see:").code(exercise.cell)
+    return card.say(exercise.text.source).say(exercise.text.after)
 
 
 def _judge_choice(exercise: Predict, answer: Any) -> tuple[bool, str]:
     given = normal(answer)
-    letters = ascii_lowercase[: len(exercise.options)]
-    for letter, option in zip(letters, exercise.options, strict=True):
-        if given in {letter, f"{letter})", normal(option.text)}:
-            return option.right, option.says
+    letters = ascii_lowercase[: len(exercise.text.options)]
+    for letter, option in zip(letters, exercise.text.options, strict=True):
+        if given in {letter, f"{letter})", normal(option.title)}:
+            return letter == exercise.right, option.text
     return False, f"Choose one of the letters {', '.join(letters[:-1])} and {letters[-1]}."
 
 
@@ -74,7 +74,7 @@ def _judge(exercise: Predict, answer: Any) -> tuple[bool, str]:
     given = normal(answer)
     if given == normal(exercise.answer):
         return True, ""
-    for guess, words in exercise.wrong.items():
-        if given == normal(guess):
-            return False, words
-    return False, exercise.otherwise
+    for guess in exercise.text.guesses:
+        if given == normal(guess.title):
+            return False, guess.text
+    return False, exercise.text.otherwise

@@ -11,7 +11,7 @@ import pytest
 from goim_edu import exercises
 from goim_edu.exercises.catalogue import CHAPTERS, all_exercises, chapter
 from goim_edu.exercises.judge import judge_function
-from goim_edu.exercises.model import Function, Measure, Predict, Wrong
+from goim_edu.exercises.model import Function, Measure, Predict
 from goim_edu.exercises.questions import judge_prediction, normal
 
 # What stops an endless loop may strike while hypothesis counts the time of a garbage collection;
@@ -22,7 +22,8 @@ ALL = all_exercises()
 FUNCTIONS = [exercise for exercise in ALL if isinstance(exercise, Function)]
 QUESTIONS = [exercise for exercise in ALL if isinstance(exercise, Predict)]
 MEASURES = [exercise for exercise in ALL if isinstance(exercise, Measure)]
-WRONG = [(exercise, wrong) for exercise in FUNCTIONS for wrong in exercise.wrong]
+WRONG = [(exercise, index) for exercise in FUNCTIONS for index in range(len(exercise.wrong))]
+TIPS = [(exercise, index) for exercise, index in WRONG if exercise.text.wrong[index].text]
 
 
 def by_id(value: object) -> str | None:
@@ -64,9 +65,10 @@ def test_a_chapter_has_three_exercises_or_more_in_order(number: str) -> None:
 
 @pytest.mark.parametrize("exercise", ALL, ids=by_id)
 def test_hints_and_statement_are_there(exercise: Any) -> None:
-    assert len(exercise.hints) >= 2
-    assert exercise.statement.strip().endswith((".", "?", ")", "`"))
-    for text in (exercise.statement, exercise.after, *exercise.hints):
+    said = exercise.text
+    assert len(said.hints) >= 2
+    assert said.statement.endswith((".", "?", ")", "`"))
+    for text in (said.statement, said.after, *said.hints):
         assert text.count("`") % 2 == 0, "a backquote is not closed"
 
 
@@ -95,28 +97,24 @@ def test_the_package_passes_its_own_exercise(exercise: Function) -> None:
 @pytest.mark.parametrize("exercise", FUNCTIONS, ids=by_id)
 def test_three_wrong_answers_or_more(exercise: Function) -> None:
     assert len(exercise.wrong) >= 3
-    assert len({wrong.source(exercise.solution) for wrong in exercise.wrong}) == len(exercise.wrong)
+    assert len(set(exercise.mistakes)) == len(exercise.wrong)
 
 
-@pytest.mark.parametrize(("exercise", "wrong"), WRONG, ids=by_id)
-def test_a_wrong_answer_is_refused_by_the_name_of_its_fault(
-    exercise: Function, wrong: Wrong
-) -> None:
-    function = run(wrong.source(exercise.solution))[exercise.name]
+@pytest.mark.parametrize(("exercise", "index"), WRONG, ids=by_id)
+def test_a_wrong_answer_is_refused_by_the_name_of_its_fault(exercise: Function, index: int) -> None:
+    function = run(exercise.mistakes[index])[exercise.name]
     card = judge_function(exercise, function, tips=False)
     assert card.passed is False
     text = card.plain()
-    assert wrong.names in text
+    assert exercise.text.wrong[index].title in text
     assert "Traceback" not in text
 
 
-@pytest.mark.parametrize(("exercise", "wrong"), [pair for pair in WRONG if pair[1].tip], ids=by_id)
-def test_a_known_mistake_is_recognised(exercise: Function, wrong: Wrong) -> None:
-    function = run(wrong.source(exercise.solution))[exercise.name]
-    assert (
-        f"It looks like this: {' '.join(wrong.tip.split())}"
-        in exercises.check(exercise.id, function).plain()
-    )
+@pytest.mark.parametrize(("exercise", "index"), TIPS, ids=by_id)
+def test_a_known_mistake_is_recognised(exercise: Function, index: int) -> None:
+    function = run(exercise.mistakes[index])[exercise.name]
+    tip = exercise.text.wrong[index].text
+    assert f"It looks like this: {tip}" in exercises.check(exercise.id, function).plain()
 
 
 # ---------------------------------------------------------------------- predictions
@@ -124,22 +122,23 @@ def test_a_known_mistake_is_recognised(exercise: Function, wrong: Wrong) -> None
 
 @pytest.mark.parametrize("exercise", QUESTIONS, ids=by_id)
 def test_the_experiment_shows_the_answer(exercise: Predict) -> None:
-    right: list[object] = [option.text for option in exercise.options if option.right]
-    right = right or [exercise.answer]
-    assert len(right) == 1
+    right: object = exercise.answer
+    if exercise.right:
+        right = exercise.text.options[ord(exercise.right) - ord("a")].title
     if not exercise.experiment:
-        assert "RFC" in exercise.source or "manual" in exercise.source
+        assert "RFC" in exercise.text.source or "manual" in exercise.text.source
         return
-    assert normal(last_value(exercise.experiment)) == normal(right[0])
+    assert normal(last_value(exercise.cell)) == normal(right)
 
 
 @pytest.mark.parametrize("exercise", QUESTIONS, ids=by_id)
 def test_each_wrong_guess_has_an_answer_of_its_own(exercise: Predict) -> None:
-    if exercise.options:
-        guesses: list[object] = [option.text for option in exercise.options if not option.right]
+    if exercise.right:
+        letters = "abcdefgh"[: len(exercise.text.options)]
+        guesses = [letter for letter in letters if letter != exercise.right]
     else:
-        guesses = list(exercise.wrong)
-        assert exercise.otherwise
+        guesses = [guess.title for guess in exercise.text.guesses]
+        assert exercise.text.otherwise
     assert len(guesses) >= 2
     said = set()
     for guess in guesses:
@@ -151,9 +150,7 @@ def test_each_wrong_guess_has_an_answer_of_its_own(exercise: Predict) -> None:
 
 @pytest.mark.parametrize("exercise", QUESTIONS, ids=by_id)
 def test_the_right_guess_is_right(exercise: Predict) -> None:
-    options = enumerate(exercise.options)
-    answer = next((chr(97 + k) for k, option in options if option.right), exercise.answer)
-    assert exercises.predict(exercise.id, answer)
+    assert exercises.predict(exercise.id, exercise.right or exercise.answer)
     assert exercises.predict(exercise.id, "no such thing").passed is False
 
 
@@ -168,7 +165,7 @@ def test_a_measurement_done_right_is_right(exercise: Measure) -> None:
 
 @pytest.mark.parametrize("exercise", MEASURES, ids=by_id)
 def test_a_measurement_not_made_fails(exercise: Measure) -> None:
-    assert exercises.check(exercise.id, run(exercise.starter)["answer"]).passed is False
+    assert exercises.check(exercise.id, run(exercise.start)["answer"]).passed is False
 
 
 @pytest.mark.parametrize("exercise", MEASURES, ids=by_id)

@@ -52,8 +52,8 @@ def inputs(name: str, number: int = 200) -> Iterator[tuple[Callable[..., Any], t
     """The reference of an exercise, with all its cases and some made-up inputs."""
     exercise = find(name)
     assert isinstance(exercise, Function)
-    for case in exercise.cases:
-        yield exercise.reference, case.args
+    for args in exercise.cases:
+        yield exercise.reference, args
     if exercise.make is not None:
         for _, args in made_up(exercise.make, "facts", number):
             yield exercise.reference, args

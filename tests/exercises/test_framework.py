@@ -16,7 +16,7 @@ from goim_edu import exercises
 from goim_edu.draw import wrong_bit
 from goim_edu.exercises import progress_file as record
 from goim_edu.exercises.catalogue import find
-from goim_edu.exercises.model import Function, Wrong
+from goim_edu.exercises.model import Function, changed
 from goim_edu.exercises.questions import normal
 from goim_edu.exercises.samples import Choices, made_up, smallest
 from goim_edu.feedback.card import Card
@@ -342,7 +342,7 @@ def test_an_answer_of_another_kind_than_compared_is_wrong() -> None:
 
 def test_a_function_that_hangs_on_a_made_up_input_is_stopped() -> None:
     exercise = function("03.2")
-    known = {case.args[0] for case in exercise.cases}
+    known = {args[0] for args in exercise.cases}
 
     def sometimes(data: bytes) -> Any:
         if data not in known:
@@ -421,8 +421,8 @@ def test_the_same_answer_gives_the_same_card() -> None:
 
 
 def test_a_wrong_answer_must_change_something() -> None:
-    with pytest.raises(ValueError, match="not in the solution"):
-        Wrong("x", old="no such text", new="y").source("x = 1")
+    with pytest.raises(ValueError, match="not in the program to change"):
+        changed("x = 1", ("no such text", "y"))
 
 
 # ---------------------------------------------------------------------- hints, solution, progress
@@ -430,8 +430,8 @@ def test_a_wrong_answer_must_change_something() -> None:
 
 def test_hints_come_one_by_one_and_the_last_stays() -> None:
     exercise = function("03.2")
-    said = [exercises.hint("03.2").plain() for _ in range(len(exercise.hints) + 1)]
-    for text, hint in zip(said, exercise.hints, strict=False):
+    said = [exercises.hint("03.2").plain() for _ in range(len(exercise.text.hints) + 1)]
+    for text, hint in zip(said, exercise.text.hints, strict=False):
         assert " ".join(hint.split()) in text
     assert said[-1] == said[-2]
     assert "solution" in said[-1]

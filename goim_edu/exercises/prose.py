@@ -1,0 +1,248 @@
+"""The prose of the exercises: one Markdown file per chapter, one heading per exercise.
+
+A file begins with the number and the title of its chapter; a chapter has exercises, and an exercise
+has sections, each with its text on the lines below::
+
+    # 03 frames
+
+    ## 03.2 Read the first two bytes
+
+    ### statement
+    Write `read_start(data)`. It gives back ...
+
+    ### case 1: the text `Hello` from a server
+    FIN is the highest bit of the first byte.
+
+These sections are known; N is a number that counts from 1, and L a letter from a:
+
+- ``statement``: what is to be done.
+- ``option L: choice``, for a prediction with choices: what this choice is answered with.
+- ``guess: answer``, for a prediction that is typed: what this wrong answer overlooks.
+- ``otherwise``, for a prediction that is typed: said to any other wrong answer.
+- ``hint N``: one step towards the answer.
+- ``case N: name``, for a function: the rule behind its Nth case.
+- ``wrong N: words``, for a function: its Nth wrong answer; the refusal of it must contain these
+  words. The text is a tip for learners who made this mistake; it may be empty.
+- ``after``: said when the exercise is done; may be left out.
+- ``source``: where the answer stands, if no cell can show it.
+
+A case whose rule is that of an earlier case says so: ``= case 3``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from itertools import pairwise
+from string import ascii_lowercase
+from typing import Final, NamedTuple
+
+__all__ = ["Chapter", "Section", "Text", "load", "read"]
+
+_HEADING: Final = re.compile(r"(#+) +(.+)")
+_CHAPTER: Final = re.compile(r"(?P<key>\d\d) (?P<title>.+)")
+_EXERCISE: Final = re.compile(r"(?P<key>\d\d\.\d+) (?P<title>.+)")
+_SAME: Final = re.compile(r"= case (\d+)")
+_FORMS: Final = (
+    *("statement", "option L: TITLE", "guess: TITLE", "otherwise", "hint N"),
+    *("case N: TITLE", "wrong N: TITLE", "after", "source"),
+)
+"""The headings of sections: N is a number that counts from 1, L a letter from a."""
+
+
+def _pattern(form: str) -> re.Pattern[str]:
+    for word, group in (
+        ("TITLE", r"(?P<title>.+)"),
+        ("N", r"(?P<key>\d+)"),
+        ("L", "(?P<key>[a-z])"),
+    ):
+        form = form.replace(word, group)
+    return re.compile(form)
+
+
+_PATTERNS: Final = {re.split("[ :]", form)[0]: _pattern(form) for form in _FORMS}
+
+
+class Section(NamedTuple):
+    """A section that has a title, such as a case: its title and its text."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """What one exercise says.
+
+    Args:
+        title: of the exercise.
+        statement: what is to be done.
+        hints: steps towards the answer.
+        options: for a prediction with choices: each choice and what it is answered with.
+        guesses: for a prediction that is typed: wrong answers, and what each overlooks.
+        otherwise: said to any other wrong answer.
+        cases: for a function: what is special about each case, and the rule that decides it.
+        wrong: for a function: words that the refusal of each wrong answer contains, and a tip.
+        after: said when it is done.
+        source: where the answer stands, if no cell can show it.
+        place: file and line of its heading.
+    """
+
+    title: str = ""
+    statement: str = ""
+    hints: tuple[str, ...] = ()
+    options: tuple[Section, ...] = ()
+    guesses: tuple[Section, ...] = ()
+    otherwise: str = ""
+    cases: tuple[Section, ...] = ()
+    wrong: tuple[Section, ...] = ()
+    after: str = ""
+    source: str = ""
+    place: str = ""
+
+
+class Chapter(NamedTuple):
+    """A file of prose: its title, and number -> text of its exercises."""
+
+    title: str
+    texts: Mapping[str, Text]
+
+
+@dataclass
+class _Part:
+    """A heading and the lines below it, up to the next heading."""
+
+    place: str
+    level: int
+    heading: str
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return " ".join(line for line in self.lines if line)
+
+    def match(self, form: re.Pattern[str], wanted: str) -> re.Match[str]:
+        found = form.fullmatch(self.heading)
+        if found is None:
+            raise self.error(f"not {wanted}")
+        return found
+
+    def error(self, words: str) -> ValueError:
+        return ValueError(f"{self.place}: {'#' * self.level} {self.heading}: {words}")
+
+
+def load(number: str) -> Chapter:
+    """The prose of a chapter of the course.
+
+    >>> load("03").title
+    'frames'
+    """
+    name = f"chapter_{number}.md"
+    return read((files(__package__) / "texts" / name).read_text("utf-8"), name)
+
+
+def read(markdown: str, file: str) -> Chapter:
+    r"""Take a file of prose apart.
+
+    Args:
+        markdown: its text.
+        file: its name, for error messages.
+
+    Raises:
+        ValueError: it breaks the format; the message begins with file and line.
+
+    >>> lines = ["# 01 why", "## 01.1 Add", "### statement", "Add.", "### hint 1", "1 + 1"]
+    >>> read("\n".join(lines), "chapter_01.md").texts["01.1"].hints
+    ('1 + 1',)
+    """
+    first, *parts = _parts(markdown, file)
+    chapter = first.match(_CHAPTER, "a chapter, such as '03 frames'")
+    texts: dict[str, Text] = {}
+    for exercise, sections in _exercises(parts):
+        found = exercise.match(_EXERCISE, "an exercise, such as '03.2 Read the first two bytes'")
+        number = found["key"]
+        if not number.startswith(chapter["key"]):
+            raise exercise.error(f"{number} is not an exercise of chapter {chapter['key']}")
+        if number in texts:
+            raise exercise.error(f"exercise {number} is here for the second time")
+        texts[number] = _text(found["title"], exercise, sections)
+    return Chapter(chapter["title"], texts)
+
+
+def _parts(markdown: str, file: str) -> list[_Part]:
+    """The headings of a file, each with the lines below it."""
+    parts: list[_Part] = []
+    for number, line in enumerate(markdown.splitlines(), 1):
+        heading = _HEADING.fullmatch(line.rstrip())
+        part = _Part(f"{file}:{number}", len(heading[1]), heading[2]) if heading else None
+        if part is not None:
+            if part.level > 3 or (part.level == 1) != (not parts):
+                raise part.error("a file has one '# chapter', then '## exercise' and '### section'")
+            parts.append(part)
+        elif parts and parts[-1].level == 3:
+            parts[-1].lines.append(line.strip())
+        elif line.strip():
+            raise ValueError(
+                f"{file}:{number}: this text is in no section, such as '### statement'"
+            )
+    if not parts:
+        raise ValueError(f"{file}:1: the file is empty")
+    return parts
+
+
+def _exercises(parts: Sequence[_Part]) -> Iterator[tuple[_Part, Sequence[_Part]]]:
+    """Each heading of an exercise with its sections."""
+    starts = [index for index, part in enumerate(parts) if part.level == 2]
+    if parts and starts[:1] != [0]:
+        raise parts[0].error("this section is in no exercise, such as '## 03.2 Title'")
+    for start, end in pairwise([*starts, len(parts)]):
+        yield parts[start], parts[start + 1 : end]
+
+
+def _text(title: str, exercise: _Part, parts: Sequence[_Part]) -> Text:
+    found: dict[str, list[Section]] = {kind: [] for kind in _PATTERNS}
+    for part in parts:
+        kind = re.split("[ :]", part.heading)[0]
+        if kind not in found:
+            raise part.error(f"unknown section; known are {', '.join(_FORMS)}")
+        found[kind].append(_section(part, kind, found[kind]))
+    for kind in ("statement", "hint"):
+        if not found[kind]:
+            raise exercise.error(f"exercise without '### {kind}'")
+    single = {kind: sections[0].text if sections else "" for kind, sections in found.items()}
+    return Text(
+        title=title,
+        statement=single["statement"],
+        hints=tuple(section.text for section in found["hint"]),
+        options=tuple(found["option"]),
+        guesses=tuple(found["guess"]),
+        otherwise=single["otherwise"],
+        cases=tuple(found["case"]),
+        wrong=tuple(found["wrong"]),
+        after=single["after"],
+        source=single["source"],
+        place=exercise.place,
+    )
+
+
+def _section(part: _Part, kind: str, before: Sequence[Section]) -> Section:
+    """Read one section; ``before`` are those of its kind that stand above it."""
+    form = next(form for form in _FORMS if form.startswith(kind))
+    heading = part.match(_PATTERNS[kind], f"of the form '{form}'").groupdict()
+    count = len(before)
+    if "key" in heading:
+        wanted = str(count + 1) if heading["key"].isdigit() else ascii_lowercase[count]
+        if heading["key"] != wanted:
+            raise part.error(f"here '{kind} {wanted}' should follow")
+    elif "title" not in heading and before:
+        raise part.error(f"a second '{kind}' in one exercise")
+    text = part.text
+    if not text and kind != "wrong":
+        raise part.error("the section is empty")
+    if kind == "case" and (same := _SAME.fullmatch(text)):
+        if not 1 <= int(same[1]) <= count:
+            raise part.error(f"there is no case {same[1]} above")
+        text = before[int(same[1]) - 1].text
+    return Section(heading.get("title", ""), text)
