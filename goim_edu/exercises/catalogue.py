@@ -29,7 +29,7 @@ def chapter(number: str) -> tuple[Exercise, ...]:
     '03.1 Two letters on the wire'
     """
     module = import_module(f"goim_edu.exercises.chapter_{number}")
-    exercises: tuple[Exercise, ...] = module.EXERCISES
+    exercises = [value for value in vars(module).values() if isinstance(value, Exercise)]
     return with_texts(exercises, load(number).texts)
 
 

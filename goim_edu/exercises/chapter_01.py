@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from goim_edu.exercises.model import Exercise, Function, Measure, Predict
+from goim_edu.exercises.model import Function, Measure, Predict
 from goim_edu.exercises.samples import Choices
 from goim_edu.websocket.frames import build_frame
 
-__all__ = ["EXERCISES", "POLL_REQUEST", "POLL_RESPONSE"]
+__all__ = ["POLL_REQUEST", "POLL_RESPONSE"]
 
 POLL_REQUEST: Final = (
     b"GET /messages?since=41 HTTP/1.1\r\n"
@@ -33,10 +33,7 @@ POLL_RESPONSE: Final = (
 
 # ---------------------------------------------------------------------- 01.1
 
-_AFTERWARDS = Predict(
-    id="01.1",
-    right="c",
-)
+_AFTERWARDS = Predict(id="01.1", right="c")
 
 # ---------------------------------------------------------------------- 01.2
 
@@ -239,17 +236,4 @@ _POLL = Measure(
 
 # ---------------------------------------------------------------------- 01.7
 
-_DUPLEX = Predict(
-    id="01.7",
-    right="c",
-)
-
-EXERCISES: tuple[Exercise, ...] = (
-    _AFTERWARDS,
-    _WAIT,
-    _DELAYS,
-    _KEEP_ALIVE,
-    _SSE,
-    _POLL,
-    _DUPLEX,
-)
+_DUPLEX = Predict(id="01.7", right="c")

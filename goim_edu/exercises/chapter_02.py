@@ -6,12 +6,10 @@ import base64
 import hashlib
 from typing import Any, Final
 
-from goim_edu.exercises.model import Exercise, Function, Measure, Predict
+from goim_edu.exercises.model import Function, Measure, Predict
 from goim_edu.exercises.samples import Choices
 from goim_edu.protocol import Endpoint, Side
 from goim_edu.websocket.handshake import generate_accept
-
-__all__ = ["EXERCISES"]
 
 _KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="
 _ACCEPT: Final = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
@@ -56,10 +54,7 @@ _GENERATE_ACCEPT = Function(
     reference=accept_for,
     called="generate_accept",
     package=generate_accept,
-    cases=(
-        (_KEY,),
-        ("AAAAAAAAAAAAAAAAAAAAAA==",),
-    ),
+    cases=((_KEY,), ("AAAAAAAAAAAAAAAAAAAAAA==",)),
     make=lambda c: (_key(c),),
     wrong=(
         (".digest()", ".hexdigest().encode()"),
@@ -85,11 +80,7 @@ def client_accepts(status: int, headers: dict[str, str], key: str) -> bool:
     )
 
 
-_GOOD: Final = {
-    "upgrade": "websocket",
-    "connection": "Upgrade",
-    "sec-websocket-accept": _ACCEPT,
-}
+_GOOD: Final = {"upgrade": "websocket", "connection": "Upgrade", "sec-websocket-accept": _ACCEPT}
 
 
 def _answer(c: Choices) -> tuple[int, dict[str, str], str]:
@@ -370,18 +361,4 @@ _SIZES = Measure(
 
 # ---------------------------------------------------------------------- 02.8
 
-_WHAT_FOR = Predict(
-    id="02.8",
-    right="d",
-)
-
-EXERCISES: tuple[Exercise, ...] = (
-    _ACCEPT_LENGTH,
-    _GENERATE_ACCEPT,
-    _CLIENT_ACCEPTS,
-    _ANSWER_STATUS,
-    _SUBPROTOCOL,
-    _OLD_VERSION,
-    _SIZES,
-    _WHAT_FOR,
-)
+_WHAT_FOR = Predict(id="02.8", right="d")

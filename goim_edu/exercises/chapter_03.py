@@ -7,11 +7,9 @@ from typing import Any, Final
 from goim_edu.draw.wrong_bit import frame_fields
 from goim_edu.errors import IncompleteFrame, RemoteProtocolError
 from goim_edu.exercises import sample_frames
-from goim_edu.exercises.model import Exercise, Function, Measure, Predict
+from goim_edu.exercises.model import Function, Measure, Predict
 from goim_edu.exercises.samples import Choices
 from goim_edu.websocket.frames import Frame, Opcode, apply_mask, build_frame, parse_frame
-
-__all__ = ["EXERCISES"]
 
 _HELLO: Final = bytes.fromhex("81 05 48 65 6c 6c 6f")
 _HELLO_MASKED: Final = bytes.fromhex("81 85 37 fa 21 3d 7f 9f 4d 51 58")
@@ -55,12 +53,7 @@ _READ_START = Function(
     """,
     reference=read_start,
     parts=("fin", "opcode", "masked", "length_code"),
-    reads={
-        "fin": "FIN",
-        "opcode": "opcode",
-        "masked": "MASK",
-        "length_code": "Payload length",
-    },
+    reads={"fin": "FIN", "opcode": "opcode", "masked": "MASK", "length_code": "Payload length"},
     cases=(
         (_HELLO,),
         (_HELLO_MASKED,),
@@ -527,15 +520,4 @@ _STREAM = Function(
                 return frames, buffer
         """,
     ),
-)
-
-EXERCISES: tuple[Exercise, ...] = (
-    _FIRST_LOOK,
-    _READ_START,
-    _HEADER_SIZE,
-    _BUILD_FRAME,
-    _MEND_CUT,
-    _MEND_RULES,
-    _HEADERS,
-    _STREAM,
 )

@@ -7,13 +7,11 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final
 
-from goim_edu.exercises.model import Exercise, Function, Measure, Predict
+from goim_edu.exercises.model import Function, Measure, Predict
 from goim_edu.exercises.samples import Choices
 from goim_edu.feedback.wording import show
 from goim_edu.websocket.explain import Field
 from goim_edu.websocket.frames import apply_mask, build_frame
-
-__all__ = ["EXERCISES"]
 
 _KEY: Final = bytes.fromhex("37 fa 21 3d")
 
@@ -26,11 +24,7 @@ def _bytes_of_payload(data: bytes) -> list[Field]:
     return [Field(f"payload byte {index}", 8 * index, 8) for index in range(len(data))]
 
 
-_ONE_BYTE = Predict(
-    id="04.1",
-    answer="0x9f",
-    experiment="hex(0x65 ^ 0xfa)",
-)
+_ONE_BYTE = Predict(id="04.1", answer="0x9f", experiment="hex(0x65 ^ 0xfa)")
 
 
 def apply_mask_by_byte(payload: bytes, mask_key: bytes) -> bytes:
@@ -281,11 +275,7 @@ _FRESH_KEYS = Function(
     reference=send_all,
     drive=_with_a_counter,
     usage="send_all({0}, random_bytes)",
-    cases=(
-        (["Hi"],),
-        (["Hi", "Hi"],),
-        ([],),
-    ),
+    cases=((["Hi"],), (["Hi", "Hi"],), ([],)),
     make=lambda c: (c.some(0, 4, lambda: c.text(0, 4)),),
     wrong=(
         (
@@ -300,19 +290,4 @@ _FRESH_KEYS = Function(
     ),
 )
 
-_WHY = Predict(
-    id="04.9",
-    right="c",
-)
-
-EXERCISES: tuple[Exercise, ...] = (
-    _ONE_BYTE,
-    _APPLY_MASK,
-    _ZEROS,
-    _PIECE,
-    _AS_NUMBER,
-    _STEPS,
-    _FIND_KEY,
-    _FRESH_KEYS,
-    _WHY,
-)
+_WHY = Predict(id="04.9", right="c")

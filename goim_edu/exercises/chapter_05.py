@@ -7,22 +7,17 @@ from itertools import pairwise
 from typing import Any, Final
 
 from goim_edu.errors import LocalProtocolError, RemoteProtocolError
-from goim_edu.exercises.model import Exercise, Function, Measure, Predict
+from goim_edu.exercises.model import Function, Measure, Predict
 from goim_edu.exercises.samples import Choices
 from goim_edu.websocket.close import CLOSE_CODES, build_close, parse_close
 from goim_edu.websocket.frames import Frame, Opcode
-
-__all__ = ["EXERCISES"]
 
 _T, _C = Opcode.TEXT, Opcode.CONTINUATION
 _PING: Final = Frame(Opcode.PING, b"alive?")
 
 # ---------------------------------------------------------------------- 05.1
 
-_ORDER = Predict(
-    id="05.1",
-    right="b",
-)
+_ORDER = Predict(id="05.1", right="b")
 
 # ---------------------------------------------------------------------- 05.2
 
@@ -344,13 +339,7 @@ _SPLIT = Function(
     """,
     kind="mend",
     reference=split,
-    cases=(
-        (b"Hello", 10),
-        (b"Hello", 3),
-        (b"Hello!", 3),
-        (b"", 3),
-        ("好".encode(), 1),
-    ),
+    cases=((b"Hello", 10), (b"Hello", 3), (b"Hello!", 3), (b"", 3), ("好".encode(), 1)),
     make=lambda c: (c.octets(0, 12), c.integer(1, 6)),
     wrong=(
         ("Opcode.TEXT if start == 0 else Opcode.CONTINUATION", "Opcode.TEXT"),
@@ -358,14 +347,4 @@ _SPLIT = Function(
         ("fin=start + size >= len(data)", "fin=start + size > len(data)"),
         (" or [0]", ""),
     ),
-)
-
-EXERCISES: tuple[Exercise, ...] = (
-    _ORDER,
-    _JOIN,
-    _CLOSE,
-    _UTF8,
-    _REASON,
-    _NO_CODE,
-    _SPLIT,
 )

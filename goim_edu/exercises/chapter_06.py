@@ -6,12 +6,12 @@ from functools import cache
 from typing import Any, Final
 
 from goim_edu.draw.wrong_bit import frame_fields
-from goim_edu.exercises.model import Exercise, Function, Measure, Predict
+from goim_edu.exercises.model import Function, Measure, Predict
 from goim_edu.exercises.samples import Choices
 from goim_edu.websocket.frames import Opcode, build_frame, parse_frame
 from goim_edu.websocket.heartbeat import Heartbeat, Verdict
 
-__all__ = ["EXERCISES", "noticed_after"]
+__all__ = ["noticed_after"]
 
 _KEY: Final = bytes.fromhex("37 fa 21 3d")
 
@@ -275,10 +275,7 @@ _INTERVAL = Measure(
 
 # ---------------------------------------------------------------------- 06.6
 
-_RULES = Predict(
-    id="06.6",
-    right="d",
-)
+_RULES = Predict(id="06.6", right="d")
 
 # ---------------------------------------------------------------------- 06.7
 
@@ -289,14 +286,4 @@ _COST = Predict(
         from goim_edu.protocol import Opcode, build_frame
         len(build_frame(b"1234", Opcode.PING)) * 100_000 // 20
     """,
-)
-
-EXERCISES: tuple[Exercise, ...] = (
-    _WORST,
-    _ANSWER,
-    _ROUND_TRIPS,
-    _SILENT,
-    _INTERVAL,
-    _RULES,
-    _COST,
 )

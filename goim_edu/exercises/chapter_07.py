@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from goim_edu.errors import RemoteProtocolError
-from goim_edu.exercises.model import Exercise, Function, Measure, Predict
+from goim_edu.exercises.model import Function, Measure, Predict
 from goim_edu.exercises.samples import Choices
 from goim_edu.feedback.wording import difference, show
 from goim_edu.websocket.deflate import DeflateConfig, DeflateParams, PerMessageDeflate
 
-__all__ = ["EXERCISES", "chat_messages", "sizes_of"]
+__all__ = ["chat_messages", "sizes_of"]
 
 _TAIL: Final = b"\x00\x00\xff\xff"
 _HELLO: Final = bytes.fromhex("f2 48 cd c9 c9 07 00")
@@ -67,11 +67,7 @@ _COMPRESS = Function(
     kind="mend",
     reference=compress_message,
     compare=_compare_compressed,
-    cases=(
-        (b"Hello",),
-        (b"",),
-        (b"ab" * 5_000,),
-    ),
+    cases=((b"Hello",), (b"",), (b"ab" * 5_000,)),
     make=lambda c: (c.octets(0, 60) * c.integer(1, 20),),
     wrong=(
         ("data[:-4]", "data"),
@@ -137,13 +133,7 @@ _INFLATE = Function(
     reference=inflate,
     drive=_watch_memory,
     parts=("result", "memory"),
-    cases=(
-        (_HELLO, 100),
-        (_HELLO, 5),
-        (_HELLO, 4),
-        (b"\x00", 0),
-        (_BOMB, 1_000),
-    ),
+    cases=((_HELLO, 100), (_HELLO, 5), (_HELLO, 4), (b"\x00", 0), (_BOMB, 1_000)),
     make=_maybe_too_big,
     wrong=(
         (", most + 1)", ")"),
@@ -325,17 +315,4 @@ _SECOND = Predict(
 
 # ---------------------------------------------------------------------- 07.7
 
-_STEPS = Predict(
-    id="07.7",
-    right="c",
-)
-
-EXERCISES: tuple[Exercise, ...] = (
-    _FIRST_BYTE,
-    _COMPRESS,
-    _INFLATE,
-    _OFFER,
-    _TAKEOVER,
-    _SECOND,
-    _STEPS,
-)
+_STEPS = Predict(id="07.7", right="c")

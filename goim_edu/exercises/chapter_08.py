@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from goim_edu.draw.wrong_bit import frame_fields
-from goim_edu.exercises.model import Exercise, Function, Measure, Predict
+from goim_edu.exercises.model import Function, Measure, Predict
 from goim_edu.exercises.samples import Choices
 from goim_edu.protocol import (
     BinaryMessage,
@@ -21,7 +21,7 @@ from goim_edu.protocol import (
     build_frame,
 )
 
-__all__ = ["EXERCISES", "recorded"]
+__all__ = ["recorded"]
 
 _KEY: Final = bytes.fromhex("37 fa 21 3d")
 
@@ -304,13 +304,4 @@ _TEXTS = Function(
         ),
         ("return found", 'return "".join(found)'),
     ),
-)
-
-EXERCISES: tuple[Exercise, ...] = (
-    _EVENTS,
-    _REPLY,
-    _STATE,
-    _GOOD_THEN_BAD,
-    _CUTS,
-    _TEXTS,
 )

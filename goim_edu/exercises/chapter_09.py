@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from goim_edu.exercises.model import Exercise, Function, Measure, Predict
+from goim_edu.exercises.model import Function, Measure, Predict
 from goim_edu.exercises.samples import Choices
 
-__all__ = ["EXERCISES", "encode"]
+__all__ = ["encode"]
 
 # ---------------------------------------------------------------------- 09.1
 
@@ -68,13 +68,7 @@ _NUMBER = Function(
         ([("lobby", "lisa", "m1"), ("tea", "lisa", "m2")],),
         ([("lobby", "lisa", "m1"), ("lobby", "lisa", "m1")],),
         ([("lobby", "lisa", "1"), ("lobby", "max", "1")],),
-        (
-            [
-                ("lobby", "lisa", "m1"),
-                ("lobby", "lisa", "m1"),
-                ("lobby", "lisa", "m2"),
-            ],
-        ),
+        ([("lobby", "lisa", "m1"), ("lobby", "lisa", "m1"), ("lobby", "lisa", "m2")],),
     ),
     make=_sends,
     wrong=(
@@ -286,14 +280,8 @@ _FAN_OUT = Measure(
     wrong=(
         (1, "function itself"),
         (lambda message, queues, encode: None, "once, and nothing else"),
-        (
-            lambda message, queues, encode: [q.append(encode(message)) for q in queues],
-            "500 times",
-        ),
-        (
-            lambda message, queues, encode: _copy_to_all(encode(message), queues),
-            "very same object",
-        ),
+        (lambda message, queues, encode: [q.append(encode(message)) for q in queues], "500 times"),
+        (lambda message, queues, encode: _copy_to_all(encode(message), queues), "very same object"),
     ),
 )
 
@@ -347,10 +335,7 @@ _IN_ORDER = Function(
     reference=handle,
     drive=_with_a_log,
     usage="handle(send, store, {0})  # the store works: {1}",
-    cases=(
-        ("Hello", True),
-        ("Hello", False),
-    ),
+    cases=(("Hello", True), ("Hello", False)),
     wrong=(
         (
             'seq = store(text)\n    send("ack", seq)\n    send("message", seq)',
@@ -366,14 +351,4 @@ _IN_ORDER = Function(
         ),
         ('send("message", seq)', "pass"),
     ),
-)
-
-EXERCISES: tuple[Exercise, ...] = (
-    _AGAIN,
-    _NUMBER,
-    _BUCKET,
-    _CATCH_UP,
-    _SLOW,
-    _FAN_OUT,
-    _IN_ORDER,
 )

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import bson
 
-from goim_edu.exercises.model import Exercise, Function, Measure, Predict
+from goim_edu.exercises.model import Function, Measure, Predict
 from goim_edu.exercises.samples import Choices
 from goim_edu.websocket.explain import Field
 
-__all__ = ["DOCUMENTS", "EXERCISES"]
+__all__ = ["DOCUMENTS"]
 
 _LETTERS: Final = "abcxyz_é"
 
@@ -56,12 +56,7 @@ _INT32 = Function(
     """,
     reference=int32_document,
     fields=_int32_fields,
-    cases=(
-        ("seq", 1),
-        ("n", 258),
-        ("n", -1),
-        ("é", 0),
-    ),
+    cases=(("seq", 1), ("n", 258), ("n", -1), ("é", 0)),
     make=lambda c: (
         "".join(c.some(1, 5, lambda: c.pick(_LETTERS))),
         c.integer(0, 2**31 - 1) * c.pick((1, -1)),
@@ -300,14 +295,4 @@ _SURVIVOR = Predict(
                 pass
         survivors[-1]
     """,
-)
-
-EXERCISES: tuple[Exercise, ...] = (
-    _EMPTY,
-    _INT32,
-    _OBJECT_ID,
-    _DATE,
-    _TEXT,
-    _SIZES,
-    _SURVIVOR,
 )

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
-from goim_edu.exercises.model import Exercise, Function, Measure, Predict, code
+from goim_edu.exercises.model import Function, Measure, Predict, code
 from goim_edu.exercises.samples import Choices
 
-__all__ = ["EXERCISES", "Shelf", "usable_fields"]
+__all__ = ["Shelf", "usable_fields"]
 
 
 class Shelf:
@@ -289,16 +289,4 @@ _WRITE_COST = Predict(
 
 # ---------------------------------------------------------------------- 11.6
 
-_ESR = Predict(
-    id="11.6",
-    right="c",
-)
-
-EXERCISES: tuple[Exercise, ...] = (
-    _PREFIX,
-    _NO_INDEX,
-    _PAGING,
-    _EXAMINED,
-    _WRITE_COST,
-    _ESR,
-)
+_ESR = Predict(id="11.6", right="c")

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from pymongo.errors import DuplicateKeyError
 
-from goim_edu.exercises.model import Exercise, Function, Measure, Predict, code
+from goim_edu.exercises.model import Function, Measure, Predict, code
 from goim_edu.exercises.samples import Choices
 
-__all__ = ["EXERCISES", "Collection"]
+__all__ = ["Collection"]
 
 
 class Collection:
@@ -145,11 +145,7 @@ _ONCE = Function(
     drive=_use,
     usage="get = once(connect)  # connect: {0}, threads: {1}",
     parts=("results", "how often"),
-    cases=(
-        (["works"], 1),
-        (["fails", "works"], 1),
-        ([], 4),
-    ),
+    cases=((["works"], 1), (["fails", "works"], 1), ([], 4)),
     wrong=(
         ("with lock:", "if True:"),
         ("return get", "return connect"),
@@ -388,13 +384,4 @@ _TRIPS = Measure(
         ({"one by one": 10, "in groups": 10}, "one `insert_one` per message"),
         (None, "dictionary"),
     ),
-)
-
-EXERCISES: tuple[Exercise, ...] = (
-    _URI,
-    _ONCE,
-    _GROUPS,
-    _SAVE,
-    _SHUT_DOWN,
-    _TRIPS,
 )

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from goim_edu.errors import StoreUnavailable
-from goim_edu.exercises.model import Exercise, Function, Measure, Predict
+from goim_edu.exercises.model import Function, Measure, Predict
 from goim_edu.exercises.samples import Choices
 
-__all__ = ["EXERCISES", "lost_after_kill", "majority"]
+__all__ = ["lost_after_kill", "majority"]
 
 
 def majority(voters: int) -> int:
@@ -27,13 +27,7 @@ _MAJORITY = Function(
             return voters / 2
     """,
     reference=majority,
-    cases=(
-        (3,),
-        (1,),
-        (4,),
-        (7,),
-        (2,),
-    ),
+    cases=((3,), (1,), (4,), (7,), (2,)),
     make=lambda c: (c.integer(1, 7),),
     wrong=(
         ("voters // 2 + 1", "(voters + 1) // 2"),
@@ -70,14 +64,7 @@ _COMMITTED = Function(
             return max(positions)
     """,
     reference=committed,
-    cases=(
-        ([9, 9, 9],),
-        ([9, 7, 4],),
-        ([4, 9, 4],),
-        ([9, 8, 2, 1],),
-        ([5],),
-        ([9, 8, 7, 2, 1],),
-    ),
+    cases=(([9, 9, 9],), ([9, 7, 4],), ([4, 9, 4],), ([9, 8, 2, 1],), ([5],), ([9, 8, 7, 2, 1],)),
     make=lambda c: (c.some(1, 7, lambda: c.integer(0, 20)),),
     wrong=(
         ("sorted(positions, reverse=True)[needed - 1]", "max(positions)"),
@@ -102,10 +89,7 @@ def rolled_back(old: list[str], new: list[str]) -> list[str]:
 
 def _logs(c: Choices) -> tuple[list[str], list[str]]:
     both = c.some(0, 3, lambda: c.pick("abc"))
-    return (
-        both + c.some(0, 3, lambda: c.pick("abx")),
-        both + c.some(0, 3, lambda: c.pick("aby")),
-    )
+    return (both + c.some(0, 3, lambda: c.pick("abx")), both + c.some(0, 3, lambda: c.pick("aby")))
 
 
 _ALL_THAT_IS_NOT_THERE = """
@@ -260,17 +244,4 @@ _LOST = Measure(
 
 # ---------------------------------------------------------------------- 13.7
 
-_STALE = Predict(
-    id="13.7",
-    right="c",
-)
-
-EXERCISES: tuple[Exercise, ...] = (
-    _MAJORITY,
-    _FOURTH,
-    _COMMITTED,
-    _ROLLBACK,
-    _RETRY,
-    _LOST,
-    _STALE,
-)
+_STALE = Predict(id="13.7", right="c")

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
-from goim_edu.exercises.model import Exercise, Function, Measure, Predict
+from goim_edu.exercises.model import Function, Measure, Predict
 from goim_edu.exercises.samples import Choices
 from goim_edu.storage.sharding import hash_number, shard_for, split_point
 
-__all__ = ["CHUNKS", "EXERCISES", "hash_number", "shards_asked"]
+__all__ = ["CHUNKS", "hash_number", "shards_asked"]
 
 CHUNKS: Final = [("", "A"), ("k", "B"), ("t", "C")]
 """Three chunks of a collection, by room: from which key on, and on which shard."""
@@ -199,10 +199,7 @@ _SPLIT = Function(
 
 # ---------------------------------------------------------------------- 14.6
 
-_STANDALONE = Predict(
-    id="14.6",
-    right="b",
-)
+_STANDALONE = Predict(id="14.6", right="b")
 
 # ---------------------------------------------------------------------- 14.7
 
@@ -256,14 +253,4 @@ _KEYS = Measure(
         ({"room_id": 300, "user_id": 300}, "Add up"),
         (120, "dictionary"),
     ),
-)
-
-EXERCISES: tuple[Exercise, ...] = (
-    _SHARD_FOR,
-    _TARGETS,
-    _HOT,
-    _SPREAD,
-    _SPLIT,
-    _STANDALONE,
-    _KEYS,
 )

@@ -1,13 +1,11 @@
 """The prose of the exercises: one Markdown file per chapter, one heading per exercise.
 
-A file begins with the number and the title of its chapter; a chapter has exercises, and an exercise
-has sections, each with its text on the lines below::
+A file begins with the number and the title of its chapter. Below the heading of an exercise stands
+what is to be done; its other texts stand in sections::
 
     # 03 frames
 
     ## 03.2 Read the first two bytes
-
-    ### statement
     Write `read_start(data)`. It gives back ...
 
     ### case 1: the text `Hello` from a server
@@ -15,7 +13,6 @@ has sections, each with its text on the lines below::
 
 These sections are known; N is a number that counts from 1, and L a letter from a:
 
-- ``statement``: what is to be done.
 - ``option L: choice``, for a prediction with choices: what this choice is answered with.
 - ``guess: answer``, for a prediction that is typed: what this wrong answer overlooks.
 - ``otherwise``, for a prediction that is typed: said to any other wrong answer.
@@ -46,8 +43,8 @@ _CHAPTER: Final = re.compile(r"(?P<key>\d\d) (?P<title>.+)")
 _EXERCISE: Final = re.compile(r"(?P<key>\d\d\.\d+) (?P<title>.+)")
 _SAME: Final = re.compile(r"= case (\d+)")
 _FORMS: Final = (
-    *("statement", "option L: TITLE", "guess: TITLE", "otherwise", "hint N"),
-    *("case N: TITLE", "wrong N: TITLE", "after", "source"),
+    *("option L: TITLE", "guess: TITLE", "otherwise", "hint N", "case N: TITLE"),
+    *("wrong N: TITLE", "after", "source"),
 )
 """The headings of sections: N is a number that counts from 1, L a letter from a."""
 
@@ -153,7 +150,7 @@ def read(markdown: str, file: str) -> Chapter:
     Raises:
         ValueError: it breaks the format; the message begins with file and line.
 
-    >>> lines = ["# 01 why", "## 01.1 Add", "### statement", "Add.", "### hint 1", "1 + 1"]
+    >>> lines = ["# 01 why", "## 01.1 Add", "Add.", "### hint 1", "1 + 1"]
     >>> read("\n".join(lines), "chapter_01.md").texts["01.1"].hints
     ('1 + 1',)
     """
@@ -181,11 +178,11 @@ def _parts(markdown: str, file: str) -> list[_Part]:
             if part.level > 3 or (part.level == 1) != (not parts):
                 raise part.error("a file has one '# chapter', then '## exercise' and '### section'")
             parts.append(part)
-        elif parts and parts[-1].level == 3:
+        elif parts and parts[-1].level > 1:
             parts[-1].lines.append(line.strip())
         elif line.strip():
             raise ValueError(
-                f"{file}:{number}: this text is in no section, such as '### statement'"
+                f"{file}:{number}: this text is in no exercise, such as '## 03.2 Title'"
             )
     if not parts:
         raise ValueError(f"{file}:1: the file is empty")
@@ -208,13 +205,14 @@ def _text(title: str, exercise: _Part, parts: Sequence[_Part]) -> Text:
         if kind not in found:
             raise part.error(f"unknown section; known are {', '.join(_FORMS)}")
         found[kind].append(_section(part, kind, found[kind]))
-    for kind in ("statement", "hint"):
-        if not found[kind]:
-            raise exercise.error(f"exercise without '### {kind}'")
+    if not exercise.text:
+        raise exercise.error("the lines below do not say what is to be done")
+    if not found["hint"]:
+        raise exercise.error("exercise without '### hint 1'")
     single = {kind: sections[0].text if sections else "" for kind, sections in found.items()}
     return Text(
         title=title,
-        statement=single["statement"],
+        statement=exercise.text,
         hints=tuple(section.text for section in found["hint"]),
         options=tuple(found["option"]),
         guesses=tuple(found["guess"]),

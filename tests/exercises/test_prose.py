@@ -15,8 +15,6 @@ from goim_edu.exercises.prose import Section, Text, load, read
 GOOD = """# 01 sums
 
 ## 01.1 Add
-
-### statement
 Write `add(a, b)`.
 It adds.
 
@@ -42,7 +40,6 @@ Done.
 
 ## 01.2 Guess
 
-### statement
 How much is 1 + 1?
 
 ### option a: 2
@@ -89,7 +86,7 @@ def test_a_file_is_taken_apart() -> None:
             guesses=(Section("3", "Too much."),),
             otherwise="Count.",
             source="RFC 1.",
-            place="sums.md:29",
+            place="sums.md:27",
         ),
     }
 
@@ -100,33 +97,37 @@ def test_a_file_is_taken_apart() -> None:
         (GOOD, "", ":1: the file is empty"),
         ("# 01 sums\n\n", "", ":1: ## 01.1 Add: a file has one '# chapter'"),
         ("# 01 sums", "# sums", ":1: # sums: not a chapter, such as '03 frames'"),
-        ("# 01 sums", "Sums.", ":1: this text is in no section"),
-        ("## 01.2 Guess", "# 02 more", ":29: # 02 more: a file has one '# chapter'"),
-        ("### hint 2", "#### hint 2", ":12: #### hint 2: a file has one '# chapter'"),
+        ("# 01 sums", "Sums.", ":1: this text is in no exercise"),
+        ("## 01.2 Guess", "# 02 more", ":27: # 02 more: a file has one '# chapter'"),
+        ("### hint 2", "#### hint 2", ":10: #### hint 2: a file has one '# chapter'"),
         ("## 01.1 Add", "## Add", ":3: ## Add: not an exercise, such as '03.2"),
         ("## 01.1 Add", "## 02.1 Add", ":3: ## 02.1 Add: 02.1 is not an exercise of chapter 01"),
-        ("## 01.2", "## 01.1", ":29: ## 01.1 Guess: exercise 01.1 is here for the second time"),
-        ("## 01.1 Add\n\n", "", ":3: ### statement: this section is in no exercise"),
-        ("### statement\nWrite", "Write", ":5: this text is in no section"),
-        (GOOD[GOOD.index("### statement") :], "", ":3: ## 01.1 Add: exercise without '### statem"),
-        ("### hint 1\nCount.", "", ":29: ## 01.2 Guess: exercise without '### hint'"),
-        ("### hint 2", "### hnt 2", ":12: ### hnt 2: unknown section; known are statement, option"),
-        ("### hint 2", "### hint", ":12: ### hint: not of the form 'hint N'"),
-        ("### hint 2", "### hint 3", ":12: ### hint 3: here 'hint 2' should follow"),
-        ("### option b", "### option c", ":37: ### option c: 11: here 'option b' should follow"),
+        ("## 01.2", "## 01.1", ":27: ## 01.1 Guess: exercise 01.1 is here for the second time"),
+        (
+            GOOD[GOOD.index("## 01.1") : GOOD.index("### hint 1")],
+            "",
+            ":3: ### hint 1: this section",
+        ),
+        ("Write `add(a, b)`.\nIt adds.\n", "", ":3: ## 01.1 Add: the lines below do not say what"),
+        (GOOD[GOOD.index("### hint 1") :], "", ":3: ## 01.1 Add: exercise without '### hint 1'"),
+        ("### hint 1\nCount.", "", ":27: ## 01.2 Guess: exercise without '### hint 1'"),
+        ("### hint 2", "### hnt 2", ":10: ### hnt 2: unknown section; known are option L"),
+        ("### hint 2", "### hint", ":10: ### hint: not of the form 'hint N'"),
+        ("### hint 2", "### hint 3", ":10: ### hint 3: here 'hint 2' should follow"),
+        ("### option b", "### option c", ":34: ### option c: 11: here 'option b' should follow"),
         (
             "### option b",
             "### option 2",
-            ":37: ### option 2: 11: not of the form 'option L: TITLE'",
+            ":34: ### option 2: 11: not of the form 'option L: TITLE'",
         ),
         (
             "### case 2: big numbers",
             "### case 2",
-            ":18: ### case 2: not of the form 'case N: TITLE'",
+            ":16: ### case 2: not of the form 'case N: TITLE'",
         ),
-        ("### after", "### statement", ":26: ### statement: a second 'statement' in one exercise"),
-        ("Done.", "", ":26: ### after: the section is empty"),
-        ("= case 1", "= case 2", ":18: ### case 2: big numbers: there is no case 2 above"),
+        ("### otherwise", "### source", ":46: ### source: a second"),
+        ("Done.", "", ":24: ### after: the section is empty"),
+        ("= case 1", "= case 2", ":16: ### case 2: big numbers: there is no case 2 above"),
     ],
 )
 def test_a_fault_is_told_with_file_and_line(old: str, new: str, error: str) -> None:
