@@ -21,7 +21,7 @@ from goim_edu.exercises import progress_file
 from goim_edu.exercises.catalogue import CHAPTERS, all_exercises, chapter, find, title
 from goim_edu.exercises.judge import judge_function
 from goim_edu.exercises.model import Function, Measure, Predict, source_of
-from goim_edu.exercises.questions import ask, judge_prediction
+from goim_edu.exercises.predictions import ask, judge_prediction
 from goim_edu.feedback.card import Card
 from goim_edu.feedback.sandbox import call
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from goim_edu.exercises.made_up_inputs import Choices
 from goim_edu.exercises.model import Function, Measure, Predict
-from goim_edu.exercises.samples import Choices
 from goim_edu.websocket.frames import build_frame
 
 __all__ = ["POLL_REQUEST", "POLL_RESPONSE"]

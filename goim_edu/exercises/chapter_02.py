@@ -6,8 +6,8 @@ import base64
 import hashlib
 from typing import Any, Final
 
+from goim_edu.exercises.made_up_inputs import Choices
 from goim_edu.exercises.model import Function, Measure, Predict
-from goim_edu.exercises.samples import Choices
 from goim_edu.protocol import Endpoint, Side
 from goim_edu.websocket.handshake import generate_accept
 

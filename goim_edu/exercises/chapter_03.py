@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from goim_edu.draw.wrong_bit import frame_fields
 from goim_edu.errors import IncompleteFrame, RemoteProtocolError
-from goim_edu.exercises import sample_frames
+from goim_edu.exercises import made_up_frames
+from goim_edu.exercises.made_up_inputs import Choices
 from goim_edu.exercises.model import Function, Measure, Predict
-from goim_edu.exercises.samples import Choices
 from goim_edu.websocket.frames import Frame, Opcode, apply_mask, build_frame, parse_frame
 
 _HELLO: Final = bytes.fromhex("81 05 48 65 6c 6c 6f")
@@ -107,7 +107,7 @@ def build_one_frame(
 
 def _make_build_arguments(c: Choices) -> tuple[Any, ...]:
     payload = c.octets(0, c.pick((10, 130, 700)))
-    return payload, c.pick((1, 2, 0)), not c.flag(), sample_frames.key(c)
+    return payload, c.pick((1, 2, 0)), not c.flag(), made_up_frames.key(c)
 
 
 _BUILD_FRAME = Function(
@@ -209,7 +209,7 @@ def parse_whole_frame(data: bytes) -> tuple[int, int, bytes, int]:
 
 def _cut_or_followed(c: Choices) -> tuple[bytes]:
     """A frame, cut somewhere or with the start of another behind it."""
-    data = sample_frames.frame(c)
+    data = made_up_frames.frame(c)
     if c.flag():
         return (data[: c.integer(0, len(data) - 1)],)
     return (data + c.octets(0, 3),)
@@ -497,7 +497,7 @@ _STREAM = Function(
         ([_HELLO + _PING[:3], _PING[3:]],),
         ([bytes([byte]) for byte in _HELLO_MASKED + _PING],),
     ),
-    make=lambda c: (sample_frames.stream(c),),
+    make=lambda c: (made_up_frames.stream(c),),
     wrong=(
         ("return frames, buffer", "return [], buffer"),
         ("return frames, buffer", 'return frames, b""'),

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final
 
+from goim_edu.exercises.made_up_inputs import Choices
 from goim_edu.exercises.model import Function, Measure, Predict
-from goim_edu.exercises.samples import Choices
 from goim_edu.feedback.wording import show
 from goim_edu.websocket.explain import Field
 from goim_edu.websocket.frames import apply_mask, build_frame

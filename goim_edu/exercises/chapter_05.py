@@ -7,8 +7,8 @@ from itertools import pairwise
 from typing import Any, Final
 
 from goim_edu.errors import LocalProtocolError, RemoteProtocolError
+from goim_edu.exercises.made_up_inputs import Choices
 from goim_edu.exercises.model import Function, Measure, Predict
-from goim_edu.exercises.samples import Choices
 from goim_edu.websocket.close import CLOSE_CODES, build_close, parse_close
 from goim_edu.websocket.frames import Frame, Opcode
 

@@ -6,8 +6,8 @@ from functools import cache
 from typing import Any, Final
 
 from goim_edu.draw.wrong_bit import frame_fields
+from goim_edu.exercises.made_up_inputs import Choices
 from goim_edu.exercises.model import Function, Measure, Predict
-from goim_edu.exercises.samples import Choices
 from goim_edu.websocket.frames import Opcode, build_frame, parse_frame
 from goim_edu.websocket.heartbeat import Heartbeat, Verdict
 

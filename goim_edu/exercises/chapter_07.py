@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from goim_edu.errors import RemoteProtocolError
+from goim_edu.exercises.made_up_inputs import Choices
 from goim_edu.exercises.model import Function, Measure, Predict
-from goim_edu.exercises.samples import Choices
 from goim_edu.feedback.wording import difference, show
 from goim_edu.websocket.deflate import DeflateConfig, DeflateParams, PerMessageDeflate
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from goim_edu.draw.wrong_bit import frame_fields
+from goim_edu.exercises.made_up_inputs import Choices
 from goim_edu.exercises.model import Function, Measure, Predict
-from goim_edu.exercises.samples import Choices
 from goim_edu.protocol import (
     BinaryMessage,
     CloseReceived,

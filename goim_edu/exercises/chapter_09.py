@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from goim_edu.exercises.made_up_inputs import Choices
 from goim_edu.exercises.model import Function, Measure, Predict
-from goim_edu.exercises.samples import Choices
 
 __all__ = ["encode"]
 
@@ -105,15 +105,6 @@ def allowed(times: list[int], rate: int, burst: int) -> list[bool]:
     return answers
 
 
-def _requests(c: Choices) -> tuple[list[int], int, int]:
-    now = 0
-    times = []
-    for _ in range(c.integer(0, 10)):
-        now += c.pick((0, 0, 1, 5))
-        times.append(now)
-    return times, c.integer(1, 3), c.integer(1, 5)
-
-
 _BUCKET = Function(
     id="09.3",
     starter="""
@@ -129,7 +120,7 @@ _BUCKET = Function(
         ([0, 0, 0, 3, 3, 3], 1, 3),
         ([], 1, 2),
     ),
-    make=_requests,
+    make=lambda c: (c.times(10, (0, 0, 1, 5)), c.integer(1, 3), c.integer(1, 5)),
     wrong=(
         ("min(burst, tokens + (now - last) * rate)", "tokens + (now - last) * rate"),
         ("if tokens >= 1:\n            tokens -= 1", "tokens -= 1"),

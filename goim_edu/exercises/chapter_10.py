@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import bson
 
+from goim_edu.exercises.made_up_inputs import Choices
 from goim_edu.exercises.model import Function, Measure, Predict
-from goim_edu.exercises.samples import Choices
 from goim_edu.websocket.explain import Field
 
 __all__ = ["DOCUMENTS"]

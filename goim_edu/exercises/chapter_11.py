@@ -7,8 +7,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
+from goim_edu.exercises.made_up_inputs import Choices
 from goim_edu.exercises.model import Function, Measure, Predict, code
-from goim_edu.exercises.samples import Choices
 
 __all__ = ["Shelf", "usable_fields"]
 

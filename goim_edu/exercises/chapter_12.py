@@ -10,7 +10,6 @@ from typing import Any, Final
 from pymongo.errors import DuplicateKeyError
 
 from goim_edu.exercises.model import Function, Measure, Predict, code
-from goim_edu.exercises.samples import Choices
 
 __all__ = ["Collection"]
 
@@ -176,15 +175,6 @@ def groups(arrivals: list[int], most: int, wait: int) -> list[list[int]]:
     return found
 
 
-def _arrivals(c: Choices) -> tuple[list[int], int, int]:
-    now = 0
-    times = []
-    for _ in range(c.integer(0, 9)):
-        now += c.pick((0, 1, 3, 8))
-        times.append(now)
-    return times, c.integer(1, 4), c.integer(1, 10)
-
-
 _GROUPS = Function(
     id="12.3",
     starter="""
@@ -200,7 +190,7 @@ _GROUPS = Function(
         ([0, 3, 6, 9], 10, 5),
         ([], 10, 5),
     ),
-    make=_arrivals,
+    make=lambda c: (c.times(9, (0, 1, 3, 8)), c.integer(1, 4), c.integer(1, 10)),
     wrong=(
         ("found[-1][0]", "found[-1][-1]"),
         ("len(found[-1]) < most", "len(found[-1]) <= most"),

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from goim_edu.errors import StoreUnavailable
+from goim_edu.exercises.made_up_inputs import Choices
 from goim_edu.exercises.model import Function, Measure, Predict
-from goim_edu.exercises.samples import Choices
 
 __all__ = ["lost_after_kill", "majority"]
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
+from goim_edu.exercises.made_up_inputs import Choices
 from goim_edu.exercises.model import Function, Measure, Predict
-from goim_edu.exercises.samples import Choices
 from goim_edu.storage.sharding import hash_number, shard_for, split_point
 
 __all__ = ["CHUNKS", "hash_number", "shards_asked"]

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from goim_edu.draw import wrong_bit
 from goim_edu.draw.picture import Picture
+from goim_edu.exercises.made_up_inputs import made_up, smallest
 from goim_edu.exercises.model import Function
-from goim_edu.exercises.samples import made_up, smallest
 from goim_edu.feedback.card import Card
 from goim_edu.feedback.sandbox import Outcome, call, equal
 from goim_edu.feedback.wording import difference, show

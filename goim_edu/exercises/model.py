@@ -10,8 +10,8 @@ from functools import cached_property
 from textwrap import dedent
 from typing import Any, Literal
 
+from goim_edu.exercises.made_up_inputs import Maker
 from goim_edu.exercises.prose import Text
-from goim_edu.exercises.samples import Maker
 from goim_edu.feedback.wording import show, show_call
 from goim_edu.websocket.explain import Field
 

@@ -12,7 +12,7 @@ from goim_edu import exercises
 from goim_edu.exercises.catalogue import CHAPTERS, all_exercises, chapter
 from goim_edu.exercises.judge import judge_function
 from goim_edu.exercises.model import Function, Measure, Predict
-from goim_edu.exercises.questions import judge_prediction, normal
+from goim_edu.exercises.predictions import judge_prediction, normal
 
 # What stops an endless loop may strike while hypothesis counts the time of a garbage collection;
 # Python can then only print it, and it is raised again.

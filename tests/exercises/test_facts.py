@@ -18,8 +18,8 @@ from goim_edu.errors import HandshakeError, IncompleteFrame, RemoteProtocolError
 from goim_edu.exercises import chapter_02, chapter_05, chapter_08, chapter_14
 from goim_edu.exercises.catalogue import find
 from goim_edu.exercises.chapter_11 import Shelf
+from goim_edu.exercises.made_up_inputs import made_up
 from goim_edu.exercises.model import Function
-from goim_edu.exercises.samples import made_up
 from goim_edu.protocol import (
     TRANSITIONS,
     BinaryMessage,

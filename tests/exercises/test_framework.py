@@ -1,29 +1,22 @@
-"""What stands around the exercises: bounded calls, made-up inputs, words, pictures, the record."""
+"""What stands around the exercises: made-up inputs, odd answers, hints, progress."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
 
 from goim_edu import exercises
-from goim_edu.draw import wrong_bit
 from goim_edu.exercises import progress_file as record
 from goim_edu.exercises.catalogue import find
+from goim_edu.exercises.made_up_inputs import Choices, made_up, smallest
 from goim_edu.exercises.model import Function, changed
-from goim_edu.exercises.questions import normal
-from goim_edu.exercises.samples import Choices, made_up, smallest
-from goim_edu.feedback.card import Card
-from goim_edu.feedback.sandbox import Outcome, call
-from goim_edu.feedback.wording import difference, show
-from goim_edu.websocket.explain import explain
-from goim_edu.websocket.frames import Opcode, build_frame
+from goim_edu.exercises.predictions import normal
+from goim_edu.feedback.sandbox import Outcome
 
 
 @pytest.fixture(autouse=True)
@@ -35,72 +28,15 @@ def progress_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def function(name: str) -> Function:
-    found = find(name)
-    assert isinstance(found, Function)
-    return found
-
-
-# ---------------------------------------------------------------------- bounded calls
-
-
 def loop_for_ever(data: bytes) -> None:
     while True:
         pass
 
 
-def loop_in_spite_of_everything(data: bytes) -> None:
-    while True:
-        try:  # noqa: SIM105
-            len(data)
-        except:  # noqa: E722
-            pass
-
-
-def print_for_ever(data: bytes) -> None:
-    while True:
-        print("again and again")
-
-
-@pytest.mark.parametrize("endless", [loop_for_ever, loop_in_spite_of_everything, print_for_ever])
-def test_an_endless_loop_is_stopped(endless: Any) -> None:
-    started = time.monotonic()
-    outcome = call(endless, (b"",), seconds=0.1)
-    assert outcome.stopped
-    assert len(outcome.printed) <= 2_000
-    assert time.monotonic() - started < 10
-
-
-def test_a_sleeping_function_does_not_keep_us(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("goim_edu.feedback.sandbox._WALL", 0.1)
-    assert call(time.sleep, (0.6,)).stopped
-
-
-@pytest.mark.parametrize("error", [ValueError("x"), SystemExit(1), KeyboardInterrupt()])
-def test_what_a_function_raises_is_kept(error: BaseException) -> None:
-    def fails() -> None:
-        raise error
-
-    assert call(fails, ()).error is error
-
-
-def test_an_error_is_told_in_one_line_with_the_learners_own_line() -> None:
-    def learner(data: bytes) -> int:
-        return data[9]
-
-    outcome = call(learner, (b"",))
-    assert outcome.error_line == "IndexError: index out of range"
-    assert outcome.place.endswith("`return data[9]`")
-
-
-def test_no_address_and_no_line_end_gets_into_an_error_line() -> None:
-    def fails() -> None:
-        raise ValueError(f"bad\n{object()!r} " + "long " * 100)
-
-    line = call(fails, ()).error_line
-    assert "0x" not in line
-    assert "\n" not in line
-    assert len(line) < 250
+def function(name: str) -> Function:
+    found = find(name)
+    assert isinstance(found, Function)
+    return found
 
 
 # ---------------------------------------------------------------------- made-up inputs
@@ -108,7 +44,7 @@ def test_no_address_and_no_line_end_gets_into_an_error_line() -> None:
 
 def test_made_up_inputs_are_the_same_in_every_run() -> None:
     code = (
-        "from goim_edu.exercises.samples import made_up\n"
+        "from goim_edu.exercises.made_up_inputs import made_up\n"
         "print(list(made_up(lambda c: (c.octets(0, 9), c.text(0, 5)), 'x', 20)))"
     )
     runs = {
@@ -136,70 +72,7 @@ def test_choices_answer_out_of_a_list_and_then_simply() -> None:
     assert Choices([999]).integer(3, 5) == 5
 
 
-# ---------------------------------------------------------------------- words
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (b"Hi", "b'Hi'"),
-        (b"\x81\x00", 'bytes.fromhex("81 00")'),
-        (b"x" * 100, "b'x' * 100"),
-        (
-            bytes(range(30)),
-            'bytes.fromhex("00 01 02 03 04 05 06 07 08 09 0a 0b ...") (30 bytes in all)',
-        ),
-        (bytearray(b"a"), "bytearray(b'a')"),
-        ((1,), "(1,)"),
-        (Opcode.TEXT, "Opcode.TEXT"),
-        (..., "..."),
-        ([1, "a"], "[1, 'a']"),
-        ({"b", "a"}, "{'a', 'b'}"),
-        ({"a": b""}, "{'a': b''}"),
-        (object(), "<object object>"),
-        ("x" * 100, f"'{'x' * 90}'... (100 characters)"),
-        (list(range(20)), "[0, 1, 2, 3, 4, 5, 6, 7, ... 20 in all]"),
-    ],
-)
-def test_values_are_shown_short_and_the_same_each_time(value: object, shown: str) -> None:
-    assert show(value) == shown
-
-
-@pytest.mark.parametrize(
-    ("want", "got", "words"),
-    [
-        (b"a", None, "`return`"),
-        (b"a", ..., "fill it in"),
-        (b"a", "a", "`str`"),
-        (b"a", bytearray(b"a"), "bytearray"),
-        ([1], (one for one in [1]), "`yield`"),
-        (None, 5, "nothing"),
-        ((1, 2), (1,), "2 are wanted"),
-        ((1, 2), (1, 3), "Part 1 is `3`"),
-        ((1, 2), (1, ...), "fill it in"),
-        (([1], 2), ([], 2), "`1` is missing"),
-        ([1], [1, 2], "should have 1"),
-        ([1], [2], "Item 0 is `2`"),
-        ({"a": 1}, {}, "key `'a'` is missing"),
-        ({"a": 1}, {"a": 2}, "yours has `2`"),
-        ({}, {"a": 2}, "should not be there"),
-        (b"ab", b"a", "1 fewer"),
-        ("ab", "ab\n", "spaces or line ends"),
-        ("ab", "AB", "capital"),
-        ("ab", "ax", "Character 1"),
-        ("ab", "abc", "3 characters"),
-        (1, 2, ""),
-        (1, 2.5, ""),
-        (Opcode.TEXT, 2, ""),
-        ((1, "a"), (1, b"a"), "Part 1 is"),
-    ],
-)
-def test_a_difference_is_named(want: object, got: object, words: str) -> None:
-    sentence = difference(want, got)
-    assert words in sentence
-    assert bool(sentence) == bool(words)
-
-
+# ---------------------------------------------------------------------- typed answers
 @pytest.mark.parametrize(
     ("typed", "same"),
     [
@@ -215,74 +88,6 @@ def test_a_difference_is_named(want: object, got: object, words: str) -> None:
 )
 def test_an_answer_may_be_typed_in_several_ways(typed: object, same: object) -> None:
     assert normal(typed) == normal(same)
-
-
-# ---------------------------------------------------------------------- the first wrong bit
-
-
-@pytest.mark.parametrize("bit", range(11 * 8))
-def test_the_picture_marks_the_bit_that_was_flipped(bit: int) -> None:
-    want = build_frame(b"Hello", mask_key=b"\x37\xfa\x21\x3d")
-    got = bytearray(want)
-    got[bit // 8] ^= 0x80 >> bit % 8
-    picture = wrong_bit.compare(want, bytes(got), wrong_bit.frame_fields(want))
-    assert picture
-    (found,) = picture.fields
-    assert found["bit"] == bit
-    assert found["want"] != found["got"]
-    name = next(
-        field.name
-        for field in explain(want).fields
-        if field.start_bit <= bit < field.start_bit + field.bit_length
-    )
-    assert found["field"] == name
-    assert name in picture.alt
-
-
-def test_what_is_missing_or_too_much_is_said() -> None:
-    short = wrong_bit.compare(b"ab", b"a")
-    long = wrong_bit.compare(b"a", b"ab")
-    assert short is not None
-    assert long is not None
-    assert "too early: bit 8" in short.alt
-    assert "nothing should follow byte 0" in long.alt
-    assert wrong_bit.compare(b"a", b"a") is None
-
-
-def test_pictures_are_good_svg_with_words() -> None:
-    picture = wrong_bit.compare(b"ab", b"xy")
-    assert picture
-    svg = ElementTree.fromstring(picture.svg())
-    assert svg.get("role") == "img"
-    assert svg.get("aria-label") == picture.alt
-
-
-# ---------------------------------------------------------------------- cards
-
-
-def test_a_card_shows_itself_as_html_markdown_and_text() -> None:
-    card = Card("a < b", passed=False).say("use `x < y`").code("if x < y:\n    pass")
-    card.table([("one", "`1 | 2`")], head=("name", "value")).draw(wrong_bit.compare(b"a", b"b"))
-    bundle = card._repr_mimebundle_()
-    assert bundle["text/plain"] == repr(card)
-    html = bundle["text/html"]
-    assert 'role="status" aria-label="✗ a &lt; b"' in html
-    assert "<code>x &lt; y</code>" in html
-    assert "<th scope='col'>name</th>" in html
-    assert "`1 \\| 2`" in card.markdown()
-    assert "```python\nif x < y:\n    pass\n```" in card.markdown()
-    assert not card
-
-
-def test_a_card_without_a_verdict_is_markdown() -> None:
-    bundle = Card("hint").say("").say("one")._repr_mimebundle_()
-    assert bundle == {"text/markdown": "**hint**\n\none", "text/plain": "hint\none"}
-
-
-def test_colours_repeat_what_signs_say() -> None:
-    assert Card("x", passed=True).title == "✓ x"
-    assert Card("x", passed=False).title == "✗ x"
-    assert Card("x").title == "x"
 
 
 # ---------------------------------------------------------------------- answers of all sorts

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from typing import Any, Final, TypeVar
 
 __all__ = ["Choices", "Maker", "made_up", "smallest"]
@@ -76,6 +77,10 @@ class Choices:
         while len(things) < high and (len(things) < low or self.integer(0, 4)):
             things.append(make())
         return things
+
+    def times(self, most: int, steps: Sequence[int]) -> list[int]:
+        """Up to ``most`` moments, each one of ``steps`` after the one before it."""
+        return list(accumulate(self.pick(steps) for _ in range(self.integer(0, most))))
 
 
 def made_up(maker: Maker, seed: str, number: int) -> Iterator[tuple[list[int], tuple[Any, ...]]]:

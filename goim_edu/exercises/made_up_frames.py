@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from goim_edu.exercises.samples import Choices
+from goim_edu.exercises.made_up_inputs import Choices
 from goim_edu.websocket.frames import Opcode, build_frame
 
 __all__ = ["frame", "key", "stream"]
