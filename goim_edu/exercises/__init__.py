@@ -175,7 +175,7 @@ def _judge_measurement(exercise: Measure, answer: object) -> Card:
         return Card(f"{exercise.heading}: done", passed=True).say(exercise.text.after)
     card = Card(f"{exercise.heading}: not yet", passed=False)
     if outcome.stopped:
-        card.say("To compare with your answer took too long, so it was stopped.")
+        card.say("The comparison with your answer took too long, so it was stopped.")
     elif outcome.error is not None:
         card.say(f"Your answer could not be read: `{outcome.error_line}`.")
     else:

@@ -98,7 +98,7 @@ def find(name: object) -> Exercise | str:
     """
     match = _NUMBER.fullmatch(str(name).strip())
     if not match:
-        return f"`{name}` is no number of an exercise: they look like `03.2`."
+        return f"`{name}` is not the number of an exercise: they look like `03.2`."
     number, wanted = f"{int(match[1]):02}", f"{int(match[1]):02}.{int(match[2])}"
     if number not in CHAPTERS:
         chapters = ", ".join(CHAPTERS)

@@ -252,7 +252,7 @@ def send_all(texts: list[str], random_bytes: Callable[[int], bytes]) -> list[byt
 
 
 def _with_a_counter(function: Callable[..., Any], texts: list[str]) -> Any:
-    """Call it with a source whose bytes one can foresee: 0, 1, 2, ..."""
+    """Call it with a source whose bytes are known: 0, 1, 2, ..."""
     drawn = 0
 
     def random_bytes(size: int) -> bytes:

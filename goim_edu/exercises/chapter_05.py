@@ -114,7 +114,7 @@ def parse_close_body(payload: bytes) -> tuple[int, str]:
     try:
         return code, payload[2:].decode("utf-8")
     except UnicodeDecodeError:
-        raise RemoteProtocolError("the reason is no UTF-8", close_code=1007) from None
+        raise RemoteProtocolError("the reason is not valid UTF-8", close_code=1007) from None
 
 
 def _close_body(c: Choices) -> tuple[bytes]:
@@ -177,7 +177,7 @@ _CLOSE = Function(
 
 
 def first_bad(pieces: list[bytes]) -> int | None:
-    """The number of the fragment at which a text can become UTF-8 no more, or None (§8.1)."""
+    """The number of the fragment at which a text can no longer become UTF-8, or None (§8.1)."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     for number, piece in enumerate(pieces):
         last = number == len(pieces) - 1

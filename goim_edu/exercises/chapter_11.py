@@ -157,7 +157,7 @@ def next_page(messages: list[_Message], last: _Message | None, size: int) -> lis
 
 
 def _all_pages(function: Callable[..., Any], messages: list[_Message], size: int) -> list[int]:
-    """Page by page to the beginning, as a reader who scrolls up."""
+    """Page by page to the beginning, as a reader does by scrolling up."""
     last = None
     seen: list[int] = []
     for _ in range(len(messages) + 2):

@@ -118,8 +118,8 @@ def _compared(exercise: Function, want: Outcome, got: Outcome, args: tuple[Any, 
     if exercise.compare is None:
         return _difference(want.value, got.value, exercise.parts)
     outcome = call(exercise.compare, (want.value, got.value, args))
-    if outcome.error is not None:  # then it is no value of the kind that was asked for
-        return _difference(want.value, got.value) or "This is no such value."
+    if outcome.error is not None:  # the result is not of the wanted kind
+        return _difference(want.value, got.value) or "This value is not of the wanted kind."
     return str(outcome.value)
 
 

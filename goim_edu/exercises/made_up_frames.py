@@ -1,4 +1,4 @@
-"""Made-up frames and texts for several chapters, out of the package's own builders."""
+"""Made-up frames for several chapters, built with the package's own functions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def frame(choices: Choices, most: int = 300) -> bytes:
 
 
 def stream(choices: Choices) -> list[bytes]:
-    """Some frames, joined, and cut anew as a network might."""
+    """Some frames, joined, and cut again as a network might."""
     octets = b"".join(choices.some(0, 4, lambda: frame(choices, 8)))
     pieces = []
     while octets:

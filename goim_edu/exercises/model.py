@@ -42,7 +42,7 @@ def code(text: str) -> str:
 
 
 def source_of(function: Callable[..., Any]) -> str:
-    """The code of a function, as it stands in its module, without words to our own tools."""
+    """The code of a function, as it stands in its module, without comments for our own tools."""
     return _NOTE.sub("", dedent(inspect.getsource(function)).strip("\n"))
 
 

@@ -17,7 +17,7 @@ _in_memory: set[str] = set()
 
 
 def where() -> Path | None:
-    """The file, or None where there are no notebooks beside which it could stand.
+    """Return the file, or None where there are no notebooks to keep it beside.
 
     It is ``$GOIM_PROGRESS`` if that is set; else it stands in the working directory if that holds
     notebooks, as it does inside a notebook; else in its folder ``notebooks``.
@@ -31,7 +31,7 @@ def where() -> Path | None:
 
 
 def read_done() -> set[str]:
-    """The exercises that are done; lines that say something else are passed over."""
+    """The exercises that are done; other lines are skipped."""
     path = where()
     if path is None:
         return set(_in_memory)
@@ -44,7 +44,7 @@ def read_done() -> set[str]:
 
 
 def mark_done(name: str) -> str:
-    """Write down that an exercise is done.
+    """Record that an exercise is done.
 
     Returns:
         "", or in one sentence why it could not be written; then it is remembered until Python ends.

@@ -31,6 +31,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.resources import files
 from itertools import pairwise
 from string import ascii_lowercase
@@ -130,6 +131,7 @@ class _Part:
         return ValueError(f"{self.place}: {'#' * self.level} {self.heading}: {words}")
 
 
+@cache
 def load(number: str) -> Chapter:
     """The prose of a chapter of the course.
 

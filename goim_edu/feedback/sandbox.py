@@ -71,7 +71,7 @@ class _Prints(io.StringIO):
 
 
 class _Worker(threading.Thread):
-    """Runs one call, so that the one who asked can watch the time."""
+    """Runs one call, so that the caller can watch the time."""
 
     def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], blame: object) -> None:
         super().__init__(name="exercise", daemon=True)
@@ -128,7 +128,7 @@ def call(
     Args:
         function: anybody's.
         args: its arguments.
-        seconds: of processor time until it is stopped. A loop inside of C code, such as
+        seconds: of processor time until it is stopped. A loop inside C code, such as
             ``sum(itertools.count())``, cannot be stopped.
         blame: the learner's function, if ``function`` only calls it.
         keep_prints: keep what it prints, which turns ``sys.stdout`` for the whole process; say no

@@ -97,7 +97,7 @@ def show_call(name: str, args: Sequence[object]) -> str:
 
 
 def _quoted(value: object) -> str:
-    """A value as code inside of a sentence."""
+    """A value as code inside a sentence."""
     return f"`{show(value)}`"
 
 
@@ -210,9 +210,10 @@ def _text_difference(want: str, got: str) -> str:
 
 
 def said(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call it; answer what it gives, or the kind and the first words of the error that it raises.
+    """Call a function; return its result, or the kind and the first words of its error.
 
-    What a driver says after the first comma or colon differs from run to run: addresses, times.
+    Only the words before the first comma or colon are kept: a driver goes on with addresses and
+    times, which differ from run to run.
 
     >>> said(int, "7")
     7

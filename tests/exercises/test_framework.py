@@ -100,7 +100,7 @@ def test_an_answer_may_be_typed_in_several_ways(typed: object, same: object) -> 
         ("03.2", 5, "a function is wanted"),
         ("03.99", len, "There is no exercise 03.99"),
         ("99.1", len, "There is no exercise 99.1"),
-        ("three", len, "no number"),
+        ("three", len, "not the number of an exercise"),
         ("03.2", lambda: None, "TypeError"),
         ("03.2", lambda data: (1, 2), "4 are wanted"),
         ("03.2", lambda data: sys.exit(3), "SystemExit"),
