@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import socket
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from goim_edu.client import connect
 from goim_edu.errors import HandshakeError, StoreUnavailable
 from goim_edu.server import ChatServer, ServerConfig, UnsafeConfig
 from goim_edu.serving.config import is_loopback
+from goim_edu.serving.pages import page_files
 from goim_edu.store import MemoryBackend, MessageStore
 from goim_edu.transport import Connection, Handler, WebSocket
 from goim_edu.websocket.close import parse_close
@@ -58,6 +60,20 @@ def test_the_page_and_its_files() -> None:
             assert b"Content-Length: 0" not in head
 
     run(test())
+
+
+def test_each_script_of_the_page_says_what_it_is_for_and_imports_what_is_served() -> None:
+    files = {path: body.decode() for path, (body, _) in page_files().items()}
+    scripts = {path: text for path, text in files.items() if path.endswith(".js")}
+    wanted = {
+        path for text in scripts.values() for path in re.findall(r'^import .*"(.+)";', text, re.M)
+    }
+    entrances = set(re.findall(r'<script type="module" src="(.+?)">', files["/"]))
+    assert wanted | entrances == scripts.keys()
+    for path, text in scripts.items():
+        first, *lines = text.splitlines()
+        assert first.startswith("// "), path
+        assert len(lines) < 450, path
 
 
 @pytest.mark.parametrize(

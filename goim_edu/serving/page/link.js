@@ -12,7 +12,7 @@ const STEADY_MS = 5_000; // a connection that lived so long resets the backoff
 const ANSWERED = new Set(["hello", "join", "send", "history", "leave"]);
 const MAX_REFS = 500; // requests without an answer that are remembered, for a late `error`
 
-/** How long to wait before attempt number `attempt` (0, 1, ...): doubled each time, half of it chance. */
+/** How long to wait before attempt number `attempt` (0, 1, ...): doubled each time, half of it random. */
 export function backoff(attempt, random = Math.random()) {
   const ceiling = Math.min(BACKOFF_MS.longest, BACKOFF_MS.first * 2 ** attempt);
   return Math.round(ceiling * (0.5 + random / 2));
@@ -156,7 +156,7 @@ export class Link extends EventTarget {
     this.lastHeard = now;
     const message = parse(text);
     if (!message) {
-      this.#event("error", "the server sent a message that is no JSON object");
+      this.#event("error", "the server sent a message that is not a JSON object");
       return;
     }
     const request = this.awaited.get(message.ref) ?? this.silent.get(message.ref);
@@ -199,7 +199,7 @@ export class Link extends EventTarget {
     this.timer = setTimeout(() => this.#dial(), delay);
   }
 
-  /** Called once a second: is somebody still there? The browser shows us no ping. */
+  /** Called once a second: is the server still there? The browser does not show us its pings. */
   #watch() {
     const now = performance.now();
     if (this.state === "connecting" && now - this.dialledAt > OPEN_TIMEOUT_MS) {

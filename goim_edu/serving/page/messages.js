@@ -112,7 +112,7 @@ export class MessageList {
     if (item) this.#tidy(item);
   }
 
-  /** Write who has read how far under my last message that they have read. */
+  /** Name the readers under the last message of mine that they have read. */
   showReaders(readBy) {
     for (const old of this.node.querySelectorAll(".readers")) old.remove();
     const own = [...this.node.querySelectorAll(".own[data-seq]")].at(-1);

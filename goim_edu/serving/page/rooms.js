@@ -1,7 +1,7 @@
 // What the page knows: the messages of each room in the order of seq, and what is still to be sent.
 
 const KEPT_MESSAGES = 1200; // of one room in memory; what is cut off comes back by scrolling up
-const TYPING_MS = 4_000; // somebody who wrote so long ago has stopped
+const TYPING_MS = 4_000; // a user who wrote so long ago has stopped
 const RETRY_MS = { first: 1_000, longest: 15_000 };
 
 /** A room as this page sees it. */
@@ -18,7 +18,7 @@ export class Room {
     this.loading = false;
     this.hasMore = false;
     this.unread = 0;
-    this.firstUnread = null; // seq of the first message that came while nobody looked
+    this.firstUnread = null; // seq of the first message that came while the user was away
     this.members = new Set();
     this.typing = new Map(); // user -> when it stops to count
     this.readBy = new Map(); // user -> seq
@@ -104,7 +104,7 @@ export class Room {
     this.typing.set(user, Date.now() + TYPING_MS);
   }
 
-  /** Who is writing now. */
+  /** The users who are writing now. */
   typists(now = Date.now()) {
     return [...this.typing].filter(([, until]) => until > now).map(([user]) => user);
   }
@@ -119,7 +119,7 @@ export class Room {
   }
 }
 
-/** A key that nobody else makes; `crypto.randomUUID` would exist on https and localhost only. */
+/** A key that is unique; `crypto.randomUUID` exists on https and localhost only. */
 function freshKey() {
   const random = crypto.getRandomValues(new Uint8Array(12));
   return Array.from(random, (octet) => octet.toString(16).padStart(2, "0")).join("");
@@ -188,7 +188,7 @@ export class Outbox {
       .slice(0, Math.max(0, window - onTheWay));
   }
 
-  /** The connection is gone: whatever has no answer goes again, under the same key. */
+  /** The connection is gone: what has no answer is sent again, under the same key. */
   disconnected() {
     for (const item of this.items) if (item.state === "sent") item.state = "queued";
     this.pauseUntil = 0;

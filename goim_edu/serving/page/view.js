@@ -76,7 +76,7 @@ export function showCountdown(ms) {
   if (element.bannerCountdown.textContent !== text) element.bannerCountdown.textContent = text;
 }
 
-function drawRoom(id, choose) {
+function drawRoom(id) {
   const button = make(
     "button",
     { type: "button", className: "room", "data-room": id },
@@ -85,20 +85,19 @@ function drawRoom(id, choose) {
     make("span", { className: "badge", "aria-hidden": "true" }),
     make("span", { className: "visually-hidden" }),
   );
-  button.addEventListener("click", () => choose(id));
   return make("li", {}, button);
 }
 
-/** Show the rooms; `choose(id)` is called when one is chosen.
+/** Show the rooms.
  *
- * The button of a room stays the same one: else a click that takes its time would be lost whenever
- * something is said meanwhile. */
-export function showRooms(rooms, current, choose) {
+ * The button of a room stays the same one. Else a slow click would be lost whenever a message comes
+ * in between. */
+export function showRooms(rooms, current) {
   const list = element.roomList;
   const there = new Map([...list.children].map((item) => [item.firstChild.dataset.room, item]));
   for (const [id, item] of there) if (!rooms.has(id)) item.remove();
   for (const room of rooms.values()) {
-    const item = there.get(room.id) ?? drawRoom(room.id, choose);
+    const item = there.get(room.id) ?? drawRoom(room.id);
     if (!item.isConnected) list.append(item);
     const button = item.firstChild;
     const [badge, said] = [...button.children].slice(-2);
@@ -114,7 +113,7 @@ export function showRooms(rooms, current, choose) {
   document.title = `${unread ? `(${unread}) ` : ""}${current} · goim`;
 }
 
-/** Show the head of the room and who is in it. */
+/** Show the head of the room and its members. */
 export function showRoom(room, me) {
   element.roomName.textContent = room.id;
   element.log.setAttribute("aria-label", `Messages in ${room.id}`);
@@ -155,7 +154,7 @@ export function showStart(room, isEmpty) {
   element.loadEarlier.textContent = room.loading ? "Fetching…" : "Show earlier messages";
 }
 
-/** Show who is writing, or `other` words. */
+/** Show the users who are writing, or `other` words. */
 export function showActivity(typists, other) {
   const verb = typists.length === 1 ? "is" : "are";
   const text = typists.length ? `${listed(typists)} ${verb} writing…` : other;
