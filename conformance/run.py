@@ -3,11 +3,11 @@
     python conformance/run.py                            all 517 cases, both sides
     python conformance/run.py --side server --cases '1.*' '2.*'
 
-The suite runs under CPython 2.7 only: one is named by PYTHON2, or found as python2.7, or among the
-versions of pyenv. Where there is none, this says so and exits 0. The suite is installed once,
-into .conformance/. Verdicts are kept there too, as long as our sources stay the same: so a run may
-be made in parts. Once all cases of both sides are there, docs/conformance.md is written. The exit
-code is 1 if any case is not OK, but for three that have no verdict by design.
+The suite runs under CPython 2.7 only: PYTHON2 names one, or it is found as python2.7 or among the
+versions of pyenv. If there is none, this says so and exits 0. The suite is installed once, into
+.conformance/. Verdicts are kept there, too, as long as our sources stay the same, so a run may be
+done in parts. Once all cases of both sides are there, docs/conformance.md is written. The exit
+code is 1 if any case is not OK, save three that have no verdict by design.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def find_python2() -> str | None:
         except OSError:
             continue
     if named:
-        sys.exit(f"PYTHON2={named} is no CPython 2.7 that runs")
+        sys.exit(f"PYTHON2={named} is not a CPython 2.7 that runs")
     return None
 
 
@@ -155,7 +155,7 @@ class Suite(NamedTuple):
 
 @contextmanager
 def our_server() -> Iterator[str]:
-    """Our server as its users start it; gives the address of its echo."""
+    """Our server as its users start it; yields the address of its echo."""
     command = [sys.executable, "-m", "goim_edu", "serve", "--port", "0", "--mongo", "memory"]
     command += ["--max-message-size", str(MAX_MESSAGE), "--queue-limit", str(2 * MAX_MESSAGE)]
     with (CACHE / "server.txt").open("w") as log:
@@ -168,7 +168,7 @@ def our_server() -> Iterator[str]:
 
 
 def find_address(output: IO[str] | None) -> str:
-    """The address out of the line that tells it."""
+    """The address from the line that names it."""
     for line in output or ():
         if line.startswith("listening on "):
             return line.split()[2]
@@ -189,7 +189,7 @@ def check_server(python2: str, target: Path, cases: list[str], timeout: float) -
 
 
 def check_client(python2: str, target: Path, cases: list[str], timeout: float) -> Results:
-    """The suite is the server, our client echoes what it says."""
+    """The suite is the server, our client echoes its messages."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     spec = {"url": f"ws://127.0.0.1:{port}", "cases": cases, "exclude-cases": []}
@@ -199,7 +199,7 @@ def check_client(python2: str, target: Path, cases: list[str], timeout: float) -
 
 
 async def run_client(running: Suite, port: int) -> None:
-    """Go through all cases, then let the suite write its reports."""
+    """Run all cases, then let the suite write its reports."""
     base = f"ws://127.0.0.1:{port}"
     deadline = time.monotonic() + 30
     while True:
@@ -224,7 +224,7 @@ async def echo_until_closed(uri: str) -> None:
                 await ws.send(message)
 
 
-# ---------------------------------------------------------------------- what came of it
+# ---------------------------------------------------------------------- the verdicts
 
 
 def category(case: str) -> str:
@@ -238,7 +238,7 @@ def by_number(case: str) -> list[int]:
 
 
 def bad_cases(results: Results) -> list[str]:
-    """One line for each case that is not as it should be."""
+    """One line for each case that is not OK."""
     return [
         f"{case}: {results[case].behavior}, closing {results[case].close}"
         for case in sorted(results, key=by_number)
@@ -268,7 +268,7 @@ def row(number: str, name: str, counts: Counter[str]) -> str:
 
 
 def fingerprint() -> str:
-    """What the verdicts were found with: our sources below the chat."""
+    """A digest of the sources that the verdicts depend on: ours below the chat."""
     below = [ROOT / "goim_edu" / f"{face}.py" for face in ("errors", "protocol")]
     below += (ROOT / "goim_edu" / "websocket").glob("*.py")
     below += (ROOT / "goim_edu" / "transport").glob("*.py")
@@ -279,7 +279,7 @@ def fingerprint() -> str:
 
 
 def keep(results: dict[str, Results], sources: str) -> dict[str, Results]:
-    """Add verdicts to those that were found before with the same sources; gives all of them."""
+    """Add verdicts to those that were found before with the same sources; returns all of them."""
     path = CACHE / "verdicts.json"
     kept = json.loads(path.read_text()) if path.exists() else {}
     if kept.get("sources") != sources:
@@ -294,7 +294,7 @@ def keep(results: dict[str, Results], sources: str) -> dict[str, Results]:
 
 
 def write_document(results: dict[str, Results]) -> None:
-    """The summary that is kept in the repository."""
+    """Write the summary that is kept in the repository."""
     lines = [
         "# Conformance",
         "",
@@ -315,7 +315,7 @@ def write_document(results: dict[str, Results]) -> None:
 
 
 def report(side: str, results: Results, whole: bool) -> bool:
-    """Print what came of one side; whether it is as it should be."""
+    """Print the verdicts of one side; returns whether all are OK."""
     bad = bad_cases(results)
     if whole and len(results) != ALL_CASES:
         bad.append(f"the suite reported {len(results)} cases, not {ALL_CASES}")
@@ -328,7 +328,7 @@ def report(side: str, results: Results, whole: bool) -> bool:
 
 
 def main() -> int:
-    """Run what was asked for; 0 if all is well or nothing could be run."""
+    """Run the cases asked for; 0 if all are OK or none could be run."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--cases", nargs="+", default=["*"], help="such as '1.*' '7.1.6'")
     parser.add_argument("--side", choices=[*SIDES, "both"], default="both")

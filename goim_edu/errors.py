@@ -23,6 +23,8 @@ class ProtocolError(Exception):
 class LocalProtocolError(ProtocolError):
     """Our own side asked for something that the protocol forbids; nothing was sent.
 
+    A setting out of its range is a ``ValueError`` instead.
+
     >>> raise LocalProtocolError("cannot send after close")
     Traceback (most recent call last):
     ...
@@ -36,7 +38,9 @@ class RemoteProtocolError(ProtocolError):
     Args:
         message: what was wrong, in a sentence without the section.
         close_code: the status code to answer with (RFC 6455 §7.4.1), usually 1002.
-        section: where the rule stands, for example ``"RFC 6455 §5.2"``.
+        section: where the rule stands, for example ``"RFC 6455 §5.2"``. The package names it at
+            every place; for code that names none it is §7.1.7, which lets any error end a
+            connection.
 
     >>> error = RemoteProtocolError("opcode 3 is reserved", section="RFC 6455 §5.2")
     >>> str(error), error.close_code
@@ -44,7 +48,7 @@ class RemoteProtocolError(ProtocolError):
     """
 
     def __init__(
-        self, message: str, *, close_code: int = 1002, section: str = "RFC 6455 §5.2"
+        self, message: str, *, close_code: int = 1002, section: str = "RFC 6455 §7.1.7"
     ) -> None:
         super().__init__(f"{message} ({section})")
         self.message = message
@@ -53,7 +57,12 @@ class RemoteProtocolError(ProtocolError):
 
 
 class IncompleteFrame(RemoteProtocolError):
-    """The bytes end inside a frame; at least ``missing`` more are needed to read on.
+    """The octets end inside a frame; at least ``missing`` more are needed to read on.
+
+    Args:
+        message: what is cut.
+        missing: octets that are needed at least, 1 or more.
+        section: where the layout is defined.
 
     >>> IncompleteFrame("the header is cut", missing=1).missing
     1
@@ -70,7 +79,8 @@ class HandshakeError(RemoteProtocolError):
     Args:
         message: what was wrong.
         status: the HTTP status that a server answers with, 400 to 599.
-        section: where the rule stands.
+        section: where the rule stands. The package names it at every place; for code that names
+            none it is §4.2.2, which lets a server refuse a request.
         headers: header fields that the answer must carry, such as ``Sec-WebSocket-Version``.
 
     >>> HandshakeError("only GET may upgrade", status=405, headers=[("Allow", "GET")]).status
@@ -82,7 +92,7 @@ class HandshakeError(RemoteProtocolError):
         message: str,
         *,
         status: int = 400,
-        section: str = "RFC 6455 §4.2.1",
+        section: str = "RFC 6455 §4.2.2",
         headers: Sequence[tuple[str, str]] = (),
     ) -> None:
         super().__init__(message, close_code=1002, section=section)
@@ -95,11 +105,11 @@ class StoreError(Exception):
 
 
 class StoreUnavailable(StoreError):
-    """The store did not take it: nothing was saved, it may be sent again."""
+    """The store did not take the message: nothing was saved, it may be sent again."""
 
 
 class DuplicateMessage(StoreError):
-    """This ``(user_id, client_msg_id)`` is stored already, under ``seq``.
+    """A message with this ``(user_id, client_msg_id)`` is stored already, under ``seq``.
 
     >>> DuplicateMessage("lisa", "m1", seq=7).seq
     7

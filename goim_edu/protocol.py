@@ -7,23 +7,12 @@ r"""The endpoint: octets in, events out, and octets to write; no socket, no cloc
         answer(event)                             # write(endpoint.send_text("Hello")), ...
     write(endpoint.data_to_send())                # what the protocol itself demands: Pong, Close
 
-The floors that it stands on, from the top; each can be used alone:
-
-    states      the life of a connection, as two tables          RFC 6455 §7
-    opening     the handshake of a server, of a client           RFC 6455 §4
-    outgoing    messages -> octets                               RFC 6455 §6.1
-    incoming    octets -> messages and control frames            RFC 6455 §6.2
-    fastpath    ... the short way: many small messages in bulk
-    messages    ... the plain way: order, bounds, UTF-8          RFC 6455 §5.4, §5.6
-    deflate     permessage-deflate                               RFC 7692
-    frames      octets -> frames: every rule of the header       RFC 6455 §5.2, §5.5
-    masking     XOR, without a loop over the octets              RFC 6455 §5.3
-    handshake   HTTP requests and responses                      RFC 9112
-
 Whatever the peer does, ``receive_data`` raises nothing: exactly one last event says how it ended,
-``Closed`` or ``Failed``, and nothing comes after it. What *you* may not do is a
-``LocalProtocolError``, and then nothing has changed. Write octets in the order in which you get
-them, and call ``data_to_send`` after the events of a read are dealt with.
+``Closed`` or ``Failed``, and nothing comes after it. If *you* break a rule, that is a
+``LocalProtocolError``, and nothing has changed. Write octets in the order in which you get them,
+and call ``data_to_send`` after the events of a read are dealt with.
+
+The modules of ``goim_edu.websocket`` do the work; each can be used alone.
 """
 
 from __future__ import annotations
@@ -66,18 +55,27 @@ from goim_edu.websocket.frames import (
     parse_header,
 )
 from goim_edu.websocket.handshake import (
+    ClientHandshake,
     ExtensionOffer,
     HandshakeLimits,
+    HandshakeResult,
     Headers,
     Request,
     Response,
-    error_response,
+    ServerHandshake,
     generate_accept,
 )
 from goim_edu.websocket.limits import Limits
-from goim_edu.websocket.opening import Agreed, ClientOpening, ServerOpening
 from goim_edu.websocket.reader import MessageReader
-from goim_edu.websocket.states import COMMANDS, TRANSITIONS, Side, State, Step, state_diagram
+from goim_edu.websocket.states import (
+    COMMANDS,
+    TRANSITIONS,
+    Lifecycle,
+    Side,
+    State,
+    Step,
+    state_diagram,
+)
 from goim_edu.websocket.writer import MessageWriter
 
 __all__ = [
@@ -128,31 +126,30 @@ __all__ = [
     "state_diagram",
 ]
 
+_DEFAULT_LIMITS: Final = Limits()
+
 # Looking up a member of an enumeration takes a while, and these are looked up for each message.
 _OPEN: Final = State.OPEN
 _TEXT: Final = Opcode.TEXT
 _BINARY: Final = Opcode.BINARY
 
 
-_DEFAULT_LIMITS: Final = Limits()
-
-
-class Endpoint:
+class Endpoint(Lifecycle):
     """One side of one WebSocket connection.
 
     Args:
-        side: which one.
+        side: client or server.
         limits: the bounds on what the peer may make us keep.
         deflate: how to compress; None agrees on no compression.
         already_open: start after the opening handshake, as if it had agreed on nothing.
         mask_source: gives that many unpredictable octets; a client masks with them (§5.3).
 
     Attributes:
-        state: where it is in its life.
-        request: the client's request, once a server has it.
-        response: the server's response, once it is made or received.
-        subprotocol: what was agreed on, or None.
-        extensions: what was agreed on.
+        state: where the connection is in its life.
+        request: the client's request, once a server has received it.
+        response: the server's response, once it is sent or received.
+        subprotocol: the agreed subprotocol, or None.
+        extensions: the agreed extensions.
         deflate: the agreed compression at work, or None.
         close_code: the peer's code, 1005 if its Close gave none, 1006 if none came, None before.
         close_reason: the peer's reason.
@@ -163,23 +160,15 @@ class Endpoint:
     """
 
     __slots__ = (
-        "_is_server",
-        "_last_words",
-        "_mask_source",
-        "_opening",
-        "_pongs",
+        "_handshake",
+        "_last_close_body",
         "_reader",
-        "_replies",
         "_writer",
-        "close_code",
-        "close_reason",
         "deflate",
         "extensions",
         "limits",
         "request",
         "response",
-        "side",
-        "state",
         "subprotocol",
     )
 
@@ -192,35 +181,25 @@ class Endpoint:
         already_open: bool = False,
         mask_source: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        self.side = side
+        super().__init__(side, State.OPEN if already_open else State.CONNECTING)
         self.limits = limits
-        self.state = State.OPEN if already_open else State.CONNECTING
         self.request: Request | None = None
         self.response: Response | None = None
         self.subprotocol: str | None = None
         self.extensions: tuple[ExtensionOffer, ...] = ()
         self.deflate: PerMessageDeflate | None = None
-        self.close_code: int | None = None
-        self.close_reason = ""
-        self._is_server = side is Side.SERVER
-        self._mask_source = None if self._is_server else mask_source
-        self._writer = MessageWriter(self._mask_source, None)
-        self._opening: ServerOpening | ClientOpening = (
-            ServerOpening(limits.handshake, deflate)
-            if self._is_server
-            else ClientOpening(limits.handshake, deflate)
-        )
-        self._reader: MessageReader | None = None  # there while we listen for frames
-        if already_open:
-            self._reader = MessageReader(self._is_server, limits)
-        self._replies: list[bytes] = []
-        self._pongs = 0  # how many of the replies are Pongs
-        self._last_words = b""  # the body of our last Close
+        server = side is Side.SERVER
+        self._writer = MessageWriter(None if server else mask_source, None)
+        handshake: type[ServerHandshake | ClientHandshake]
+        handshake = ServerHandshake if server else ClientHandshake
+        self._handshake = handshake(limits.handshake, deflate)
+        self._reader = MessageReader(server, limits) if already_open else None  # while we read
+        self._last_close_body = b""  # the body of our last Close
 
     # ------------------------------------------------------------------ octets in, events out
 
     def receive_data(self, data: bytes | memoryview) -> list[Event]:
-        """Take what the socket gave, in whatever pieces it comes.
+        """Take the octets of one read from the socket, however the network has cut them.
 
         After ``accept`` call it once with ``b""``: the client may have sent frames already.
 
@@ -229,8 +208,8 @@ class Endpoint:
                 (unmasked where they stand), and nothing of them is kept.
 
         Returns:
-            What it meant, in order. Nothing is raised for what a peer did: the last event is
-            then ``Failed``, and ``data_to_send`` has the Close or the HTTP error for it.
+            The events, in order. If the peer broke a rule, nothing is raised: the last event is
+            ``Failed``, and ``data_to_send`` has the Close or the HTTP error for it.
         """
         reader = self._reader
         if reader is None:
@@ -244,46 +223,31 @@ class Endpoint:
         return events
 
     def receive_eof(self) -> list[Event]:
-        """Take the end of TCP: the peer sends no more.
+        """TCP has ended: the peer sends no more.
 
         Returns:
-            ``Closed`` with code 1006, or ``Failed`` if a client waited for its handshake; nothing
+            ``Closed`` with code 1006, or ``Failed`` if a client waited for its handshake; no event
             if the end was reported already.
         """
         if self.state is State.ENDING:
-            self._say_last_words()
+            self._send_last_close()
         if self.state is State.CLOSED:
             return []
-        if self.state is State.CONNECTING and not self._is_server:
+        if self.state is State.CONNECTING and self.side is Side.CLIENT:
             return self._receive_handshake(b"", eof=True)
         self._end(Step.END, 1006, "")
         return [Closed(1006, "", clean=False)]
 
     def data_to_send(self) -> bytes:
-        """What the protocol itself demands to be written, since the last call.
+        """The octets that the protocol itself demands: Pong, Close or an HTTP error.
 
-        If the end of the connection was reported, it ends with our Close: answer what came before
+        If the end of the connection was reported, they end with our Close: answer what came before
         the end first.
         """
         if self.state is State.ENDING:
-            self._say_last_words()
-        return self._behind_replies(b"") if self._replies else b""
-
-    @property
-    def ending(self) -> bool:
-        """Whether the end was reported, but you may still answer what came before it."""
-        return self.state is State.ENDING
-
-    @property
-    def close_transport(self) -> bool:
-        """Whether to close TCP once all is written.
-
-        A server does so when it is CLOSED. A client does so after a failure, but after a clean
-        closing handshake it gives the server a moment to do it first (RFC 6455 §7.1.1).
-        """
-        if self.state is not State.CLOSED:
-            return False
-        return self.side is Side.SERVER or self.close_code in (None, 1006)
+            self._send_last_close()
+        writer = self._writer
+        return writer.after_replies(b"") if writer.replies else b""
 
     # ------------------------------------------------------------------ the opening handshake
 
@@ -300,117 +264,98 @@ class Endpoint:
         """The request with which a client starts (RFC 6455 §4.1).
 
         Args:
-            host: the ``Host`` field, with the port where it is not 80 (443 for TLS).
+            host: the ``Host`` field, with the port if it is not 80 (443 for TLS).
             target: path and query.
             subprotocols: those that we speak, the most wanted first.
             headers: more fields, such as ``Authorization``.
-            origin: the page that asks, which only browsers must tell.
+            origin: the page that asks; only browsers must name it.
             key: the ``Sec-WebSocket-Key``; a fresh one unless a lesson needs a known one.
 
         Raises:
-            LocalProtocolError: we are a server, or something of it cannot be written.
+            LocalProtocolError: we are a server, or one of them cannot be written.
         """
         self._require("connect")
-        if not isinstance(self._opening, ClientOpening):
+        if not isinstance(self._handshake, ClientHandshake):
             raise LocalProtocolError("a client connects, a server accepts or rejects")
-        return self._opening.request(host, target, subprotocols, headers, origin, key)
+        return self._handshake.request(host, target, subprotocols, headers, origin, key)
 
     def accept(
         self, subprotocol: str | None = None, headers: Iterable[tuple[str, str]] = ()
     ) -> bytes:
-        """The 101 with which a server agrees; then the connection is OPEN (RFC 6455 §4.2.2).
+        """The 101 with which a server accepts; then the connection is OPEN (RFC 6455 §4.2.2).
 
         Args:
             subprotocol: one that the client offered (``select_subprotocol``), or None.
             headers: more fields, such as ``Set-Cookie``.
 
         Raises:
-            HandshakeError: the request is no proper upgrade; ``reject`` it with this error.
-            LocalProtocolError: there is no request, or the answer cannot be written.
+            HandshakeError: the request is not a proper upgrade; ``reject`` it with this error.
+            LocalProtocolError: there is no request, or the 101 cannot be written.
         """
-        agreed = self._server_opening("accept").accept(subprotocol, headers)
-        self._agree(agreed)
-        return agreed.octets
+        result = self._server_handshake("accept").accept(subprotocol, headers)
+        self._open(result)
+        return result.octets
 
     def reject(self, answer: HandshakeError | Response) -> bytes:
-        """The HTTP answer with which a server refuses, or serves a plain page (RFC 6455 §4.2.2).
+        """The HTTP response with which a server refuses, or serves a page (RFC 6455 §4.2.2).
 
         Raises:
-            LocalProtocolError: there is no request, or the answer cannot be written.
+            LocalProtocolError: there is no request, or the response cannot be written.
         """
-        self._server_opening("reject").pending_request()
-        response = answer if isinstance(answer, Response) else error_response(answer)
-        octets = response.to_bytes()
-        self.response = response
+        self.response, octets = self._server_handshake("reject").reject(answer)
         self._end(Step.REFUSE, None, "")
         return octets
 
-    def _server_opening(self, command: str) -> ServerOpening:
+    def _server_handshake(self, command: str) -> ServerHandshake:
         self._require(command)
-        if not isinstance(self._opening, ServerOpening):
+        if not isinstance(self._handshake, ServerHandshake):
             raise LocalProtocolError("a client connects, a server accepts or rejects")
-        return self._opening
+        return self._handshake
 
     def _receive_handshake(self, data: bytes, *, eof: bool) -> list[Event]:
         if self.state is not State.CONNECTING:
             return []  # the end was reported
         try:
-            if isinstance(self._opening, ClientOpening):
-                agreed = self._opening.receive(data, eof=eof)
-                if agreed is None:
-                    return []
-                self._agree(agreed)
-                opened = Opened(agreed.response, agreed.subprotocol, agreed.extensions)
-                return [opened, *self.receive_data(b"")]
-            request = self._opening.receive(data)
+            found = self._handshake.receive(data, eof=eof)
         except HandshakeError as error:
-            return [self._refuse(error)]
-        if request is None:
+            return [self._fail_handshake(error)]
+        if found is None:
             return []
-        self.request = request
-        return [RequestReceived(request)]
+        if isinstance(found, Request):
+            self.request = found
+            return [RequestReceived(found)]
+        self._open(found)
+        return [Opened(found.response, *found.agreement), *self.receive_data(b"")]
 
-    def _agree(self, agreed: Agreed) -> None:
-        self.response, self.subprotocol, self.extensions, self.deflate, early, _ = agreed
-        self._writer = MessageWriter(self._mask_source, self.deflate)
-        self._reader = MessageReader(self._is_server, self.limits, self.deflate, early)
+    def _open(self, result: HandshakeResult) -> None:
+        self.response, agreement, self.deflate, early, _ = result
+        self.subprotocol, self.extensions = agreement
+        self._writer.deflate = self.deflate
+        masked = self.side is Side.SERVER  # §5.1: that is what a server demands
+        self._reader = MessageReader(masked, self.limits, self.deflate, early)
         self._move(Step.AGREE)
 
-    def _refuse(self, error: HandshakeError) -> Failed:
-        """What came is no good handshake: a server says why (RFC 6455 §4.2.2)."""
-        if isinstance(self._opening, ClientOpening):
-            self.response = self._opening.response
-        else:
-            self.response = error_response(error)
-            self._replies.append(self.response.to_bytes())
+    def _fail_handshake(self, error: HandshakeError) -> Failed:
+        """The handshake is not valid: a server answers why (RFC 6455 §4.2.2)."""
+        self.response, octets = self._handshake.fail(error)
+        self._writer.replies.append(octets)
         self._end(Step.REFUSE, None, "")
         return Failed(error)
 
-    # ------------------------------------------------------------------ what came is answered
-
     def _answer(self, events: list[Event]) -> None:
-        """Ping and Close demand an answer (RFC 6455 §5.5)."""
+        """A Ping and a Close demand an answer (RFC 6455 §5.5)."""
         for event in events:
             if type(event) is Ping and self.state is _OPEN:  # after our Close we send nothing
-                self._answer_ping(event.payload)
+                self._writer.reply_pong(event.payload, self.limits.max_pending_control)
         last = events[-1]
         if type(last) is CloseReceived:
             code, reason = last
             events.append(Closed(code, reason, clean=True))
-            # §5.5.1: the answer repeats the code that came. It may come within a message (§5.4).
-            self._finish(Step.HEAR_CLOSE, code, reason, build_close(code))
-
-    def _answer_ping(self, payload: bytes) -> None:
-        """§5.5.2, §5.5.3: a Pong with the same octets; if too many wait, for the latest only."""
-        pong = self._writer.control(Opcode.PONG, payload)
-        if self._pongs < self.limits.max_pending_control:
-            self._pongs += 1
-            self._replies.append(pong)
-        else:
-            self._replies[-1] = pong
+            # §5.5.1: the answer repeats the code that came. It may stand within a message (§5.4).
+            self._finish(Step.RECEIVE_CLOSE, code, reason, build_close(code))
 
     def _break_off(self, error: RemoteProtocolError, events: list[Event]) -> None:
-        """RFC 6455 §7.1.7: a rule is broken, so say which, and listen no more."""
+        """RFC 6455 §7.1.7: a rule is broken: a Close says which, and nothing more is read."""
         if events:
             self._answer(events)
         reason = str(error).encode()[:123].decode(errors="ignore")
@@ -420,61 +365,57 @@ class Endpoint:
     # ------------------------------------------------------------------ frames that go
 
     def send_text(self, data: str, *, compress: bool | None = None, fin: bool = True) -> bytes:
-        """A text message, or with ``fin=False`` its first fragment; write it to the socket.
+        """A text message, or its first fragment; write it to the socket (RFC 6455 §5.6).
 
         Args:
             data: the text.
-            compress: whether to compress it; None does so if that was agreed on.
+            compress: whether to compress it; None compresses if that was agreed on.
             fin: False if ``continue_message`` brings the rest.
 
         Raises:
             LocalProtocolError: not OPEN, another message is not complete, the text has no UTF-8
-                form, or ``compress`` was not agreed on.
+                form, or compression was not agreed on.
         """
         if self.state is not _OPEN:
             self._require("send")
-        octets = self._writer.begin(_TEXT, data, compress, fin)
-        return self._behind_replies(octets) if self._replies else octets
+        return self._writer.begin_message(_TEXT, data, compress, fin)
 
     def send_binary(self, data: bytes, *, compress: bool | None = None, fin: bool = True) -> bytes:
         """A binary message, or its first fragment; as ``send_text``."""
         if self.state is not _OPEN:
             self._require("send")
-        octets = self._writer.begin(_BINARY, data, compress, fin)
-        return self._behind_replies(octets) if self._replies else octets
+        return self._writer.begin_message(_BINARY, data, compress, fin)
 
     def continue_message(self, data: str | bytes, *, fin: bool = True) -> bytes:
         """The next fragment of the message that was begun with ``fin=False`` (RFC 6455 §5.4).
 
-        Raises:
-            LocalProtocolError: not OPEN, or no message is under way.
+        It raises what ``send_text`` raises, and if no message is under way.
         """
         self._require("send")
-        return self._behind_replies(self._writer.go_on(data, fin))
+        return self._writer.continue_message(data, fin)
 
     def send_many(self, messages: Sequence[str | bytes], *, compress: bool | None = None) -> bytes:
-        """Many whole messages in one piece, text for each str, binary for each bytes.
+        """Many whole messages in one piece: a text for each str, a binary for each bytes.
 
-        It is much quicker than to send them one by one. Raises as ``send_text`` does, and then
-        none of them counts as sent.
+        It is much quicker than sending them one by one. It raises what ``send_text`` raises, and
+        then none of them counts as sent.
         """
         if self.state is not _OPEN:
             self._require("send")
-        octets = self._writer.many(messages, compress)
-        return self._behind_replies(octets) if self._replies else octets
+        return self._writer.many(messages, compress)
 
     def ping(self, payload: bytes = b"") -> bytes:
         """A Ping; the peer answers with the same octets, at most 125 (RFC 6455 §5.5.2)."""
         self._require("ping")
-        return self._behind_replies(self._writer.control(Opcode.PING, payload))
+        return self._writer.control_frame(Opcode.PING, payload)
 
     def pong(self, payload: bytes = b"") -> bytes:
-        """A Pong that nobody asked for, a heartbeat in one direction (RFC 6455 §5.5.3)."""
+        """A Pong that was not asked for, a heartbeat in one direction (RFC 6455 §5.5.3)."""
         self._require("pong")
-        return self._behind_replies(self._writer.control(Opcode.PONG, payload))
+        return self._writer.control_frame(Opcode.PONG, payload)
 
     def close(self, code: int = 1000, reason: str = "") -> bytes:
-        """Say Close; go on listening until the peer's Close comes (RFC 6455 §7.1.2).
+        """A Close; go on reading until the peer's Close comes (RFC 6455 §5.5.1, §7.1.2).
 
         Args:
             code: 1000 to 1003, 1007 to 1014, 3000 to 4999; or 1005 to give none.
@@ -484,42 +425,25 @@ class Endpoint:
             LocalProtocolError: not OPEN, or code or reason may not be sent.
         """
         self._require("close")
-        octets = self._writer.control(Opcode.CLOSE, build_close(code, reason))
-        self._move(Step.SAY_CLOSE)
-        return self._behind_replies(octets)
-
-    def _behind_replies(self, octets: bytes) -> bytes:
-        """The answers that are due go first, so that they need not wait for a message of ours."""
-        octets = b"".join((*self._replies, octets))
-        self._replies.clear()
-        self._pongs = 0
+        octets = self._writer.control_frame(Opcode.CLOSE, build_close(code, reason))
+        self._move(Step.SEND_CLOSE)
         return octets
 
-    # ------------------------------------------------------------------ the life
-
-    def _require(self, command: str) -> None:
-        """Refuse what the table does not allow."""
-        if command not in COMMANDS[self.state]:
-            raise LocalProtocolError(f"cannot {command}: the connection is {self.state.value}")
-
-    def _move(self, step: Step) -> None:
-        self.state = TRANSITIONS[self.state][step]
-
-    def _finish(self, step: Step, code: int, reason: str, last_words: bytes) -> None:
-        """The end was heard: if we have not said Close yet, that is still to be done."""
+    def _finish(self, step: Step, code: int, reason: str, close_body: bytes) -> None:
+        """The peer is done: our Close is still to be sent, unless it was sent before."""
         if self.state is not _OPEN:
             self._end(step, code, reason)
             return
         self._move(step)
         self._reader = None
-        self.close_code, self.close_reason, self._last_words = code, reason, last_words
+        self.close_code, self.close_reason, self._last_close_body = code, reason, close_body
 
-    def _say_last_words(self) -> None:
-        self._replies.append(self._writer.control(Opcode.CLOSE, self._last_words))
-        self._end(Step.LAST_WORDS, self.close_code, self.close_reason)
+    def _send_last_close(self) -> None:
+        self._writer.reply_close(self._last_close_body)
+        self._end(Step.SEND_LAST_CLOSE, self.close_code, self.close_reason)
 
     def _end(self, step: Step, code: int | None, reason: str) -> None:
-        """CLOSED: nothing half received or half sent is kept."""
+        """CLOSED: nothing that is half received or half sent is kept."""
         self._move(step)
         self.close_code, self.close_reason = code, reason
         self._reader = self.deflate = None

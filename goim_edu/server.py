@@ -322,7 +322,11 @@ class ChatServer:
         elif path in self.routes:
             self._open_route(connection, self.routes[path])
         else:
-            connection.reject(HandshakeError("there is no WebSocket at this path", status=404))
+            connection.reject(
+                HandshakeError(
+                    "there is no WebSocket at this path", status=404, section="RFC 6455 §4.2.2"
+                )
+            )
 
     def _is_websocket(self, path: str) -> bool:
         return path == "/chat" or path in self.handlers or path in self.routes
@@ -330,7 +334,10 @@ class ChatServer:
     def _check_upgrade(self, request: Request) -> None:
         if self._draining:
             raise HandshakeError(
-                "the server is closing", status=503, headers=[("Retry-After", "1")]
+                "the server is closing",
+                status=503,
+                section="RFC 9110 §15.6.4",
+                headers=[("Retry-After", "1")],
             )
         # A page may connect to the server that it came from, told by its name. But anybody can let
         # a name point to this machine ("DNS rebinding"), so here the name must be one of ours.

@@ -396,7 +396,7 @@ BAD: list[tuple[str, bytes, int, str]] = [
     ("fragmented ping", b"\x09\x80" + KEY, 1002, "RFC 6455 §5.5"),
     ("continuation of nothing", said(b"x", Opcode.CONTINUATION), 1002, "RFC 6455 §5.4"),
     ("message in a message", said(b"a", fin=False) + said(b"b"), 1002, "RFC 6455 §5.4"),
-    ("no UTF-8", said(b"caf\xe9"), 1007, "RFC 6455 §8.1"),
+    ("not valid UTF-8", said(b"caf\xe9"), 1007, "RFC 6455 §8.1"),
     ("cut character", said("é".encode()[:1]), 1007, "RFC 6455 §8.1"),
     ("half a surrogate pair", said(b"\xed\xa0\x80"), 1007, "RFC 6455 §8.1"),
     ("overlong", said(b"\xc0\xaf"), 1007, "RFC 6455 §8.1"),
@@ -529,7 +529,7 @@ def test_inflating_ends_at_the_limit(times: int) -> None:
 
 
 @pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.BINARY])
-@pytest.mark.parametrize("payload", [b"\xff\xff", b"\x9a\x09\x00"])  # no DEFLATE; no UTF-8
+@pytest.mark.parametrize("payload", [b"\xff\xff", b"\x9a\x09\x00"])  # not DEFLATE; not UTF-8
 def test_what_cannot_be_inflated(payload: bytes, opcode: Opcode) -> None:
     _, server = pair(deflate=DeflateConfig())
     events = server.receive_data(build_frame(payload, opcode, True, KEY, rsv1=True))

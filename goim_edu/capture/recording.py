@@ -96,7 +96,9 @@ class CapturedFrame(NamedTuple):
             RemoteProtocolError: it is broken.
         """
         if self.error is not None or self.header is None:
-            raise self.error or RemoteProtocolError("the stream cannot be read on from here")
+            raise self.error or RemoteProtocolError(
+                "the stream cannot be read on from here", section="RFC 6455 §7.1.7"
+            )
         head = self.header
         return Frame(
             Opcode(head.opcode),

@@ -51,7 +51,7 @@ def wire_format_of(subprotocol: str, deflate: PerMessageDeflate | None) -> WireF
     >>> wire_format_of("goim.v1.bson", None).codec.binary
     True
     """
-    if deflate is None or not deflate.forgets_out:
+    if deflate is None or not deflate.local_no_context_takeover:
         return _intern(subprotocol, 0, None)
     return _intern(subprotocol, deflate.params.server_max_window_bits, deflate.config)
 

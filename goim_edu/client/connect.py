@@ -241,8 +241,7 @@ def connect(
         over with ``async for``, which connects again after each end.
 
     Raises:
-        LocalProtocolError: ``uri`` is not the address of a WebSocket.
-        ValueError: ``max_waiting`` is less than 1.
+        ValueError: ``uri`` is not the address of a WebSocket, or ``max_waiting`` is less than 1.
         HandshakeError: (when awaited) the server refused; ``status`` says how.
         TimeoutError: (when awaited) it took longer than ``open_timeout``.
         OSError: (when awaited) nothing listens there.
@@ -250,7 +249,7 @@ def connect(
     >>> connect("http://127.0.0.1")
     Traceback (most recent call last):
     ...
-    goim_edu.errors.LocalProtocolError: 'http://127.0.0.1' is ...
+    ValueError: 'http://127.0.0.1' is ...
     """
     if max_waiting < 1:
         raise ValueError("max_waiting must be at least 1")

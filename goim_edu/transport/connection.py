@@ -268,14 +268,16 @@ class Connection(WatchedStream):
 
     def _answer_request(self, request: Request) -> None:
         if self._on_request is None:
-            self.reject(HandshakeError("nothing is served here", status=404))
+            self.reject(
+                HandshakeError("nothing is served here", status=404, section="RFC 6455 §4.2.2")
+            )
             return
         try:
             self._on_request(self, request)
         except Exception:
             log.exception("request failed connection=%d", self.id)
             if self.state is _CONNECTING:
-                self.reject(HandshakeError("our mistake", status=500))
+                self.reject(HandshakeError("our mistake", status=500, section="RFC 9110 §15.6.1"))
 
     @staticmethod
     def _match_pongs(heartbeat: Heartbeat, events: list[Event], now: float) -> None:

@@ -289,7 +289,9 @@ class WebSocket(Handler):
         """Nothing will come any more."""
         self._connection = connection
         if not self._opened.done():
-            error = connection.error or HandshakeError("the connection was lost", status=502)
+            error = connection.error or HandshakeError(
+                "the connection was lost", status=502, section="RFC 6455 §4.1"
+            )
             self._opened.set_exception(error)
             self._opened.exception()  # no warning if nothing waits for it
         if not self._closed.done():

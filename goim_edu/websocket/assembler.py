@@ -3,8 +3,8 @@
 A message is one frame, or several: the first says text or binary, the others are continuations,
 the last has FIN. Control frames may stand between them, other messages may not.
 
-Text is checked as it comes, so a message that cannot become UTF-8 any more fails there and then,
-be it after the first of a thousand fragments (§8.1).
+Text is checked as it comes, so a message that can no longer become valid UTF-8 fails at once, even
+after the first of a thousand fragments (§8.1).
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from goim_edu.websocket.frames import Header, Opcode
 if TYPE_CHECKING:
     from goim_edu.websocket.deflate import PerMessageDeflate
 
-__all__ = ["MessageAssembler", "no_utf8"]
+__all__ = ["MessageAssembler", "invalid_utf8"]
 
-_MOST_PIECES: Final = 4_096  # each small piece takes some 60 octets more than it holds
-_NONE: Final = Opcode.CONTINUATION
+_MAX_PIECES: Final = 4_096  # each small piece takes some 60 octets more than it holds
+_NO_MESSAGE: Final = Opcode.CONTINUATION
 _TEXT: Final = Opcode.TEXT
 
 
-def no_utf8(reason: str) -> RemoteProtocolError:
-    """What to say about a text message that is none (RFC 6455 §8.1)."""
+def invalid_utf8(reason: str) -> RemoteProtocolError:
+    """The error for a text message that is not valid UTF-8 (RFC 6455 §8.1)."""
     return RemoteProtocolError(
-        f"a text message is no UTF-8: {reason}", close_code=1007, section="RFC 6455 §8.1"
+        f"a text message is not valid UTF-8: {reason}", close_code=1007, section="RFC 6455 §8.1"
     )
 
 
@@ -48,7 +48,7 @@ class MessageAssembler:
 
     __slots__ = (
         "_compressed",
-        "_cut",
+        "_cut_character",
         "_deflate",
         "_fragments",
         "_max_fragments",
@@ -69,16 +69,16 @@ class MessageAssembler:
         self._max_size = max_message_size
         self._max_fragments = max_fragments
         self._deflate = deflate
-        self.opcode: Opcode = _NONE
+        self.opcode: Opcode = _NO_MESSAGE
         self._compressed = False
         self._fragments = 0
         self._size = 0
         self._octets: list[bytes | memoryview] = []  # of a binary message
         self._texts: list[str] = []  # of a text message
-        self._cut = b""  # up to three octets of a character whose rest is still to come
+        self._cut_character = b""  # up to three octets; the rest is still to come
 
     def add(self, part: Part) -> TextMessage | BinaryMessage | None:
-        """Take what came of a data frame; returns the message if it is complete with that.
+        """Take a part of a data frame; returns the message if the part completes it.
 
         Raises:
             RemoteProtocolError: 1002, 1007, 1008 or 1009.
@@ -92,21 +92,21 @@ class MessageAssembler:
             self._size += len(payload)
         if self.opcode is _TEXT:
             self._add_text(payload, final)
-            return self._take_text() if final else None
+            return self._finish_text() if final else None
         if payload:
             self._octets.append(payload)
-            if len(self._octets) == _MOST_PIECES:
+            if len(self._octets) == _MAX_PIECES:
                 self._octets[:] = [b"".join(self._octets)]
-        return self._take_octets() if final else None
+        return self._finish_binary() if final else None
 
     def _start_frame(self, header: Header) -> None:
-        """The rules on the order of frames, and the bounds, before any of it is kept."""
-        if header.opcode == _NONE:
-            if self.opcode is _NONE:
+        """The order of frames (§5.4) and the bounds are checked before any octet is kept."""
+        if header.opcode == _NO_MESSAGE:
+            if self.opcode is _NO_MESSAGE:
                 raise RemoteProtocolError(
                     "a continuation, but no message is under way", section="RFC 6455 §5.4"
                 )
-        elif self.opcode is not _NONE:
+        elif self.opcode is not _NO_MESSAGE:
             raise RemoteProtocolError(
                 "a new message before the last one was complete", section="RFC 6455 §5.4"
             )
@@ -130,33 +130,33 @@ class MessageAssembler:
                 )
 
     def _add_text(self, payload: bytes | memoryview, final: bool) -> None:
-        data = self._cut + payload if self._cut else payload
+        data = self._cut_character + payload if self._cut_character else payload
         try:
             text, used = utf_8_decode(data, "strict", final)
         except UnicodeDecodeError as error:
-            raise no_utf8(error.reason) from None
-        self._cut = rest = bytes(data[used:])
+            raise invalid_utf8(error.reason) from None
+        self._cut_character = rest = bytes(data[used:])
         if rest[:1] == b"\xed" and rest[1:] >= b"\xa0":
-            # The only start of a character that cannot become one, and that Python waits with:
-            # half of a surrogate pair (RFC 3629 §3).
-            raise no_utf8("invalid continuation byte")
+            # Half of a surrogate pair (RFC 3629 §3): the only start of a character that cannot
+            # become one, but for which Python waits.
+            raise invalid_utf8("invalid continuation byte")
         if text:
             self._texts.append(text)
-            if len(self._texts) == _MOST_PIECES:
+            if len(self._texts) == _MAX_PIECES:
                 self._texts[:] = ["".join(self._texts)]
 
-    def _take_text(self) -> TextMessage:
+    def _finish_text(self) -> TextMessage:
         text = "".join(self._texts)
         self._texts.clear()
-        self._forget()
+        self._reset()
         return TextMessage(text)
 
-    def _take_octets(self) -> BinaryMessage:
+    def _finish_binary(self) -> BinaryMessage:
         data = b"".join(self._octets)
         self._octets.clear()
-        self._forget()
+        self._reset()
         return BinaryMessage(data)
 
-    def _forget(self) -> None:
-        self.opcode = _NONE
+    def _reset(self) -> None:
+        self.opcode = _NO_MESSAGE
         self._fragments = self._size = 0

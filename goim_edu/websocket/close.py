@@ -1,4 +1,4 @@
-"""The payload of a close frame: codes and reasons (RFC 6455 §5.5.1, §7.4)."""
+"""The payload of a Close frame: code and reason (RFC 6455 §5.5.1, §7.4)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from goim_edu.errors import LocalProtocolError, RemoteProtocolError
 from goim_edu.websocket.frames import MAX_CONTROL_PAYLOAD, encode_text
 
 __all__ = ["CLOSE_CODES", "build_close", "parse_close"]
-
 
 CLOSE_CODES: Final = {
     1000: "normal closure",
@@ -27,13 +26,13 @@ CLOSE_CODES: Final = {
     1014: "bad gateway",
     1015: "TLS handshake failed",
 }
-
+"""The registered codes and what they mean (RFC 6455 §7.4.1 and the registry of §11.7)."""
 
 _REPORT_ONLY: Final = frozenset((1005, 1006, 1015))
 
 
 def _may_be_sent(code: int) -> bool:
-    """§7.4: registered ones, 3000-3999 for frameworks, 4000-4999 for applications."""
+    """§7.4: the registered codes, 3000-3999 for frameworks, 4000-4999 for applications."""
     return (code in CLOSE_CODES and code not in _REPORT_ONLY) or 3000 <= code <= 4999
 
 
@@ -44,8 +43,8 @@ def parse_close(payload: bytes) -> tuple[int, str]:
         Code and reason; 1005 and "" if the body is empty (§7.1.5).
 
     Raises:
-        RemoteProtocolError: 1002 for a body of one octet or a code that nobody may send, 1007
-            for a reason that is no UTF-8.
+        RemoteProtocolError: 1002 for a body of one octet or a code that may not be sent, 1007
+            for a reason that is not valid UTF-8.
 
     >>> parse_close(b"\x03\xe8bye"), parse_close(b"")
     ((1000, 'bye'), (1005, ''))
@@ -61,7 +60,7 @@ def parse_close(payload: bytes) -> tuple[int, str]:
         return code, payload[2:].decode()
     except UnicodeDecodeError as error:
         raise RemoteProtocolError(
-            f"the reason of a Close is no UTF-8: {error.reason}",
+            f"the reason of a Close is not valid UTF-8: {error.reason}",
             close_code=1007,
             section="RFC 6455 §5.5.1",
         ) from None

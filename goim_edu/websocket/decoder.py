@@ -1,4 +1,4 @@
-"""Frames out of a stream of bytes: pieces in, parts of frames out."""
+"""Frames out of a stream of octets: pieces in, parts of frames out (RFC 6455 §5.2, §6.2)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ __all__ = ["FrameDecoder", "Part"]
 
 
 class Part(NamedTuple):
-    """What has come of one frame by one read: often all of it.
+    """What one read has brought of one frame: often all of it.
 
     Args:
         header: the header of the frame.
-        payload: the next octets of its payload, unmasked; if they are many, as a memoryview.
+        payload: the next octets of its payload, unmasked; many of them are a memoryview.
         first: whether these are the first octets of the payload.
-        last: whether the frame is complete with them.
+        last: whether they complete the frame.
     """
 
     header: Header
@@ -38,9 +38,9 @@ class Part(NamedTuple):
 class FrameDecoder:
     r"""Frames out of a stream of octets, however the network has cut it.
 
-    Of a data frame nothing is held back: its octets are handed on as they come, so a frame that
-    goes wrong in its middle can be refused there. A control frame is handed on as a whole, and of
-    a header the few octets that are there are kept. So at most 131 octets wait in the decoder.
+    The octets of a data frame are handed on as they come, so a frame that goes wrong in its middle
+    can be refused there. A control frame is handed on as a whole, and the octets of a header are
+    kept until it is complete. So at most 131 octets wait in the decoder.
 
     Args:
         expect_masked: True on a server, False on a client, None to accept both.
@@ -48,8 +48,8 @@ class FrameDecoder:
         allow_rsv1: permessage-deflate was agreed on.
 
     Attributes:
-        error: what broke a rule, or None; after it nothing is decoded any more.
-        data: octets that ``next_part`` has yet to look at ...
+        error: the rule that was broken, or None; after it nothing more is decoded.
+        data: octets of which ``next_part`` has yet to read those ...
         position: ... from here on.
 
     >>> decoder = FrameDecoder(expect_masked=False)
@@ -85,8 +85,8 @@ class FrameDecoder:
         self.position = 0
         self._header: Header | None = None  # the data frame whose payload is still coming ...
         self._remaining = 0  # ... how much of it is still to come
-        self._key: bytes | None = None  # ... and its key, turned to where we are
-        self._pieces: list[bytes | memoryview] = []  # what feed() has of it
+        self._key: bytes | None = None  # ... and its key, rotated to where we are
+        self._pieces: list[bytes | memoryview] = []  # of the payload, for feed()
 
     @property
     def at_header(self) -> bool:
@@ -99,9 +99,9 @@ class FrameDecoder:
         return self._header is None and self.position == len(self.data)
 
     def feed(self, data: bytes) -> list[Frame]:
-        """Take the next octets, give back the frames that they complete.
+        """Take the next octets, return the frames that they complete.
 
-        Good frames before a bad one are given back first: then the error waits in ``error``, and
+        Good frames before a bad one are returned first: then the error waits in ``error``, and
         the next call raises it. If there are none, it is raised at once.
 
         Raises:
@@ -121,15 +121,15 @@ class FrameDecoder:
         return frames
 
     def push(self, data: bytes) -> None:
-        """Take the next octets; ``next_part`` says what they are."""
+        """Take the next octets; ``next_part`` reads them."""
         self.data = self.data[self.position :] + data if self.data else data
         self.position = 0
 
     def next_part(self) -> Part | None:
-        """What comes next in the octets, or None if the rest has to come first.
+        """The next part of a frame, or None if more octets have to come first.
 
         Raises:
-            RemoteProtocolError: a rule is broken; it is raised again by every further call.
+            RemoteProtocolError: a rule is broken; every further call raises it again.
         """
         if self.error is not None:
             raise self.error
@@ -162,8 +162,8 @@ class FrameDecoder:
         if self._key is None:
             return Part(header, octets, first, last)
         payload = mask_to_view(octets, self._key)
-        turn = len(octets) % 4
-        self._key = self._key[turn:] + self._key[:turn]
+        used = len(octets) % 4
+        self._key = self._key[used:] + self._key[:used]
         return Part(header, payload, first, last)
 
     def _read_header(self) -> Header:
@@ -174,5 +174,7 @@ class FrameDecoder:
         check_length(header, self.max_frame_size)
         missing = position + header.size + header.length - len(data)
         if header.opcode >= Opcode.CLOSE and missing > 0:
-            raise IncompleteFrame("the control frame is cut", missing=missing)
+            raise IncompleteFrame(
+                "the control frame is cut", missing=missing, section="RFC 6455 §5.2"
+            )
         return header

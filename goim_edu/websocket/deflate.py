@@ -1,10 +1,10 @@
-r"""permessage-deflate: messages compressed with DEFLATE, and the haggling about how (RFC 7692).
+r"""permessage-deflate: messages compressed with DEFLATE, and the parameters of that (RFC 7692).
 
-The order of things when sending: compress the message, set RSV1 on its first frame, fragment it,
-then mask each frame. The receiver does the same backwards.
+A sender compresses the message, sets RSV1 on its first frame, fragments it, then masks each frame.
+The receiver undoes these steps, the last one first.
 
-What is compressed ends with an empty stored block, the octets ``00 00 ff ff``. Both sides know
-that, so the sender leaves them out and the receiver puts them back (§7.2.1, §7.2.2).
+Compressed data ends with an empty stored block, the octets ``00 00 ff ff``. Both sides know that,
+so the sender leaves them out and the receiver puts them back (§7.2.1, §7.2.2).
 
 Four parameters are negotiated, two for each direction:
 
@@ -12,8 +12,8 @@ Four parameters are negotiated, two for each direction:
 * ``no_context_takeover``: whether each message starts with an empty window. It compresses worse,
   but nothing has to be kept between two messages, and one compressed message fits many receivers.
 
-Compressors and decompressors are made when the first message needs them: an idle connection
-costs nothing for having agreed on compression.
+Compressors and decompressors are made when the first message needs them: agreeing on compression
+costs an idle connection nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from goim_edu.errors import HandshakeError, LocalProtocolError, RemoteProtocolError
+from goim_edu.errors import HandshakeError, RemoteProtocolError
 from goim_edu.websocket.extensions import ExtensionOffer
 
 __all__ = [
@@ -48,7 +48,7 @@ _LARGEST_WINDOW = 15
 
 @dataclass(frozen=True, slots=True)
 class DeflateConfig:
-    """What we want of the compression; what comes of it is up to both sides.
+    """How we want to compress; a handshake agrees on how both sides do.
 
     Args:
         server_max_window_bits: the largest window of the server's messages, 9 to 15.
@@ -64,7 +64,7 @@ class DeflateConfig:
     39 KiB in zlib.
 
     Raises:
-        LocalProtocolError: a value is out of its range.
+        ValueError: a value is out of its range.
 
     >>> DeflateConfig(server_max_window_bits=10).client_max_window_bits
     12
@@ -89,7 +89,7 @@ class DeflateConfig:
         for name, (low, high) in ranges.items():
             value = getattr(self, name)
             if not low <= value <= high:
-                raise LocalProtocolError(f"{name} is {value}, not {low} to {high}")
+                raise ValueError(f"{name} is {value}, not {low} to {high}")
 
 
 _DEFAULT_CONFIG = DeflateConfig()
@@ -110,18 +110,18 @@ class DeflateParams(NamedTuple):
 def negotiate_server(
     offers: Iterable[ExtensionOffer], config: DeflateConfig = _DEFAULT_CONFIG
 ) -> tuple[DeflateParams | None, ExtensionOffer | None]:
-    """Answer a client's offers as a server: the first that we can take (RFC 7692 §5.1, §7.1).
+    """Answer a client's offers as a server: the first one that we can accept (RFC 7692 §5.1, §7.1).
 
-    An offer with an unknown, repeated or ill-valued parameter is declined, and so is one that
-    wants ``server_max_window_bits=8``, since zlib has no compressor for such a window. To
-    decline is no error: the connection just goes without compression.
+    An offer with an unknown, repeated or ill-valued parameter is declined, and so is one with
+    ``server_max_window_bits=8``, since zlib has no compressor for such a window. Declining is not
+    an error: the connection then goes without compression.
 
     Args:
-        offers: everything in the client's ``Sec-WebSocket-Extensions``, in its order.
-        config: what we want.
+        offers: all extensions in the client's ``Sec-WebSocket-Extensions``, in its order.
+        config: how we want to compress.
 
     Returns:
-        The parameters, and the element to answer with; both None if no offer can be taken.
+        The parameters, and the element to answer with; both None if no offer is accepted.
 
     >>> offer = ExtensionOffer("permessage-deflate", (("client_max_window_bits", None),))
     >>> params, answer = negotiate_server([offer])
@@ -153,8 +153,8 @@ def negotiate_server(
 def offer_client(config: DeflateConfig = _DEFAULT_CONFIG) -> tuple[ExtensionOffer, ...]:
     """What a client offers, the most wanted first (RFC 7692 §5, §7.1).
 
-    We always tell that we can limit our own window. Where we ask the server to limit its, a
-    second offer goes without that, for servers that cannot.
+    The offer always tells that we can limit our own window. If it asks the server to limit its
+    window, a second offer without that follows, for servers that cannot.
 
     >>> from goim_edu.websocket.extensions import format_extensions
     >>> format_extensions(offer_client(DeflateConfig(server_max_window_bits=15)))
@@ -187,18 +187,18 @@ def accept_client(
         The parameters, or None if the server declined.
 
     Raises:
-        HandshakeError: status 502: the answer is none to our offers.
+        HandshakeError: status 502: the answer does not fit our offers.
 
     >>> accept_client([ExtensionOffer("permessage-deflate", (("server_max_window_bits", "10"),))])
     DeflateParams(server_no_context_takeover=False, client_no_context_takeover=False, \
 server_max_window_bits=10, client_max_window_bits=12)
     """
-    mine = [answer for answer in answers if answer.name == EXTENSION_NAME]
-    if not mine:
+    ours = [answer for answer in answers if answer.name == EXTENSION_NAME]
+    if not ours:
         return None
-    if len(mine) > 1:
+    if len(ours) > 1:
         raise _bad_answer("two answers would both use RSV1", "§5.1")
-    wants, error = _read_params(mine[0], in_answer=True)
+    wants, error = _read_params(ours[0], in_answer=True)
     if error:
         raise _bad_answer(error, "§7.1")
     if config.server_no_context_takeover and "server_no_context_takeover" not in wants:
@@ -235,7 +235,7 @@ def _read_params(
 
 
 def _write_params(params: DeflateParams, *, always_server: bool) -> ExtensionOffer:
-    """The answer that tells these parameters; what is at its default need not be told."""
+    """The answer that names these parameters; those at their defaults can be left out."""
     fields: list[tuple[str, str | None]] = []
     if params.server_no_context_takeover:
         fields.append(("server_no_context_takeover", None))
@@ -267,6 +267,10 @@ class PerMessageDeflate:
         server: whether we are the server.
         config: our own choice of level, memory and members.
 
+    Attributes:
+        local_no_context_takeover: whether each of our messages starts with an empty window.
+        remote_no_context_takeover: whether each of the peer's messages does.
+
     >>> params = DeflateParams()
     >>> server, client = PerMessageDeflate(params, True), PerMessageDeflate(params, False)
     >>> server.compress(b"Hello").hex(" ")
@@ -278,14 +282,14 @@ class PerMessageDeflate:
     __slots__ = (
         "_compressor",
         "_decompressor",
-        "_in_bits",
+        "_local_bits",
         "_members",
-        "_out_bits",
-        "_tidies",
+        "_needs_reset",
+        "_remote_bits",
         "config",
-        "forgets_in",
-        "forgets_out",
+        "local_no_context_takeover",
         "params",
+        "remote_no_context_takeover",
     )
 
     def __init__(
@@ -293,16 +297,16 @@ class PerMessageDeflate:
     ) -> None:
         self.params = params
         self.config = config
-        ours = (params.server_no_context_takeover, params.server_max_window_bits)
-        theirs = (params.client_no_context_takeover, params.client_max_window_bits)
+        local = (params.server_no_context_takeover, params.server_max_window_bits)
+        remote = (params.client_no_context_takeover, params.client_max_window_bits)
         if not server:
-            ours, theirs = theirs, ours
-        self.forgets_out, self._out_bits = ours
-        self.forgets_in, self._in_bits = theirs
+            local, remote = remote, local
+        self.local_no_context_takeover, self._local_bits = local
+        self.remote_no_context_takeover, self._remote_bits = remote
         self._compressor: zlib._Compress | None = None
         self._decompressor: zlib._Decompress | None = None
         self._members = 0  # of the message that is under way
-        self._tidies = self.forgets_in  # whether there is something to do after a message
+        self._needs_reset = self.remote_no_context_takeover  # after this message
 
     def compress(self, message: bytes, final: bool = True) -> bytes:
         """The payload of a compressed message, or of one piece of it (§7.2.1).
@@ -316,8 +320,8 @@ class PerMessageDeflate:
         """
         compressor = self._compressor
         if compressor is None:
-            compressor = _make_compressor(self._out_bits, self.config)
-            if not (final and self.forgets_out):
+            compressor = _make_compressor(self._local_bits, self.config)
+            if not (final and self.local_no_context_takeover):
                 self._compressor = compressor
         if not message:  # zlib does not flush twice, so the empty block is written by hand
             data = _EMPTY_MESSAGE if final else b""
@@ -325,7 +329,7 @@ class PerMessageDeflate:
             data = (compressor.compress(message) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
         else:
             data = compressor.compress(message) + compressor.flush(zlib.Z_SYNC_FLUSH)
-        if final and self.forgets_out:
+        if final and self.local_no_context_takeover:
             self._compressor = None
         return data
 
@@ -335,18 +339,18 @@ class PerMessageDeflate:
         Args:
             data: the payload of the frame, unmasked.
             final: whether the message ends with it.
-            max_size: how many octets may come of it, 0 to 2**62. More are never made: zlib stops.
+            max_size: the most octets that may come of it, 0 to 2**62; zlib never makes more.
 
         Returns:
             The next piece of the application data.
 
         Raises:
-            RemoteProtocolError: 1009 if it is more than ``max_size``; 1007 if it is no DEFLATE;
+            RemoteProtocolError: 1009 if it is more than ``max_size``; 1007 if it is not DEFLATE;
                 1008 if the message holds more than ``config.max_members`` streams.
         """
         decompressor = self._decompressor
         if decompressor is None:
-            decompressor = self._decompressor = zlib.decompressobj(-self._in_bits)
+            decompressor = self._decompressor = zlib.decompressobj(-self._remote_bits)
         try:
             output = decompressor.decompress(data + _TAIL if final else data, max_size + 1)
             if decompressor.eof:
@@ -363,22 +367,22 @@ class PerMessageDeflate:
                 close_code=1009,
                 section="RFC 6455 §7.4.1",
             )
-        if final and self._tidies:
+        if final and self._needs_reset:
             self._members = 0
-            self._tidies = self.forgets_in
-            if self.forgets_in:
+            self._needs_reset = self.remote_no_context_takeover
+            if self.remote_no_context_takeover:
                 self._decompressor = None
         return output
 
     def _decompress_members(self, output: bytes, rest: bytes, final: bool, max_size: int) -> bytes:
         """Go on after a block with BFINAL=1, which ended a DEFLATE stream (§7.2.3.4).
 
-        Each further stream gets a new decompressor. What is left is copied for each of them, so
-        their number is bounded: else a message of empty streams would take quadratic time.
+        Each further stream gets a new decompressor and a copy of what is left, so their number is
+        bounded: else a message of empty streams would take quadratic time.
         """
         pieces = [output]
         size = len(output)
-        self._tidies = True
+        self._needs_reset = True
         decompressor: zlib._Decompress | None = None
         while decompressor is None:
             self._members += 1
@@ -390,7 +394,7 @@ class PerMessageDeflate:
                 )
             if not rest or size > max_size or (final and rest == _TAIL):
                 break  # nothing is left; the tail completes no block of a stream that has ended
-            decompressor = zlib.decompressobj(-self._in_bits)
+            decompressor = zlib.decompressobj(-self._remote_bits)
             pieces.append(decompressor.decompress(rest, max_size + 1 - size))
             size += len(pieces[-1])
             if decompressor.eof:
@@ -402,8 +406,8 @@ class PerMessageDeflate:
 def _make_compressor(window_bits: int, config: DeflateConfig) -> zlib._Compress:
     """A compressor of raw DEFLATE whose matches stay within the window.
 
-    zlib has none for a window of 2**8. A client that was told to keep to that stores instead of
-    compressing (level 0): stored blocks refer back to nothing.
+    zlib has no compressor for a window of 2**8. A client that has to keep to that stores its data
+    (level 0) instead of compressing it: stored blocks refer back to nothing.
     """
     if window_bits < 9:
         return zlib.compressobj(0, zlib.DEFLATED, -9, config.mem_level)
@@ -413,10 +417,10 @@ def _make_compressor(window_bits: int, config: DeflateConfig) -> zlib._Compress:
 def deflate_shared(
     message: bytes, window_bits: int = 12, config: DeflateConfig = _DEFAULT_CONFIG
 ) -> bytes:
-    """Compress one message for many receivers: the same bytes do for all of them.
+    """Compress one message for many receivers: all of them can read the same octets.
 
     That holds for connections whose server agreed on ``server_no_context_takeover`` and on a
-    window of at least ``window_bits``. Never send such bytes on a connection that takes its
+    window of at least ``window_bits``. Never send such octets on a connection that takes its
     context over: its next message would refer to a past that its receiver does not have.
 
     Args:

@@ -1,24 +1,22 @@
-"""Events: what an endpoint tells about the octets that it was given.
+"""Events: what an endpoint reports about the octets that it was given.
 
-Each is a tuple with named fields, so it is cheap, and it can be taken apart:
+An event is a tuple with named fields, so it can be taken apart:
 
 >>> match TextMessage("Hello"):
 ...     case TextMessage(data):
 ...         print(data)
 Hello
 
-Events of different kinds are never equal, whatever is in them:
+Events of different classes are never equal, whatever is in them:
 
 >>> Ping(b"1") == Ping(b"1"), Ping(b"1") == Pong(b"1")
 (True, False)
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import NamedTuple
 
 from goim_edu.errors import RemoteProtocolError
+from goim_edu.websocket.event_type import event
 from goim_edu.websocket.extensions import ExtensionOffer
 from goim_edu.websocket.http11 import Request, Response
 
@@ -33,112 +31,79 @@ __all__ = [
     "Pong",
     "RequestReceived",
     "TextMessage",
-    "maker_of",
 ]
 
-_T = TypeVar("_T")
 
-
-class _EventType(type):
-    """The type of the event classes."""
-
-    _check_fields: Callable[..., Any]
-
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        return cls._check_fields(cls, *args, **kwargs)
-
-
-def _event(fields: type[_T]) -> type[_T]:
-    """Make an event class of a NamedTuple.
-
-    A NamedTuple has a ``__new__`` in Python, which checks the fields, but which costs more than
-    all the rest of making a small message. Here it is called from outside only (``_EventType``),
-    and ``maker_of`` goes around it.
-    """
-
-    def equal(self: Any, other: Any) -> bool:
-        return type(self) is type(other) and bool(tuple.__eq__(self, other))
-
-    def differ(self: Any, other: object) -> bool:
-        return not equal(self, other)
-
-    def reduce(self: Any) -> tuple[Any, ...]:  # for copy and pickle
-        return type(self), tuple(self)
-
-    body = dict(vars(fields))
-    body["_check_fields"] = body.pop("__new__")
-    body |= {"__eq__": equal, "__ne__": differ, "__hash__": tuple.__hash__, "__reduce__": reduce}
-    return cast("type[_T]", _EventType(fields.__name__, (tuple,), body))
-
-
-def maker_of(event: type[_T]) -> Callable[[Iterable[Any]], _T]:
-    """A quick way to make many events: it takes their fields as a tuple, and does not check them.
-
-    >>> list(map(maker_of(Ping), [(b"1",), (b"2",)]))
-    [Ping(payload=b'1'), Ping(payload=b'2')]
-    """
-    return cast("Callable[[Iterable[Any]], _T]", type.__call__.__get__(event))
-
-
-@_event
+@event
 class RequestReceived(NamedTuple):
-    """A server got a whole HTTP request: ``accept`` it or ``reject`` it."""
+    """A server got a whole HTTP request: ``accept`` it or ``reject`` it (RFC 6455 §4.2)."""
 
     request: Request
 
 
-@_event
+@event
 class Opened(NamedTuple):
-    """A client's handshake succeeded: from now on messages may be sent."""
+    """A client's handshake succeeded: from now on messages may be sent (RFC 6455 §4.1).
+
+    Args:
+        response: the server's 101.
+        subprotocol: the one that the server chose, or None.
+        extensions: those that both sides use.
+    """
 
     response: Response
     subprotocol: str | None
     extensions: tuple[ExtensionOffer, ...]
 
 
-@_event
+@event
 class TextMessage(NamedTuple):
-    """A whole text message."""
+    """A whole text message (RFC 6455 §5.6)."""
 
     data: str
 
 
-@_event
+@event
 class BinaryMessage(NamedTuple):
-    """A whole binary message."""
+    """A whole binary message (RFC 6455 §5.6)."""
 
     data: bytes
 
 
-@_event
+@event
 class Ping(NamedTuple):
-    """The peer asked whether we live; the Pong is among ``data_to_send`` already."""
+    """The peer asks for a Pong; it is among ``data_to_send`` already (RFC 6455 §5.5.2)."""
 
     payload: bytes
 
 
-@_event
+@event
 class Pong(NamedTuple):
     """The peer answered a Ping, or sent this without being asked (RFC 6455 §5.5.3)."""
 
     payload: bytes
 
 
-@_event
+@event
 class CloseReceived(NamedTuple):
-    """The peer's Close came; code 1005 if it gave none (RFC 6455 §7.1.5)."""
+    """The peer's Close came (RFC 6455 §5.5.1).
+
+    Args:
+        code: the peer's code, 1005 if its Close gave none (RFC 6455 §7.1.5).
+        reason: the peer's reason, or "".
+    """
 
     code: int
     reason: str
 
 
-@_event
+@event
 class Closed(NamedTuple):
     """The last event of a connection that did not fail.
 
     Args:
         code: the peer's code, 1005 if its Close gave none, 1006 if it sent no Close at all.
-        reason: the peer's reason.
+        reason: the peer's reason, or "".
         clean: whether both sides have sent a Close (RFC 6455 §7.1.4).
     """
 
@@ -147,7 +112,7 @@ class Closed(NamedTuple):
     clean: bool
 
 
-@_event
+@event
 class Failed(NamedTuple):
     """The last event of a connection on which the peer broke a rule (RFC 6455 §7.1.7)."""
 

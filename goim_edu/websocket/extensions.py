@@ -12,7 +12,7 @@ from goim_edu.websocket.http11 import TCHAR, TOKEN, VCHAR, quoted
 
 __all__ = ["ExtensionOffer", "format_extensions", "parse_extensions"]
 
-_LONGEST_CACHED = 256  # so that nobody can fill our memory with curious extension lists
+_LONGEST_CACHED = 256  # so that no peer can fill our memory with curious extension lists
 _EXTENSION_PIECE = re.compile(
     rf'[ \t]*(?:([{TCHAR}]+)|"((?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[{VCHAR}])*)"|([;,=]))[ \t]*'
 )
@@ -21,8 +21,8 @@ _EXTENSION_PIECE = re.compile(
 class ExtensionOffer(NamedTuple):
     """One extension of an offer or an answer: its name and parameters (RFC 6455 §9.1).
 
-    A parameter without a value has ``None``. Parameters are a tuple, since an offer may repeat
-    one by mistake, and the extension has to see that.
+    A parameter without a value has ``None``. Parameters are a tuple, since an offer may wrongly
+    repeat one, and the extension has to see that.
     """
 
     name: str
@@ -32,11 +32,11 @@ class ExtensionOffer(NamedTuple):
 def parse_extensions(value: str) -> tuple[ExtensionOffer, ...]:
     """Read a ``Sec-WebSocket-Extensions`` value by its grammar (RFC 6455 §9.1).
 
-    A value in quotes must be a token once the quotes are gone. Empty list elements are passed
-    over (RFC 9110 §5.6.1). Repeated and unknown parameters are kept: the extension judges them.
+    A value in quotes must be a token once the quotes are gone. Empty list elements are skipped
+    (RFC 9110 §5.6.1). Repeated and unknown parameters are kept: the extension judges them.
 
     Raises:
-        HandshakeError: status 400: it does not follow the grammar.
+        HandshakeError: status 400: the value does not follow the grammar.
 
     >>> for offer in parse_extensions('permessage-deflate; client_max_window_bits, zip; level="9"'):
     ...     print(offer.name, offer.params)
@@ -56,7 +56,7 @@ def _parse_extensions(value: str) -> tuple[ExtensionOffer, ...]:
         if pieces[position] == ("", ","):
             position += 1
             continue
-        offer, position = _take_extension(value, pieces, position)
+        offer, position = _parse_extension(value, pieces, position)
         offers.append(offer)
     if not offers:
         raise _bad_extensions(value, "it names none")
@@ -86,7 +86,7 @@ def _extension_pieces(value: str) -> list[tuple[str, str]]:
     return pieces
 
 
-def _take_extension(
+def _parse_extension(
     value: str, pieces: list[tuple[str, str]], position: int
 ) -> tuple[ExtensionOffer, int]:
     """``token *( ";" token [ "=" ( token / quoted-string ) ] )`` from this position on."""
@@ -104,7 +104,7 @@ def _take_extension(
         if pieces[position][1] == "=":
             content, kind = pieces[position + 1]
             if kind not in ("token", "quoted") or not TOKEN.fullmatch(content):
-                raise _bad_extensions(value, f"the value of {param} is no token")
+                raise _bad_extensions(value, f"the value of {param} is not a token")
             position += 2
         params.append((param, content))
     if pieces[position][1] not in (",", "end"):

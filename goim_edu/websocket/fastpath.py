@@ -1,14 +1,13 @@
 """The fast path: whole messages in single frames, many of them by one read from the socket.
 
-Nothing here is needed, and nothing here decides anything: whatever is not a whole, plain message
-is left where it is for the plain path (``FrameDecoder``, ``MessageAssembler``), which
-says what is wrong with it. The two give the same events, the same errors and the same state; a
-test holds them to that.
+The package would work without it, and it decides nothing: anything but a whole, plain message is
+left for the plain path (``FrameDecoder``, ``MessageAssembler``), which says what is wrong with it.
+Both paths give the same events, the same errors and the same state; a test checks that.
 
-Why it is fast: a loop in Python does nothing but walk from header to header, and all the rest is
-done for all messages at once. One XOR unmasks them. One decoding as Latin-1, in which each octet
-is one character, makes them text; that is right for the messages that are ASCII, which each can
-tell, and the others are decoded again, as UTF-8.
+Why it is fast: a loop in Python only walks from header to header, and all the rest is done for all
+messages at once. One XOR unmasks them. One decoding as Latin-1, in which each octet is one
+character, makes them text; that is right for messages in ASCII, and each string knows whether it
+is one. The others are decoded again, as UTF-8.
 """
 
 from __future__ import annotations
@@ -16,9 +15,10 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-from goim_edu.websocket.assembler import no_utf8
-from goim_edu.websocket.events import BinaryMessage, TextMessage, maker_of
-from goim_edu.websocket.frames import Opcode, build_head
+from goim_edu.websocket.assembler import invalid_utf8
+from goim_edu.websocket.event_type import maker_of
+from goim_edu.websocket.events import BinaryMessage, TextMessage
+from goim_edu.websocket.frames import Opcode, build_header
 from goim_edu.websocket.masking import (
     apply_mask,
     have_numpy,
@@ -38,20 +38,20 @@ __all__ = ["join_text_frames", "take_messages"]
 _WHOLE_TEXT: Final = 0x81  # FIN and TEXT
 _WHOLE_BINARY: Final = 0x82
 _RSV1: Final = 0x40  # compressed
-_KINDS: Final = frozenset((_WHOLE_TEXT, _WHOLE_BINARY))
-_KINDS_DEFLATED: Final = _KINDS | {kind | _RSV1 for kind in _KINDS}
+_FIRST_OCTETS: Final = frozenset((_WHOLE_TEXT, _WHOLE_BINARY))
+_FIRST_OCTETS_DEFLATED: Final = _FIRST_OCTETS | {first | _RSV1 for first in _FIRST_OCTETS}
 
-_LONG: Final = 700  # octets from which on a payload is unmasked where it stands
-_MANY: Final = 12  # messages from which on one XOR for all is quicker than one for each
-_LONGER: Final = 126  # "16 bits of length follow"
-_LONGEST: Final = 127  # "64 bits of length follow"
-_UNUSUAL: Final = 128  # the mask is missing or must not be there
+_IN_PLACE_FROM: Final = 700  # octets: from here on a payload is unmasked where it stands
+_BULK_FROM: Final = 12  # messages: from here on one XOR for all is quicker than one for each
+_LENGTH_16: Final = 126  # "16 bits of length follow"
+_LENGTH_64: Final = 127  # "64 bits of length follow"
+_WRONG_MASK: Final = 128  # the mask is missing or must not be there
 
-_ENDLESS: Final = 1 << 64  # longer than any payload that is here
+_NOT_HERE: Final = 1 << 64  # longer than any payload that is here
 
 # What the second octet says about the length, for a frame that is masked, and for one that is not.
-_MASKED_SIZES: Final = [_UNUSUAL] * 128 + list(range(128))
-_PLAIN_SIZES: Final = list(range(128)) + [_UNUSUAL] * 128
+_MASKED_SIZES: Final = [_WRONG_MASK] * 128 + list(range(128))
+_PLAIN_SIZES: Final = list(range(128)) + [_WRONG_MASK] * 128
 
 _make_text: Final = maker_of(TextMessage)
 _make_binary: Final = maker_of(BinaryMessage)
@@ -69,8 +69,8 @@ def take_messages(
     r"""Take the messages that stand whole and simple at this position, all of one kind.
 
     Args:
-        data: octets received, with a header at ``position``, or nothing. If they are lent, as a
-            memoryview that can be written to, those of the messages that are taken may change.
+        data: octets received; at ``position`` a header starts, or they end. A memoryview that can
+            be written to lends them: those of the messages that are taken may change.
         position: where to start.
         events: the messages are appended to it.
         masked: whether frames must be masked; others are left alone.
@@ -79,29 +79,29 @@ def take_messages(
         max_inflated: octets of a message that was compressed.
 
     Returns:
-        The position behind the last one that was taken.
+        The position behind the last message that was taken.
 
     Raises:
-        RemoteProtocolError: a message could not be inflated, or is then no UTF-8.
+        RemoteProtocolError: a message could not be inflated, or is then not valid UTF-8.
 
     >>> events = []
     >>> take_messages(b"\x81\x02Hi\x81\x03you\x89\x00", 0, events, False, 1000), events
     (9, [TextMessage(data='Hi'), TextMessage(data='you')])
     """
-    if len(data) - position < 2 or max_size < _LONGER:
+    if len(data) - position < 2 or max_size < _LENGTH_16:
         return position
-    kind = data[position]
-    if kind == _WHOLE_TEXT and _take_one(data, position, events, masked, max_size):
+    first = data[position]
+    if first == _WHOLE_TEXT and _take_one(data, position, events, masked, max_size):
         return len(data)
-    if kind not in (_KINDS if deflate is None else _KINDS_DEFLATED):
+    if first not in (_FIRST_OCTETS if deflate is None else _FIRST_OCTETS_DEFLATED):
         return position
-    if data[position + 1] & 0x7F < _LONGER:
-        data = bytes(data)  # they are many, and in bytes the walk from header to header is quicker
+    if data[position + 1] & 0x7F < _LENGTH_16:
+        data = bytes(data)  # short messages: the walk from header to header is quicker in bytes
     starts, ends = _find_payloads(data, position, masked, max_size)
     if not starts:
         return position
-    many = len(starts) >= _MANY and (not masked or have_numpy())
-    if kind == _WHOLE_TEXT:
+    many = len(starts) >= _BULK_FROM and (not masked or have_numpy())
+    if first == _WHOLE_TEXT:
         if many:
             texts = _decode_many(bytes(data), position, starts, ends, masked)
         else:
@@ -109,8 +109,8 @@ def take_messages(
         events.extend(map(_make_text, zip(texts)))
         return ends[len(texts) - 1] if texts else position
     payloads = _unmask(bytes(data), position, starts, ends, masked, many)
-    if kind & _RSV1 and deflate is not None:
-        _take_deflated(payloads, kind, events, max_inflated, deflate)
+    if first & _RSV1 and deflate is not None:
+        _take_deflated(payloads, first, events, max_inflated, deflate)
     else:
         events.extend(map(_make_binary, zip(payloads)))
     return ends[-1]
@@ -119,20 +119,20 @@ def take_messages(
 def _take_one(
     data: bytes | memoryview, position: int, events: list[Event], masked: bool, max_size: int
 ) -> bool:
-    """If there is just one text, as in most reads of a chat, take it; returns whether."""
+    """Take a text that is alone in the data, as in most reads of a chat; returns whether it was."""
     if masked:
         start = position + 6
         size = _MASKED_SIZES[data[position + 1]]
     else:
         start = position + 2
         size = _PLAIN_SIZES[data[position + 1]]
-    if size >= _LONGER:
+    if size >= _LENGTH_16:
         size, more = _long_size(data, position, size, max_size)
         start += more
     if start + size != len(data):
         return False
     try:
-        if masked and size < _LONGER and isinstance(data, bytes):
+        if masked and size < _LENGTH_16 and isinstance(data, bytes):
             text = apply_mask(data[start:], data[start - 4 : start]).decode()
             events.append(_make_text((text,)))
         else:
@@ -147,14 +147,14 @@ def _long_size(
 ) -> tuple[int, int]:
     """A payload's size, and how many octets of the header say it.
 
-    The size is endless if the plain path has to judge it, or if those octets are not all here.
+    The size is ``_NOT_HERE`` if the plain path has to judge it, or if those octets are cut.
     """
-    more = {_LONGER: 2, _LONGEST: 8}.get(code, 0)
+    more = {_LENGTH_16: 2, _LENGTH_64: 8}.get(code, 0)
     octets = data[position + 2 : position + 2 + more]
     size = int.from_bytes(octets)
-    shortest = _LONGER if code == _LONGER else 1 << 16
+    shortest = _LENGTH_16 if code == _LENGTH_16 else 1 << 16
     if not more or len(octets) < more or not shortest <= size <= max_size:
-        return _ENDLESS, more
+        return _NOT_HERE, more
     return size, more
 
 
@@ -164,16 +164,16 @@ def _find_payloads(
     """Walk from header to header, as long as the first octet is the same."""
     starts: list[int] = []
     ends: list[int] = []
-    kind = data[position]
+    first = data[position]
     sizes, header = (_MASKED_SIZES, 6) if masked else (_PLAIN_SIZES, 2)
     total = len(data)
     last = total - 1  # the last place at which a header of two octets cannot start
-    while position < last and data[position] == kind:
+    while position < last and data[position] == first:
         size = sizes[data[position + 1]]
         start = position + header
-        if size >= _LONGER:
+        if size >= _LENGTH_16:
             size, more = _long_size(data, position, size, max_size)
-            if size == _ENDLESS:
+            if size == _NOT_HERE:
                 break
             start += more
         position = start + size
@@ -187,7 +187,7 @@ def _find_payloads(
 def _unmask(
     data: bytes, position: int, starts: list[int], ends: list[int], masked: bool, many: bool
 ) -> list[bytes]:
-    """The payloads, each for itself."""
+    """The payloads, one by one."""
     if masked and not many:
         return [
             apply_mask(data[start:end], data[start - 4 : start])
@@ -204,7 +204,7 @@ def _unmask_together(
     data: bytes, position: int, starts: list[int], ends: list[int]
 ) -> tuple[Any, int]:
     """Octets in which all the payloads stand unmasked, and where in ``data`` they begin."""
-    if position <= ends[-1] // 2:  # it is less work to unmask what is before, too
+    if position <= ends[-1] // 2:  # it is less work to unmask what is before it, too
         return unmask_many(data, starts), 0
     octets = unmask_many(data[position : ends[-1]], [start - position for start in starts])
     return octets, position
@@ -216,7 +216,7 @@ def _text_at(data: bytes | memoryview, start: int, end: int, masked: bool) -> st
     if not masked:
         return str(octets, "utf-8")
     key = bytes(data[start - 4 : start])
-    if end - start < _LONG or not isinstance(data, memoryview) or data.readonly:
+    if end - start < _IN_PLACE_FROM or not isinstance(data, memoryview) or data.readonly:
         return str(mask_to_view(octets, key), "utf-8")
     mask_in_place(data[:end], key, start)
     try:
@@ -229,7 +229,7 @@ def _text_at(data: bytes | memoryview, start: int, end: int, masked: bool) -> st
 def _decode_few(
     data: bytes | memoryview, starts: list[int], ends: list[int], masked: bool
 ) -> list[str]:
-    """The texts, up to the first one that is no UTF-8."""
+    """The texts, up to the first one that is not valid UTF-8."""
     texts: list[str] = []
     try:
         for start, end in zip(starts, ends, strict=True):
@@ -242,7 +242,7 @@ def _decode_few(
 def _decode_many(
     data: bytes, position: int, starts: list[int], ends: list[int], masked: bool
 ) -> list[str]:
-    """The texts, up to the first one that is no UTF-8."""
+    """The texts, up to the first one that is not valid UTF-8."""
     octets: Any = data
     base = 0
     if masked:
@@ -266,18 +266,18 @@ def _decode_many(
 
 def _take_deflated(
     payloads: list[bytes],
-    kind: int,
+    first: int,
     events: list[Event],
     max_inflated: int,
     deflate: PerMessageDeflate,
 ) -> None:
     """Inflate one after the other.
 
-    What is wrong cannot be left to the plain path here: the decompressor's window has moved on.
+    Errors cannot be left to the plain path here: the decompressor's window has moved on.
     """
     inflate = deflate.decompress
     add = events.append  # one by one, so that the good ones before a bad one are kept
-    if kind & 0x0F == Opcode.BINARY:
+    if first & 0x0F == Opcode.BINARY:
         for payload in payloads:
             add(_make_binary((inflate(payload, True, max_inflated),)))
         return
@@ -285,15 +285,15 @@ def _take_deflated(
         for payload in payloads:
             add(_make_text((inflate(payload, True, max_inflated).decode(),)))
     except UnicodeDecodeError as error:
-        raise no_utf8(error.reason) from None
+        raise invalid_utf8(error.reason) from None
 
 
-# The heads of short texts, as text in Latin-1: so that heads and texts make one text.
-_HEADS: Final = [chr(_WHOLE_TEXT) + chr(size) for size in range(_LONGER)]
+# The headers of short texts, as text in Latin-1: so headers and texts can be joined to one text.
+_HEADERS: Final = [chr(_WHOLE_TEXT) + chr(size) for size in range(_LENGTH_16)]
 
 
 def join_text_frames(messages: Sequence[str | bytes]) -> bytes | None:
-    r"""Unmasked frames of many texts in ASCII, in one piece; None if they are not all that.
+    r"""Unmasked frames of many texts in ASCII, in one piece; None if one is not ASCII text.
 
     >>> join_text_frames(["Hi", "you"])
     b'\x81\x02Hi\x81\x03you'
@@ -307,16 +307,16 @@ def join_text_frames(messages: Sequence[str | bytes]) -> bytes | None:
     if not texts.isascii():
         return None
     sizes = list(map(len, messages))
-    if max(sizes, default=0) < _LONGER:
-        heads = [_HEADS[size] for size in sizes]
+    if max(sizes, default=0) < _LENGTH_16:
+        headers = [_HEADERS[size] for size in sizes]
     else:
-        heads = [build_head(_WHOLE_TEXT, size, False).decode("latin-1") for size in sizes]
-    return "".join(chain.from_iterable(zip(heads, messages, strict=True))).encode("latin-1")  # type: ignore[arg-type]
+        headers = [build_header(_WHOLE_TEXT, size, False).decode("latin-1") for size in sizes]
+    return "".join(chain.from_iterable(zip(headers, messages, strict=True))).encode("latin-1")  # type: ignore[arg-type]
 
 
 def _one_text_frame(text: str | bytes) -> bytes | None:
     if not isinstance(text, str) or not text.isascii():
         return None
-    if len(text) < _LONGER:
-        return (_HEADS[len(text)] + text).encode("latin-1")
-    return build_head(_WHOLE_TEXT, len(text), False) + text.encode("latin-1")
+    if len(text) < _LENGTH_16:
+        return (_HEADERS[len(text)] + text).encode("latin-1")
+    return build_header(_WHOLE_TEXT, len(text), False) + text.encode("latin-1")

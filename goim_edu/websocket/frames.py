@@ -1,4 +1,4 @@
-r"""Frames: the small envelopes in which WebSocket sends everything (RFC 6455 §5.2 to §5.5).
+r"""Frames: how WebSocket sends everything, header and payload (RFC 6455 §5.2 to §5.5).
 
     octet 0          octet 1         0, 2 or 8 octets   0 or 4 octets   length octets
     FIN RSV opcode   MASK length     longer length      masking key     payload
@@ -7,8 +7,8 @@ r"""Frames: the small envelopes in which WebSocket sends everything (RFC 6455 §
 A length up to 125 stands in the second octet itself; 126 says that 16 bits follow, 127 that 64
 bits follow. Clients mask what they send, servers never do.
 
-There is one reader of headers here, ``parse_header``, and one judge of them, ``check_header``.
-``parse_frame`` uses both for one frame, ``FrameDecoder`` for a stream that arrives in any pieces.
+One function reads headers, ``parse_header``, and one judges them, ``check_header``. ``parse_frame``
+uses both for one frame, ``FrameDecoder`` for a stream that arrives in any pieces.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = [
     "Opcode",
     "apply_mask",
     "build_frame",
-    "build_head",
+    "build_header",
     "check_header",
     "encode_text",
     "parse_frame",
@@ -58,10 +58,11 @@ class Opcode(IntEnum):
 
 
 _OPCODES: Final = {int(opcode): opcode for opcode in Opcode}
+_LAYOUT: Final = "RFC 6455 §5.2"  # "Base Framing Protocol"
 
 
 class Frame(NamedTuple):
-    """One frame, taken out of its envelope.
+    """One frame: its payload, and what its header says about it.
 
     Args:
         opcode: what it is.
@@ -103,7 +104,7 @@ class Frame(NamedTuple):
 
 
 class Header(NamedTuple):
-    """The layout of one header, as it stands there: right or wrong, ``check_header`` judges that.
+    """The layout of one header as it was sent; ``check_header`` judges whether it is right.
 
     Args:
         fin: the first bit.
@@ -134,7 +135,7 @@ class Header(NamedTuple):
 
 
 def parse_header(data: bytes, offset: int = 0) -> Header:
-    """Read the layout of the header at ``offset`` (RFC 6455 §5.2), without judging it.
+    """Read the layout of the header at ``offset`` (RFC 6455 §5.2) without judging it.
 
     Args:
         data: octets that hold a header.
@@ -149,7 +150,7 @@ def parse_header(data: bytes, offset: int = 0) -> Header:
     """
     available = len(data) - offset
     if available < 2:
-        raise IncompleteFrame("the header is cut", missing=2 - available)
+        raise IncompleteFrame("the header is cut", missing=2 - available, section=_LAYOUT)
     first = data[offset]
     second = data[offset + 1]
     masked = second >= 0x80
@@ -157,8 +158,8 @@ def parse_header(data: bytes, offset: int = 0) -> Header:
     length_end = 2 if code < 126 else 4 if code == 126 else 10
     size = length_end + 4 if masked else length_end
     if available < size:
-        raise IncompleteFrame("the header is cut", missing=size - available)
-    # Numbers are sent with the highest octet first, in "network byte order".
+        raise IncompleteFrame("the header is cut", missing=size - available, section=_LAYOUT)
+    # §5.2: numbers are sent in network byte order, the highest octet first.
     length = code if code < 126 else int.from_bytes(data[offset + 2 : offset + length_end])
     return Header(
         first >= 0x80,
@@ -190,7 +191,8 @@ def check_header(
         max_frame_size: the longest payload that we take, in octets; None takes all.
 
     Raises:
-        RemoteProtocolError: which rule, and its section; 1009 for a frame beyond our bound.
+        RemoteProtocolError: the rule that is broken, and its section; 1009 for a frame that is
+            larger than ``max_frame_size``.
 
     >>> check_header(parse_header(bytes.fromhex("83 00")))
     Traceback (most recent call last):
@@ -206,12 +208,13 @@ def check_start(first: int, second: int, expect_masked: bool | None, allow_rsv1:
     """The rules that the first two octets can break."""
     opcode = first & 0x0F
     if opcode not in _OPCODES:
-        raise RemoteProtocolError(f"opcode {opcode} is reserved")
+        raise RemoteProtocolError(f"opcode {opcode} is reserved", section=_LAYOUT)
     if first & 0x70:
         _check_reserved_bits(first, opcode, allow_rsv1)
     if opcode >= 0x8:
         name = _OPCODES[opcode].name
-        # §5.5: they may stand between the fragments of a message, so they must be short and whole.
+        # §5.5: control frames may stand between the fragments of a message, so they must be short
+        # and whole.
         if first < 0x80:
             raise RemoteProtocolError(
                 f"a control frame ({name}) is fragmented", section="RFC 6455 §5.5"
@@ -222,19 +225,19 @@ def check_start(first: int, second: int, expect_masked: bool | None, allow_rsv1:
             )
     if expect_masked is not None and (second >= 0x80) != expect_masked:
         # §5.1: a client masks every frame, a server none; the other side closes on anything else.
-        who = "the client did not mask" if expect_masked else "the server masked"
-        raise RemoteProtocolError(f"{who} a frame", section="RFC 6455 §5.1")
+        fault = "the client did not mask" if expect_masked else "the server masked"
+        raise RemoteProtocolError(f"{fault} a frame", section="RFC 6455 §5.1")
 
 
 def _check_reserved_bits(first: int, opcode: int, allow_rsv1: bool) -> None:
     """§5.2: zero, unless an extension that was agreed on gives them a meaning."""
     if first & 0x30:
-        raise RemoteProtocolError("RSV2 or RSV3 is set, no extension uses them")
+        raise RemoteProtocolError("RSV2 or RSV3 is set, no extension uses them", section=_LAYOUT)
     if not allow_rsv1:
-        raise RemoteProtocolError("RSV1 is set, no extension was agreed on")
+        raise RemoteProtocolError("RSV1 is set, no extension was agreed on", section=_LAYOUT)
     if opcode not in (Opcode.TEXT, Opcode.BINARY):
         raise RemoteProtocolError(
-            f"RSV1 is set on a frame that starts no message ({_OPCODES[opcode].name})",
+            f"RSV1 is set on a frame that does not start a message ({_OPCODES[opcode].name})",
             section="RFC 7692 §6",
         )
 
@@ -242,14 +245,18 @@ def _check_reserved_bits(first: int, opcode: int, allow_rsv1: bool) -> None:
 def check_length(header: Header, max_frame_size: int | None) -> None:
     """The rules that the length can break."""
     length = header.length
-    # §5.2: the shortest of the three forms must be used, or filters could be fooled.
+    # §5.2: the shortest of the three forms must be used; else one length has several spellings.
     if header.length_code == 126 and length < 126:
-        raise RemoteProtocolError(f"length {length} is written with 16 bits, 7 would do")
+        raise RemoteProtocolError(
+            f"length {length} is written with 16 bits, 7 would do", section=_LAYOUT
+        )
     if header.length_code == 127:
         if length >= 1 << 63:
-            raise RemoteProtocolError("the highest bit of a 64-bit length is set")
+            raise RemoteProtocolError("the highest bit of a 64-bit length is set", section=_LAYOUT)
         if length < 1 << 16:
-            raise RemoteProtocolError(f"length {length} is written with 64 bits, fewer would do")
+            raise RemoteProtocolError(
+                f"length {length} is written with 64 bits, fewer would do", section=_LAYOUT
+            )
     if max_frame_size is not None and length > max_frame_size:
         raise RemoteProtocolError(
             f"a frame of {length} octets, we take {max_frame_size}",
@@ -275,7 +282,7 @@ def build_frame(
         opcode: what it is.
         fin: whether it ends its message.
         mask_key: four fresh random octets on a client, None on a server.
-        rsv1: the payload is (the start of) a compressed message.
+        rsv1: the payload is a compressed message or the start of one.
 
     Raises:
         LocalProtocolError: the frame would break a rule.
@@ -288,21 +295,21 @@ def build_frame(
             raise LocalProtocolError("only a text message is made of str, this needs bytes")
         payload = encode_text(payload)
     _check_own_frame(opcode, fin, rsv1, len(payload))
-    head = build_head(fin << 7 | rsv1 << 6 | opcode, len(payload), mask_key is not None)
+    header = build_header(fin << 7 | rsv1 << 6 | opcode, len(payload), mask_key is not None)
     if mask_key is None:
-        return head + payload
-    return head + mask_key + apply_mask(payload, mask_key)
+        return header + payload
+    return header + mask_key + apply_mask(payload, mask_key)
 
 
-def build_head(first: int, length: int, masked: bool) -> bytes:
+def build_header(first: int, length: int, masked: bool) -> bytes:
     """Write the first two octets and the length, in the shortest of its three forms (§5.2).
 
     Args:
         first: FIN, RSV1 to RSV3 and opcode.
         length: octets of payload, 0 to 2**63 - 1.
-        masked: whether a masking key is to follow.
+        masked: whether a masking key follows.
 
-    >>> build_head(0x82, 256, masked=True).hex(" ")
+    >>> build_header(0x82, 256, masked=True).hex(" ")
     '82 fe 01 00'
     """
     mask_bit = masked << 7
@@ -317,7 +324,7 @@ def encode_text(text: str) -> bytes:
     """The UTF-8 of a text (RFC 6455 §5.6).
 
     Raises:
-        LocalProtocolError: it has none, since it holds half of a surrogate pair.
+        LocalProtocolError: it has no such form, since it holds half of a surrogate pair.
     """
     try:
         return text.encode()
@@ -326,7 +333,7 @@ def encode_text(text: str) -> bytes:
 
 
 def _check_own_frame(opcode: int, fin: bool, rsv1: bool, length: int) -> None:
-    """The rules of ``check_header``, where it is us who would break them."""
+    """The rules of ``check_header``, for a frame of our own."""
     if opcode not in _OPCODES:
         raise LocalProtocolError(f"opcode {opcode} is reserved (RFC 6455 §5.2)")
     if opcode >= Opcode.CLOSE and not fin:
@@ -350,12 +357,12 @@ def parse_frame(
 
     Args:
         data: at least one whole frame; what follows it is left alone.
-        masked: True or False to demand it, None to accept both.
+        masked: whether the frame must be masked; None accepts both.
         allow_rsv1: permessage-deflate was agreed on.
         max_frame_size: the longest payload to take, in octets; None takes all.
 
     Returns:
-        The frame and how many octets it took.
+        The frame, and how many octets it takes.
 
     Raises:
         IncompleteFrame: the octets end inside the frame; ``missing`` more are needed at least.
@@ -371,7 +378,7 @@ def parse_frame(
     check_length(header, max_frame_size)
     end = header.size + header.length
     if len(data) < end:
-        raise IncompleteFrame("the payload is cut", missing=end - len(data))
+        raise IncompleteFrame("the payload is cut", missing=end - len(data), section=_LAYOUT)
     payload = bytes(data[header.size : end])
     if header.mask_key is not None:
         payload = apply_mask(payload, header.mask_key)
@@ -379,6 +386,7 @@ def parse_frame(
 
 
 def make_frame(header: Header, payload: bytes) -> Frame:
+    """The frame of a header that is good, and of its unmasked payload."""
     return Frame(
         _OPCODES[header.opcode],
         payload,
@@ -388,11 +396,3 @@ def make_frame(header: Header, payload: bytes) -> Frame:
         header.rsv2,
         header.rsv3,
     )
-
-
-# ---------------------------------------------------------------------- the body of a Close
-
-"""The registered codes and what they mean (RFC 6455 §7.4.1 and the registry of §11.7)."""
-
-
-# ---------------------------------------------------------------------- a stream of frames

@@ -1,6 +1,6 @@
-"""When to ping, what a pong tells, and when a silent peer is dead; owns no clock and no socket.
+"""Heartbeat: when to ping, what a pong tells, when a silent peer is dead; no clock, no socket.
 
-A TCP connection whose other end vanished looks the same as one on which nothing is said
+A TCP connection whose other end vanished looks the same as one on which nothing is sent
 (RFC 9293 §3.5.1, "half-open"). Ping and Pong (RFC 6455 §5.5.2, §5.5.3) tell the two apart, and
 they keep the bindings of NATs and proxies on the way alive. The RFC sets no interval: that is
 our policy, and either side may ping.
@@ -9,14 +9,14 @@ The rules here:
 
 * A ping is due every ``interval`` seconds. Several may be unanswered at a time; a pong answers
   the ping with its payload and all before it, since a peer may answer only the latest.
-* A pong that answers nothing is legal, and is no measurement.
+* A pong that answers no ping is legal, but it measures nothing.
 * Any octet from the peer is a sign of life, not only a pong.
 * If nothing at all came for ``timeout`` seconds after a ping, the peer is silent. But if we
   ourselves looked too late, because our event loop was blocked or the machine slept, then we
   cannot blame the peer: it gets a new ping and the whole time again, once per silence.
 
-The application says what time it is, in seconds on a clock that never goes back
-(``time.monotonic`` or ``loop.time``), at each call::
+The application passes the time at each call, in seconds on a clock that never goes back
+(``time.monotonic`` or ``loop.time``)::
 
     at = heartbeat.next_event_at(now)        # sleep until then
     verdict = heartbeat.verdict(now)         # SILENT: close the connection
@@ -29,12 +29,10 @@ import enum
 import math
 from typing import NamedTuple
 
-from goim_edu.errors import LocalProtocolError
-
 __all__ = ["Heartbeat", "RoundTrips", "Verdict"]
 
-_MOST_PENDING = 16
-_LONGEST_GRACE = 1.0
+_MAX_PENDING = 16
+_MAX_GRACE = 1.0
 
 
 class Verdict(enum.Enum):
@@ -48,7 +46,7 @@ class Verdict(enum.Enum):
 class RoundTrips(NamedTuple):
     """Statistics on the time from ping to pong, in seconds.
 
-    It contains what both ends waited for: a busy event loop makes a fast line look slow.
+    They include the waiting at both ends: a busy event loop makes a fast line look slow.
     ``jitter`` is the smoothed difference of one round trip to the next (as RFC 3550 §6.4.1).
     """
 
@@ -60,7 +58,7 @@ class RoundTrips(NamedTuple):
     jitter: float
 
     def add(self, rtt: float) -> RoundTrips:
-        """The statistics with one more round trip.
+        """The statistics after one more round trip of ``rtt`` seconds.
 
         >>> RoundTrips.of(0.25).add(0.75).mean
         0.5
@@ -77,21 +75,21 @@ class RoundTrips(NamedTuple):
 
     @classmethod
     def of(cls, rtt: float) -> RoundTrips:
-        """The statistics of a first round trip."""
+        """The statistics of a first round trip of ``rtt`` seconds."""
         return cls(1, rtt, rtt, rtt, rtt, 0.0)
 
 
 class Heartbeat:
-    """The pulse of one connection.
+    """The heartbeat of one connection.
 
     Args:
         interval: seconds from one ping to the next, more than 0.
         timeout: seconds without any octet after a ping until the peer counts as silent.
-        late_after: how many seconds we may look after the timeout without calling ourselves
+        late_after: how many seconds after the timeout we may look without calling ourselves
             late; by default a quarter of the timeout, at most one second.
 
     Raises:
-        LocalProtocolError: a time is not a positive, finite number.
+        ValueError: a time is not a positive, finite number.
 
     >>> heartbeat = Heartbeat(interval=20, timeout=10)
     >>> heartbeat.next_event_at(now=100.0)
@@ -119,10 +117,11 @@ class Heartbeat:
 
     def __init__(self, interval: float, timeout: float, late_after: float | None = None) -> None:
         if late_after is None:
-            late_after = min(timeout / 4, _LONGEST_GRACE)
-        for value in (interval, timeout, late_after):
+            late_after = min(timeout / 4, _MAX_GRACE)
+        times = {"interval": interval, "timeout": timeout, "late_after": late_after}
+        for name, value in times.items():
             if not 0 < value < math.inf:
-                raise LocalProtocolError(f"{value} is no time for a heartbeat: more than 0 seconds")
+                raise ValueError(f"{name} is {value}: a heartbeat needs more than 0 seconds")
         self.interval = interval
         self.timeout = timeout
         self.late_after = late_after
@@ -154,13 +153,13 @@ class Heartbeat:
             self._waiting_since = now
             self._excused = False
         self._pending = (*self._pending, now)
-        if len(self._pending) > _MOST_PENDING:
+        if len(self._pending) > _MAX_PENDING:
             self._pending = self._pending[1:]
             self._first += 1
         return b"hb%d" % (self._first + len(self._pending) - 1)
 
     def received_data(self, now: float) -> None:
-        """Some octets came from the peer, whatever they were."""
+        """Octets came from the peer, whatever they say."""
         self.last_heard = now
 
     def received_pong(self, payload: bytes, now: float) -> float | None:

@@ -1,8 +1,8 @@
-r"""HTTP/1.1 heads as bytes and as objects: as much of RFC 9112 as a handshake needs.
+r"""HTTP/1.1 heads as octets and as objects: as much of RFC 9112 as a handshake needs.
 
 How a head is read: it is decoded once, and one regular expression takes all its fields at once.
-If it did not take *every* line, some line is wrong, and only then we look for which one and why.
-So the common case is quick, and the uncommon one gets an exact answer.
+If it did not take *every* line, some line is wrong, and only then do we look for it. So the common
+case is quick, and the uncommon one gets an exact answer.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = [
     "Headers",
     "Request",
     "Response",
-    "only_get",
+    "method_not_allowed",
     "parse_request",
     "parse_response",
     "quoted",
@@ -55,7 +55,7 @@ REASONS = {
 
 
 def quoted(text: str) -> str:
-    """Text of the peer, fit for a log line or an answer: escaped, and never longer than a line."""
+    """Text of the peer, fit for a log line or an answer: escaped, and at most one line long."""
     return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
@@ -98,8 +98,8 @@ class Headers:
             return len(self.get_all(name))
         return int(name.lower() in self._index)
 
-    def lists(self, name: str, token: str) -> bool:
-        """Whether a comma list of this name has the token, which is given in lower case."""
+    def has_token(self, name: str, token: str) -> bool:
+        """Whether the comma list of this name holds the token, given in lower case."""
         value = self.get(name).lower()
         return value == token or token in (item.strip(" \t") for item in value.split(","))
 
@@ -152,8 +152,8 @@ class Request(NamedTuple):
 
     @property
     def wants_upgrade(self) -> bool:
-        """Whether it asks for a WebSocket, be it well or badly: ``check_request`` judges that."""
-        return self.headers.lists("upgrade", "websocket")
+        """Whether it asks for a WebSocket, well or badly: ``check_request`` judges that."""
+        return self.headers.has_token("upgrade", "websocket")
 
 
 class Response(NamedTuple):
@@ -169,7 +169,7 @@ class Response(NamedTuple):
     body: bytes = b""
 
     def to_bytes(self) -> bytes:
-        """The bytes to write.
+        """The octets to write.
 
         Raises:
             LocalProtocolError: a name or a value could not be written without changing the
@@ -181,13 +181,13 @@ class Response(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class HandshakeLimits:
-    """Bounds on a head, in octets and lines; each is checked before more is buffered.
+    """Bounds on a head; each is checked before more is buffered.
 
     Args:
-        max_line: the longest line, the request line included.
+        max_line: octets of the longest line, the request line included.
         max_headers: the most header fields.
-        max_total: the whole head with its empty line.
-        max_body: how much of the body of a refusal a client keeps, to show it.
+        max_total: octets of the whole head with its empty line.
+        max_body: octets of the body of a refusal that a client keeps, to show them.
     """
 
     max_line: int = 8_192
@@ -205,12 +205,12 @@ _DEFAULT_LIMITS = HandshakeLimits()
 def parse_request(
     data: bytes, limits: HandshakeLimits = _DEFAULT_LIMITS
 ) -> tuple[Request, int] | None:
-    r"""Read one request from the start of the bytes (RFC 9112 §3).
+    r"""Read one request from the start of the octets (RFC 9112 §3).
 
-    It judges only the HTTP: whether it is a good upgrade is for ``check_request``.
+    It judges only the HTTP; ``check_request`` judges whether this is a good upgrade.
 
     Args:
-        data: everything received so far.
+        data: all octets received so far.
         limits: the bounds; a head that must break one is refused before it is complete.
 
     Returns:
@@ -225,12 +225,12 @@ def parse_request(
     >>> parse_request(b"GET /chat HTTP/1.1\r\nHost") is None
     True
     """
-    start = 2 if data[:2] == b"\r\n" else 0  # RFC 9112 §2.2: forgive one empty line before
+    start = 2 if data[:2] == b"\r\n" else 0  # RFC 9112 §2.2: one empty line before is ignored
     end = data.find(b"\r\n\r\n", start)
     if end < 0:
         _check_partial(data, start, limits)
         return None
-    head = _take_head(data, start, end, limits)
+    head = _decode_head(data, start, end, limits)
     line = _REQUEST_LINE.match(head)
     if line is None:
         raise HandshakeError(
@@ -238,7 +238,7 @@ def parse_request(
             section="RFC 9112 §3",
         )
     method, target, version = line.groups()
-    request = Request(method, target, version, _take_fields(head, line.end(), limits))
+    request = Request(method, target, version, _parse_fields(head, line.end(), limits))
     _refuse_body(request)
     return request, end + 4
 
@@ -246,22 +246,22 @@ def parse_request(
 def parse_response(
     data: bytes, limits: HandshakeLimits = _DEFAULT_LIMITS, *, eof: bool = False
 ) -> tuple[Response, int] | None:
-    r"""Read the answer from the start of the bytes (RFC 9112 §4).
+    r"""Read the response from the start of the octets (RFC 9112 §4).
 
-    Interim answers such as 103 are passed over (RFC 9110 §15.2). A refusal's body is read as far
+    Interim responses such as 103 are skipped (RFC 9110 §15.2). A refusal's body is read as far
     as ``Content-Length`` says, at most ``limits.max_body`` octets: it is only there to be shown.
     After a 101 everything that follows the head is frames.
 
     Args:
-        data: everything received so far.
+        data: all octets received so far.
         limits: the bounds.
-        eof: the peer sends no more, so a body that is cut is as complete as it gets.
+        eof: the peer sends no more, so a body that is cut will not become complete.
 
     Returns:
         The response and how many octets it took, or None: read more and call again.
 
     Raises:
-        HandshakeError: this is no HTTP response, or a bound is broken; nothing can be answered.
+        HandshakeError: this is not an HTTP response, or a bound is broken. A client gives up then.
 
     >>> response, used = parse_response(b"HTTP/1.1 101 Switching Protocols\r\n\r\n\x81\x00")
     >>> response.status, used
@@ -273,7 +273,7 @@ def parse_response(
         if end < 0:
             _check_partial(data, start, limits)
             return None
-        head = _take_head(data, start, end, limits)
+        head = _decode_head(data, start, end, limits)
         line = _STATUS_LINE.match(head)
         if line is None:
             raise HandshakeError(
@@ -282,18 +282,18 @@ def parse_response(
                 section="RFC 9112 §4",
             )
         status = int(line[1])
-        headers = _take_fields(head, line.end(), limits)
+        headers = _parse_fields(head, line.end(), limits)
         start = end + 4
         if status == 101 or status >= 200:
             break
-    body = _take_body(data, start, status, headers, limits, eof)
+    body = _read_body(data, start, status, headers, limits, eof)
     if body is None:
         return None
     return Response(status, line[2] or "", headers, body), start + len(body)
 
 
-def _take_head(data: bytes, start: int, end: int, limits: HandshakeLimits) -> str:
-    """The head up to and with the CR LF of its last line, as text; its size is checked."""
+def _decode_head(data: bytes, start: int, end: int, limits: HandshakeLimits) -> str:
+    """The head, including the CR LF of its last line, as text; its size is checked."""
     if end + 4 - start > limits.max_total:
         raise _too_large(f"the head has {end + 4 - start} octets, we take {limits.max_total}")
     if end - start > limits.max_line:
@@ -302,21 +302,21 @@ def _take_head(data: bytes, start: int, end: int, limits: HandshakeLimits) -> st
     return data[start : end + 2].decode("latin-1")
 
 
-def _take_fields(head: str, position: int, limits: HandshakeLimits) -> Headers:
-    """All header fields from ``position`` on; every line must have been one."""
+def _parse_fields(head: str, position: int, limits: HandshakeLimits) -> Headers:
+    """All header fields from ``position`` on; every line must be one."""
     count = head.count("\r\n", position) - 1
     if count > limits.max_headers:
         raise _too_large(f"{count} header fields, we take {limits.max_headers}")
     fields = _FIELD.findall(head, position)
     if len(fields) != count:
-        raise _blame_line(head[position + 2 : -2])
+        raise _bad_line(head[position + 2 : -2])
     return Headers([(name, value.rstrip(" \t")) for name, value in fields])
 
 
-def _take_body(
+def _read_body(
     data: bytes, start: int, status: int, headers: Headers, limits: HandshakeLimits, eof: bool
 ) -> bytes | None:
-    """The body of a refusal as far as we want it; None while the rest is still to come."""
+    """The body of a refusal, as much as we keep; None while the rest is still to come."""
     if status in (101, 204, 304):
         return b""
     length = headers.get("content-length")
@@ -327,8 +327,8 @@ def _take_body(
     return body[:wanted] if len(body) >= wanted else None
 
 
-def _blame_line(lines: str) -> HandshakeError:
-    """Some line is no header field: say which one, and what is wrong with it."""
+def _bad_line(lines: str) -> HandshakeError:
+    """Some line is not a header field: say which one, and what is wrong with it."""
     line = next(text for text in lines.split("\r\n") if not _FIELD.match(f"\r\n{text}\r\n"))
     name, colon, _ = line.partition(":")
     if line[:1] in (" ", "\t"):
@@ -336,21 +336,21 @@ def _blame_line(lines: str) -> HandshakeError:
     elif not colon:
         why = "has no colon"
     elif not TOKEN.fullmatch(name):
-        why = "has a name that is no token (a space before the colon is one cause)"
+        why = "has a name that is not a token (a space before the colon is one cause)"
     else:
         why = "has a control character in its value, such as NUL, a bare CR or a bare LF"
     return HandshakeError(f"the header line {quoted(line)} {why}", section="RFC 9112 §5")
 
 
 def _check_partial(data: bytes, start: int, limits: HandshakeLimits) -> None:
-    """Refuse a head that is not complete yet, but that can only become a bad one."""
+    """Refuse a head that is not complete yet, but can only become a bad one."""
     if len(data) - start > limits.max_total:
         raise _too_large(f"the head is longer than the {limits.max_total} octets that we take")
     head = data[start:].removesuffix(b"\r")  # that may be half of a line's end
     if head and (head[0] <= 0x20 or head[0] >= 0x7F):
         hint = " (a TLS client hello? then the address should be wss://)" if head[0] == 22 else ""
         raise HandshakeError(
-            f"this is no HTTP: it starts with octet 0x{head[0]:02x}{hint}", section="RFC 9112 §2.1"
+            f"this is not HTTP: it starts with octet 0x{head[0]:02x}{hint}", section="RFC 9112 §2.1"
         )
     lines = head.split(b"\r\n")
     for number, line in enumerate(lines):
@@ -382,17 +382,17 @@ def _too_large(message: str) -> HandshakeError:
 
 
 def _refuse_body(request: Request) -> None:
-    """No request here has a body, and one that we skipped could smuggle a second request in."""
+    """An opening request has no body; one that we skipped could hide a second request."""
     headers = request.headers
     if "transfer-encoding" not in headers and headers.get("content-length", "0") == "0":
         return
     if request.method != "GET":
-        raise only_get(request.method)
+        raise method_not_allowed(request.method)
     raise HandshakeError("a request with a body is not taken here", section="RFC 9110 §9.3.1")
 
 
-def only_get(method: str) -> HandshakeError:
-    """The refusal of another method, which names the one that would do (RFC 9110 §15.5.6)."""
+def method_not_allowed(method: str) -> HandshakeError:
+    """The refusal of any method but GET; it names the allowed one (RFC 9110 §15.5.6)."""
     return HandshakeError(
         f"the method is {quoted(method)}, only GET can open a WebSocket",
         status=405,
@@ -405,11 +405,15 @@ def only_get(method: str) -> HandshakeError:
 
 
 def write_head(first_line: str, headers: Iterable[tuple[str, str]]) -> bytes:
-    """A head with its empty line; nothing in a value can start a line of its own."""
+    """A head with its empty line; no value can start a line of its own.
+
+    Raises:
+        LocalProtocolError: a name is not a token, or a value holds CR, LF, NUL or no Latin-1.
+    """
     lines = [first_line]
     for name, value in headers:
         if not TOKEN.fullmatch(name):
-            raise LocalProtocolError(f"{name!r} is no header name (RFC 9110 §5.1)")
+            raise LocalProtocolError(f"{name!r} is not a header name (RFC 9110 §5.1)")
         lines.append(f"{name}: {value}")
     text = "\r\n".join(lines)
     breaks = len(lines) - 1

@@ -1,10 +1,9 @@
-"""The bounds on what a peer may make us keep."""
+"""The limits: bounds on what a peer may make us keep."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from goim_edu.errors import LocalProtocolError
 from goim_edu.websocket.http11 import HandshakeLimits
 
 __all__ = ["Limits"]
@@ -15,22 +14,22 @@ class Limits:
     """What a peer may make us keep; each bound is checked before anything is kept.
 
     Args:
-        max_frame_size: octets of one frame's payload, as declared in its header; at least 125,
+        max_frame_size: octets of one frame's payload, as its header declares; at least 125,
             since any control frame may have that many.
         max_message_size: octets of one message, all its fragments, after inflating.
         max_fragments: frames of one message, empty ones too; 4 MiB in pieces of 64 octets are
-            65,536, and some send one more, an empty one, to end it.
+            65,536, and some peers end them with an empty one.
         max_pending_control: answers to Pings that wait for ``data_to_send``; of more Pings only
             the latest is answered (RFC 6455 §5.5.3 allows that).
         handshake: the bounds on the HTTP head.
 
     Raises:
-        LocalProtocolError: a bound is too small.
+        ValueError: a bound is too small.
 
     >>> Limits(max_message_size=0)
     Traceback (most recent call last):
     ...
-    goim_edu.errors.LocalProtocolError: max_message_size must be at least 1
+    ValueError: max_message_size must be at least 1
     """
 
     max_frame_size: int = 1 << 20
@@ -42,7 +41,7 @@ class Limits:
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
             if getattr(self, name) < least:
-                raise LocalProtocolError(f"{name} must be at least {least}")
+                raise ValueError(f"{name} must be at least {least}")
 
 
 _LEAST = {

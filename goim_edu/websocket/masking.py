@@ -1,16 +1,16 @@
 """Masking: payload XOR key, without a loop over the octets (RFC 6455 §5.3).
 
 Octet i of the payload is combined with octet i modulo 4 of the key, four random octets that stand
-in the frame. It hides nothing: it keeps a page's script from choosing what stands on the wire, so
-that no proxy can be made to take it for HTTP (§10.3). Masking twice gives the original back.
+in the frame. It hides nothing: it keeps a page's script from choosing the octets on the wire, so
+that no proxy can be made to take them for HTTP (§10.3). Masking twice gives the original back.
 
-There are three ways here, one for each size of the task:
+There are three methods, one for each size of the task:
 
 * a short payload is one number, the key repeated is another, and Python can XOR numbers;
 * a long payload is an array of 64-bit words, and NumPy can XOR arrays, in place;
 * many short payloads, as they stand in one read from the socket, are one array of 32-bit words.
 
-NumPy is imported by the first long payload. Without NumPy everything is a number.
+The first long payload imports NumPy. Without NumPy every payload is a number.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["apply_mask", "have_numpy", "mask_in_place", "mask_to_view", "unmask_many"]
 
-_LONG: Final = 1024  # octets from which on NumPy is the quicker way
+_NUMPY_FROM: Final = 1024  # octets: from here on NumPy is quicker
 
 
 @cache
@@ -41,7 +41,7 @@ def _numpy() -> ModuleType | None:
 
 
 def have_numpy() -> bool:
-    """Whether there is NumPy here, so that ``unmask_many`` works."""
+    """Whether NumPy is installed, so that ``unmask_many`` works."""
     return _numpy() is not None
 
 
@@ -53,7 +53,7 @@ def apply_mask(payload: bytes | memoryview, mask_key: bytes) -> bytes:
         mask_key: four octets.
 
     Raises:
-        LocalProtocolError: the key has not four octets.
+        LocalProtocolError: the key does not have four octets.
 
     >>> apply_mask(b"Hello", bytes.fromhex("37fa213d")).hex(" ")
     '7f 9f 4d 51 58'
@@ -61,7 +61,7 @@ def apply_mask(payload: bytes | memoryview, mask_key: bytes) -> bytes:
     if len(mask_key) != 4:
         raise LocalProtocolError(f"a masking key has 4 octets, not {len(mask_key)}")
     size = len(payload)
-    if size >= _LONG and _numpy() is not None:
+    if size >= _NUMPY_FROM and _numpy() is not None:
         copy = BytesIO(payload)  # its buffer can be written to and then taken out: one copy less
         with copy.getbuffer() as octets:
             mask_in_place(octets, mask_key)
@@ -71,12 +71,12 @@ def apply_mask(payload: bytes | memoryview, mask_key: bytes) -> bytes:
 
 
 def mask_to_view(payload: bytes | memoryview, mask_key: bytes) -> bytes | memoryview:
-    """As ``apply_mask``, but a long result is a view, which saves a copy for who only reads it.
+    """As ``apply_mask``, but a long result is a view; a caller that only reads it saves a copy.
 
     >>> bytes(mask_to_view(b"Hello", bytes.fromhex("37fa213d"))).hex(" ")
     '7f 9f 4d 51 58'
     """
-    if len(payload) < _LONG or _numpy() is None:
+    if len(payload) < _NUMPY_FROM or _numpy() is None:
         return apply_mask(payload, mask_key)
     octets = bytearray(payload)
     mask_in_place(octets, mask_key)
@@ -84,18 +84,18 @@ def mask_to_view(payload: bytes | memoryview, mask_key: bytes) -> bytes | memory
 
 
 def mask_in_place(octets: bytearray | memoryview, mask_key: bytes, start: int = 0) -> None:
-    """Mask or unmask octets where they stand, which saves the memory for a copy.
+    """Mask or unmask octets where they stand, which saves a copy.
 
-    It goes by words of eight octets, so up to seven octets before ``start`` change with the rest.
-    The second time they change back.
+    It goes by words of eight octets, so up to seven octets before ``start`` change, too. Masking a
+    second time changes them back.
 
     Args:
         octets: what to change.
         mask_key: four octets.
-        start: where the payload starts in ``octets``, which it ends with.
+        start: where the payload starts in ``octets``; it goes on to their end.
 
     Raises:
-        LocalProtocolError: the key has not four octets.
+        LocalProtocolError: the key does not have four octets.
 
     >>> octets = bytearray(b"Hello")
     >>> mask_in_place(octets, bytes.fromhex("37fa213d"))
@@ -110,8 +110,8 @@ def mask_in_place(octets: bytearray | memoryview, mask_key: bytes, start: int = 
     if numpy is None or not count:
         octets[start:] = apply_mask(bytes(octets[start:]), mask_key)
         return
-    turn = first - start & 3
-    key = (mask_key * 3)[turn : turn + 8]
+    rotation = first - start & 3
+    key = (mask_key * 3)[rotation : rotation + 8]
     words = numpy.frombuffer(octets, numpy.uint64, count, first)
     words ^= int.from_bytes(key, byteorder)
     rest = first + 8 * count
@@ -120,15 +120,15 @@ def mask_in_place(octets: bytearray | memoryview, mask_key: bytes, start: int = 
 
 
 @cache
-def _turned_keys() -> tuple[Any, Any]:
-    """For a payload that starts 0 to 3 octets after a word: which octets of two words are its key.
+def _rotated_masks() -> tuple[Any, Any]:
+    """For a payload that starts 0 to 3 octets into a word: which octets of two words are its key.
 
-    The four octets of the key end where the payload starts, so they lie in the word before and in
-    this one, and already in the lanes in which they are wanted.
+    The four octets of the key end where the payload starts, so they stand in the word before and in
+    this one, and already in the lanes in which they are needed.
     """
     import numpy
 
-    octets = [[lane < turn for lane in range(4)] for turn in range(4)]
+    octets = [[lane < offset for lane in range(4)] for offset in range(4)]
     here = numpy.array(octets, numpy.uint8) * numpy.uint8(0xFF)
     here = here.view(numpy.uint32).ravel()
     return here, ~here
@@ -139,8 +139,8 @@ def unmask_many(data: bytes, starts: Sequence[int]) -> Any:
 
     A header with its key has six octets or more, so no 32-bit word holds octets of two payloads.
     So each word, from the one in which a payload starts up to where the next one starts, is
-    combined with the key of that payload, turned so that it fits the place. What that makes of
-    the headers between them is of no interest.
+    combined with the key of that payload, rotated to fit the place. The headers between them are
+    changed, too, and are not used any more.
 
     Args:
         data: the frames, with at least four octets before the first payload.
@@ -162,11 +162,11 @@ def unmask_many(data: bytes, starts: Sequence[int]) -> Any:
     data += bytes(-len(data) % 4)
     words = numpy.frombuffer(data, numpy.uint32)
     places = numpy.fromiter(starts, numpy.int64, len(starts))
-    turns = places & 3
+    offsets = places & 3
     places >>= 2
-    here, before = _turned_keys()
-    # An empty payload at the very end starts behind the last word; whatever is its key then.
-    keys = words.take(places, mode="clip") & here[turns] | words[places - 1] & before[turns]
+    here, before = _rotated_masks()
+    # An empty payload at the very end starts behind the last word; any key will do for it.
+    keys = words.take(places, mode="clip") & here[offsets] | words[places - 1] & before[offsets]
     sizes = numpy.empty_like(places)
     numpy.subtract(places[1:], places[:-1], sizes[:-1])
     sizes[-1] = len(words) - places[-1]

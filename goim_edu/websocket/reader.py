@@ -1,8 +1,8 @@
 """What we receive: octets become messages and control frames (RFC 6455 §6.2).
 
-Two paths lead there. The plain one goes part by part: ``FrameDecoder`` finds frames and judges
+There are two paths. The plain path goes part by part: ``FrameDecoder`` finds frames and judges
 their headers, ``MessageAssembler`` makes messages of them. Wherever a message may start, the fast
-one has its turn first: ``take_messages`` takes whatever is whole and simple there, in bulk.
+path comes first: ``take_messages`` takes all that is whole and simple there, in bulk.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _NO_MESSAGE: Final = Opcode.CONTINUATION
 class MessageReader:
     r"""Turns octets into ``TextMessage``, ``BinaryMessage``, ``Ping``, ``Pong``, ``CloseReceived``.
 
-    What only the plain path needs is made when that is first taken, so that an idle connection
-    which has seen nothing but simple messages is small.
+    Decoder and assembler are made when the plain path first needs them, so a connection that has
+    seen nothing but simple messages is small.
 
     Args:
-        masked: whether frames must be masked: True for a server, else they must not be.
+        masked: True on a server: frames must be masked; False on a client: they must not be.
         limits: the bounds.
         deflate: the agreed permessage-deflate, or None.
-        early: octets that are here already.
+        early: octets that have come already.
 
     >>> events = []
     >>> MessageReader(False, Limits()).read(b"\x81\x02Hi\x89\x00", events), events
@@ -71,13 +71,13 @@ class MessageReader:
         self._assembler: MessageAssembler | None = None
 
     def read(self, data: bytes | memoryview, events: list[Event]) -> bool:
-        """Take octets; the events that they complete are appended.
+        """Take the next octets; append the events that they complete.
 
         A memoryview that can be written to is lent: it may change, and nothing of it is kept.
-        Behind a Close nothing is read any more.
+        Nothing is read behind a Close.
 
         Returns:
-            Whether there is a Ping or a Close among the events, which have to be answered.
+            Whether a Ping or a Close, which need an answer, is among the events.
 
         Raises:
             RemoteProtocolError: a rule is broken; the good events before are appended.
@@ -92,13 +92,13 @@ class MessageReader:
         return self._read_plain(bytes(data), events)
 
     def _read_plain(self, data: bytes, events: list[Event]) -> bool:
-        decoder, assembler = self._parts()
+        decoder, assembler = self._plain_path()
         decoder.push(self._early + data)
         self._early = b""
         to_answer = False
         while (part := decoder.next_part()) is not None:
             if part.header.opcode >= _CLOSE:
-                event = _take_control(part.header.opcode, bytes(part.payload))
+                event = _control_event(part.header.opcode, bytes(part.payload))
                 events.append(event)
                 to_answer = to_answer or type(event) is not Pong
                 if type(event) is CloseReceived:
@@ -113,7 +113,7 @@ class MessageReader:
         self._idle = decoder.idle and assembler.opcode is _NO_MESSAGE
         return to_answer
 
-    def _parts(self) -> tuple[FrameDecoder, MessageAssembler]:
+    def _plain_path(self) -> tuple[FrameDecoder, MessageAssembler]:
         if self._decoder is None or self._assembler is None:
             self._decoder = FrameDecoder(
                 expect_masked=self._masked,
@@ -128,8 +128,8 @@ class MessageReader:
         return self._decoder, self._assembler
 
 
-def _take_control(opcode: int, payload: bytes) -> Ping | Pong | CloseReceived:
-    """RFC 6455 §5.5: they may stand between the fragments of a message."""
+def _control_event(opcode: int, payload: bytes) -> Ping | Pong | CloseReceived:
+    """RFC 6455 §5.5: control frames may stand between the fragments of a message."""
     if opcode == Opcode.PING:
         return Ping(payload)
     if opcode == Opcode.PONG:

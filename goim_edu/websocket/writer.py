@@ -1,4 +1,8 @@
-"""What we send: messages cut into frames, compressed and masked (RFC 6455 §5.4, §6.1)."""
+"""What we send: messages cut into frames, compressed and masked (RFC 6455 §5.4, §6.1).
+
+Replies, which the protocol itself demands, wait here until they are taken or until a message goes:
+then they go first.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from typing import Final
 from goim_edu.errors import LocalProtocolError
 from goim_edu.websocket.deflate import PerMessageDeflate
 from goim_edu.websocket.fastpath import join_text_frames
-from goim_edu.websocket.frames import Opcode, build_frame, build_head, encode_text
+from goim_edu.websocket.frames import Opcode, build_frame, build_header, encode_text
 from goim_edu.websocket.masking import apply_mask
 
 __all__ = ["MessageWriter"]
@@ -26,12 +30,17 @@ class MessageWriter:
         mask_source: gives that many unpredictable octets, for a client; None for a server.
         deflate: the agreed permessage-deflate, or None.
 
+    Attributes:
+        deflate: as given; set it once the handshake has agreed on it.
+        replies: octets that the protocol itself demands to be written next.
+
     >>> writer = MessageWriter(None, None)
-    >>> writer.begin(Opcode.TEXT, "Hel", None, fin=False) + writer.go_on("lo", fin=True)
+    >>> start = writer.begin_message(Opcode.TEXT, "Hel", None, fin=False)
+    >>> start + writer.continue_message("lo", fin=True)
     b'\x01\x03Hel\x80\x02lo'
     """
 
-    __slots__ = ("_compressing", "_deflate", "_kind", "_mask_source")
+    __slots__ = ("_compressing", "_mask_source", "_opcode", "_pongs", "deflate", "replies")
 
     def __init__(
         self,
@@ -39,92 +48,123 @@ class MessageWriter:
         deflate: PerMessageDeflate | None,
     ) -> None:
         self._mask_source = mask_source
-        self._deflate = deflate
-        self._kind: Opcode | None = None  # of the message whose next fragment is due
+        self.deflate = deflate
+        self._opcode: Opcode | None = None  # of the message whose next fragment is due
         self._compressing = False
+        self.replies: list[bytes] = []
+        self._pongs = 0  # how many of the replies are Pongs
 
-    def control(self, opcode: Opcode, payload: bytes) -> bytes:
+    def control_frame(self, opcode: Opcode, payload: bytes) -> bytes:
         """A Close, Ping or Pong; it may stand between the fragments of a message (§5.4)."""
+        frame = self._control_frame(opcode, payload)
+        return self.after_replies(frame) if self.replies else frame
+
+    def _control_frame(self, opcode: Opcode, payload: bytes) -> bytes:
         key = None if self._mask_source is None else self._mask_source(4)
         return build_frame(payload, opcode, mask_key=key)
 
-    def begin(self, opcode: Opcode, data: str | bytes, compress: bool | None, fin: bool) -> bytes:
+    def reply_pong(self, payload: bytes, max_pending: int) -> None:
+        """§5.5.2, §5.5.3: a Pong has the same octets; if too many wait, only the latest is sent."""
+        pong = self._control_frame(Opcode.PONG, payload)
+        if self._pongs < max_pending:
+            self._pongs += 1
+            self.replies.append(pong)
+        else:
+            self.replies[-1] = pong
+
+    def reply_close(self, payload: bytes) -> None:
+        """§5.5.1: our Close, in answer to the peer's or to a broken rule."""
+        self.replies.append(self._control_frame(Opcode.CLOSE, payload))
+
+    def after_replies(self, octets: bytes) -> bytes:
+        """The replies, then these octets: no reply waits for a message of ours."""
+        octets = b"".join((*self.replies, octets))
+        self.replies.clear()
+        self._pongs = 0
+        return octets
+
+    def begin_message(
+        self, opcode: Opcode, data: str | bytes, compress: bool | None, fin: bool
+    ) -> bytes:
         """A message, or its first fragment.
 
         Raises:
             LocalProtocolError: the one before is not complete, ``data`` is of the wrong type, or
                 ``compress`` was not agreed on.
         """
-        if self._kind is not None or compress:
+        if self._opcode is not None or compress:
             self._check_begin(compress)
-        return self._begin(opcode, _encode(data, opcode), compress, fin)
+        octets = self._begin(opcode, _encode(data, opcode), compress, fin)
+        return self.after_replies(octets) if self.replies else octets
 
     def _check_begin(self, compress: bool | None) -> None:
-        if self._kind is not None:
+        if self._opcode is not None:
             raise LocalProtocolError("the message before is not complete: continue_message")
-        if compress and self._deflate is None:
+        if compress and self.deflate is None:
             raise LocalProtocolError("no compression was agreed on")
 
     def _begin(self, opcode: Opcode, payload: bytes, compress: bool | None, fin: bool) -> bytes:
         first = opcode | _FIN
-        if self._deflate is not None and compress is not False:
+        if self.deflate is not None and compress is not False:
             # RFC 7692 §6: compress, set RSV1 on the first frame, then mask.
-            payload = self._deflate.compress(payload, fin)
+            payload = self.deflate.compress(payload, fin)
             first |= _RSV1
         if not fin:
-            self._kind = opcode
+            self._opcode = opcode
             self._compressing = first & _RSV1 != 0
             first &= ~_FIN
         if self._mask_source is None:
-            return build_head(first, len(payload), False) + payload
+            return build_header(first, len(payload), False) + payload
         return self._write(first, payload)
 
-    def go_on(self, data: str | bytes, fin: bool) -> bytes:
-        """The next fragment of the message that was begun.
+    def continue_message(self, data: str | bytes, fin: bool) -> bytes:
+        """The next fragment of the message under way.
 
         Raises:
-            LocalProtocolError: none was, or ``data`` is of the wrong type.
+            LocalProtocolError: no message is under way, or ``data`` is of the wrong type.
         """
-        if self._kind is None:
+        if self._opcode is None:
             raise LocalProtocolError("no message is under way, begin one with fin=False")
-        payload = _encode(data, self._kind)
-        if self._compressing and self._deflate is not None:
-            payload = self._deflate.compress(payload, final=fin)
+        payload = _encode(data, self._opcode)
+        if self._compressing and self.deflate is not None:
+            payload = self.deflate.compress(payload, final=fin)
         if fin:
-            self._kind = None
+            self._opcode = None
             self._compressing = False
-        return self._write(_FIN if fin else 0, payload)
+        octets = self._write(_FIN if fin else 0, payload)
+        return self.after_replies(octets) if self.replies else octets
 
     def many(self, messages: Sequence[str | bytes], compress: bool | None) -> bytes:
         """Many whole messages; short texts in ASCII take the fast path.
 
         Raises:
-            LocalProtocolError: as ``begin``; then none of them counts as sent.
+            LocalProtocolError: as ``begin_message``; then none of them counts as sent.
         """
         self._check_begin(compress)
-        if self._mask_source is None and (self._deflate is None or compress is False):
+        if self._mask_source is None and (self.deflate is None or compress is False):
             octets = join_text_frames(messages)
             if octets is not None:
-                return octets
-        kinds = [_TEXT if isinstance(data, str) else _BINARY for data in messages]
-        payloads = list(map(_encode, messages, kinds))  # all of them, before any is compressed
-        return b"".join(
-            self._begin(kind, payload, compress, True)
-            for kind, payload in zip(kinds, payloads, strict=True)
-        )
+                return self.after_replies(octets) if self.replies else octets
+        opcodes = [_TEXT if isinstance(data, str) else _BINARY for data in messages]
+        payloads = list(map(_encode, messages, opcodes))  # all of them, before any is compressed
+        frames = [
+            self._begin(opcode, payload, compress, True)
+            for opcode, payload in zip(opcodes, payloads, strict=True)
+        ]
+        return self.after_replies(b"".join(frames))
 
     def _write(self, first: int, payload: bytes) -> bytes:
         if self._mask_source is None:
-            return build_head(first, len(payload), False) + payload
+            return build_header(first, len(payload), False) + payload
         key = self._mask_source(4)
-        return build_head(first, len(payload), True) + key + apply_mask(payload, key)
+        return build_header(first, len(payload), True) + key + apply_mask(payload, key)
 
 
-def _encode(data: str | bytes, kind: Opcode) -> bytes:
+def _encode(data: str | bytes, opcode: Opcode) -> bytes:
     if isinstance(data, str):
-        if kind is _TEXT:
+        if opcode is _TEXT:
             return encode_text(data)
         raise LocalProtocolError("a binary message is made of bytes")
-    if kind is _TEXT:
+    if opcode is _TEXT:
         raise LocalProtocolError("a text message is made of str")
     return data

@@ -131,7 +131,7 @@ def test_a_broken_frame_is_shown_and_ends_its_direction() -> None:
     ("data", "message"),
     [
         (build_frame("unmasked"), "the client did not mask"),
-        (build_frame(b"\xff", mask_key=KEY), "no UTF-8"),
+        (build_frame(b"\xff", mask_key=KEY), "not valid UTF-8"),
         (build_frame(b"", Opcode.CONTINUATION, mask_key=KEY), "no message is under way"),
     ],
 )

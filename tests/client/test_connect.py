@@ -267,7 +267,7 @@ def test_sending_waits_for_a_slow_reader() -> None:
 
 @pytest.mark.parametrize("uri", ["", "http://h/", "ws://", "ws://h/#f", "ws://h:99999/"])
 def test_addresses_that_are_none(uri: str) -> None:
-    with pytest.raises(LocalProtocolError):
+    with pytest.raises(ValueError, match="is not"):
         connect(uri)
     with pytest.raises(ValueError, match="max_waiting"):
         connect("ws://h/", max_waiting=0)

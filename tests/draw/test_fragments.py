@@ -89,7 +89,7 @@ def test_many_frames_are_cut_and_it_is_said() -> None:
         ([Frame(Opcode.CONTINUATION, b"a")], "no message is under way"),
         ([Frame(Opcode.PING, b"", False)], "is fragmented"),
         ([Frame(Opcode.CLOSE, b"\x00")], "one octet"),
-        ([Frame(Opcode.TEXT, b"\xff", False), Frame(Opcode.CONTINUATION, b"")], "no UTF-8"),
+        ([Frame(Opcode.TEXT, b"\xff", False), Frame(Opcode.CONTINUATION, b"")], "not valid UTF-8"),
     ],
 )
 def test_broken_rules(sent: list[Frame], said: str) -> None:

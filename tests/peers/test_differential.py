@@ -208,17 +208,17 @@ DISAGREEMENTS = [
         said(b"\xff", fin=False),
         [("fail", 1007)],
         {"websockets": []},
-        "RFC 6455 §8.1: who finds that a stream of octets is no UTF-8 must fail the connection; "
+        "RFC 6455 §8.1: octets that are not valid UTF-8 must fail the connection; "
         "nothing that is still to come can mend it",
-        "a text message is no UTF-8",
+        "a text message is not valid UTF-8",
     ),
     Disagreement(
         "half of a surrogate pair, seen at its second octet",
         said(b"\xed\xa0", fin=False),
         [("fail", 1007)],
         {"websockets": [], "wsproto": []},
-        "RFC 3629 §4: behind ED only 80 to 9F can stand, so this is no UTF-8 already",
-        "a text message is no UTF-8",
+        "RFC 3629 §4: behind ED only 80 to 9F can stand, so this is not valid UTF-8 already",
+        "a text message is not valid UTF-8",
     ),
     Disagreement(
         "a control frame that is fragmented, seen at its first octet",
@@ -315,7 +315,7 @@ def first_difference(ours: list[Told], theirs: list[Told]) -> tuple[Told | None,
     return None, None
 
 
-GOES_ON = ("a text message is no UTF-8", "we take")
+GOES_ON = ("a text message is not valid UTF-8", "we take")
 
 
 def is_explained(peer: str, one: Told | None, other: Told | None, error: str) -> bool:

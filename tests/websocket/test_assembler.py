@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 
 from goim_edu.errors import RemoteProtocolError
-from goim_edu.websocket.assembler import MessageAssembler, no_utf8
+from goim_edu.websocket.assembler import MessageAssembler, invalid_utf8
 from goim_edu.websocket.decoder import Part
 from goim_edu.websocket.deflate import DeflateParams, PerMessageDeflate
 from goim_edu.websocket.events import BinaryMessage, TextMessage
@@ -77,7 +77,7 @@ def test_a_message_ends_with_a_whole_character() -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         assembler().add(part(b"\xe6\xb6", Opcode.TEXT))
     assert caught.value.close_code == 1007
-    assert str(no_utf8("so")) == "a text message is no UTF-8: so (RFC 6455 §8.1)"
+    assert str(invalid_utf8("so")) == "a text message is not valid UTF-8: so (RFC 6455 §8.1)"
 
 
 def test_the_order_of_frames() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 from typing import cast
 
 import pytest
 
+from goim_edu.websocket.event_type import maker_of
 from goim_edu.websocket.events import (
     BinaryMessage,
     Closed,
@@ -15,7 +17,6 @@ from goim_edu.websocket.events import (
     Ping,
     Pong,
     TextMessage,
-    maker_of,
 )
 
 
@@ -37,6 +38,16 @@ def test_events_have_named_fields() -> None:
         CloseReceived(1000)  # type: ignore[call-arg]
     with pytest.raises(AttributeError):
         event.code = 1001  # type: ignore[misc]
+
+
+def test_a_tooltip_shows_the_fields_and_what_the_event_means() -> None:
+    assert str(inspect.signature(TextMessage)) == "(data: str)"
+    assert str(inspect.signature(Closed)) == "(code: int, reason: str, clean: bool)"
+    assert TextMessage.__doc__ == "A whole text message (RFC 6455 §5.6)."
+    assert (TextMessage.__module__, TextMessage.__qualname__) == (
+        "goim_edu.websocket.events",
+        "TextMessage",
+    )
 
 
 def test_events_can_be_copied() -> None:

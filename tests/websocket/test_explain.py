@@ -106,7 +106,7 @@ def test_the_smaller_words() -> None:
     long = explain(build_frame("x" * 100))["Payload data"]
     assert long.meaning == repr("x" * 60 + "...")
     assert frame("82 02 00 ff")["Payload data"].meaning == "00 ff"
-    assert frame("89 02 c3 28")["Payload data"].meaning.endswith("no UTF-8 from octet 0 on")
+    assert frame("89 02 c3 28")["Payload data"].meaning.endswith("not valid UTF-8 from octet 0 on")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_the_smaller_words() -> None:
         (1015, "1015: TLS handshake failed"),
         (3000, "3000: one of those that libraries and frameworks register"),
         (4429, "4429: private to this application"),
-        (2999, "2999: not defined, nobody may send it"),
+        (2999, "2999: not defined, it may not be sent"),
     ],
 )
 def test_close_codes(code: int, meaning: str) -> None:
@@ -233,7 +233,7 @@ def test_it_says_what_parse_frame_says(data: bytes) -> None:
         assert explanation["FIN"].value == parsed.fin
         assert ("Masking-key" in explanation) == parsed.masked
     elif isinstance(error, IncompleteFrame) and not explanation.cut:
-        assert explanation.error is not None  # no UTF-8, that is certain before the frame ends
+        assert explanation.error is not None  # not UTF-8, that is certain before the frame ends
         assert explanation.error.close_code == 1007
     else:
         assert str(explanation.error) == str(error)

@@ -16,7 +16,7 @@ from goim_edu.websocket.frames import (
     Header,
     Opcode,
     build_frame,
-    build_head,
+    build_header,
     check_header,
     encode_text,
     parse_frame,
@@ -167,7 +167,7 @@ def test_the_layout_of_a_header() -> None:
     ],
 )
 def test_the_shortest_form_of_a_length_is_written(length: int, head: str) -> None:
-    assert build_head(0x82, length, masked=False) == bytes.fromhex(head)
+    assert build_header(0x82, length, masked=False) == bytes.fromhex(head)
     octets = build_frame(bytes(length), Opcode.BINARY)
     assert octets == bytes.fromhex(head) + bytes(length)
     assert parse_frame(octets) == (Frame(Opcode.BINARY, bytes(length)), len(octets))

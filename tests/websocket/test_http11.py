@@ -70,9 +70,9 @@ def test_values_lose_only_the_white_space_around_them() -> None:
         (b"GET / HTTP/1.1\r\nA: 1\r\n folded: 2", "white space"),
         (b"GET / HTTP/1.1\r\n\tfolded: 2", "white space"),
         (b"GET / HTTP/1.1\r\nA: 1\r\nno colon", "no colon"),
-        (b"GET / HTTP/1.1\r\nA : 1", "no token"),
-        (b"GET / HTTP/1.1\r\n: 1", "no token"),
-        (b"GET / HTTP/1.1\r\n\xe9: 1", "no token"),
+        (b"GET / HTTP/1.1\r\nA : 1", "not a token"),
+        (b"GET / HTTP/1.1\r\n: 1", "not a token"),
+        (b"GET / HTTP/1.1\r\n\xe9: 1", "not a token"),
         (b"GET / HTTP/1.1\r\nA: \0", "control character"),
         (b"GET / HTTP/1.1\r\nA: 1\nB: 2", "control character"),
         (b"GET / HTTP/1.1\r\nA: 1\r\r\nB: 2", "control character"),
@@ -252,7 +252,7 @@ def test_what_cannot_become_a_response() -> None:
 
 @pytest.mark.parametrize("name", ["", "a b", "a:b", "a\r\nb", "\u4f60"])
 def test_no_name_can_split_a_head(name: str) -> None:
-    with pytest.raises(LocalProtocolError, match="no header name"):
+    with pytest.raises(LocalProtocolError, match="not a header name"):
         Response(200, "OK", Headers([(name, "1")])).to_bytes()
 
 

@@ -22,18 +22,20 @@ def frames(octets: bytes) -> list[Frame]:
 
 
 def test_whole_messages() -> None:
-    assert writer().begin(Opcode.TEXT, "Hi", None, True) == b"\x81\x02Hi"
-    assert writer().begin(Opcode.BINARY, b"Hi", False, True) == b"\x82\x02Hi"
-    assert writer(client=True).begin(Opcode.TEXT, "Hi", None, True) == b"\x81\x82\0\0\0\0Hi"
-    assert writer(client=True).control(Opcode.PING, b"?") == b"\x89\x81\0\0\0\0?"
-    assert writer().control(Opcode.PONG, b"?") == b"\x8a\x01?"
+    assert writer().begin_message(Opcode.TEXT, "Hi", None, True) == b"\x81\x02Hi"
+    assert writer().begin_message(Opcode.BINARY, b"Hi", False, True) == b"\x82\x02Hi"
+    assert writer(client=True).begin_message(Opcode.TEXT, "Hi", None, True) == b"\x81\x82\0\0\0\0Hi"
+    assert writer(client=True).control_frame(Opcode.PING, b"?") == b"\x89\x81\0\0\0\0?"
+    assert writer().control_frame(Opcode.PONG, b"?") == b"\x8a\x01?"
 
 
 @pytest.mark.parametrize("client", [False, True])
 def test_fragments(client: bool) -> None:
     out = writer(client=client)
-    octets = out.begin(Opcode.BINARY, b"1", None, False) + out.control(Opcode.PING, b"")
-    octets += out.go_on(b"2", False) + out.go_on(b"3", True)
+    octets = out.begin_message(Opcode.BINARY, b"1", None, False) + out.control_frame(
+        Opcode.PING, b""
+    )
+    octets += out.continue_message(b"2", False) + out.continue_message(b"3", True)
     shape = [(frame.opcode, frame.fin, frame.payload) for frame in frames(octets)]
     assert shape == [
         (Opcode.BINARY, False, b"1"),
@@ -41,20 +43,24 @@ def test_fragments(client: bool) -> None:
         (Opcode.CONTINUATION, False, b"2"),
         (Opcode.CONTINUATION, True, b"3"),
     ]
-    assert out.begin(Opcode.TEXT, "", None, True)
+    assert out.begin_message(Opcode.TEXT, "", None, True)
 
 
 def test_compressed_fragments_have_rsv1_on_the_first() -> None:
     out = writer(deflate=True)
     inflater = PerMessageDeflate(DeflateParams(), False)
     for _ in range(2):
-        octets = out.begin(Opcode.TEXT, "one", None, False) + out.go_on("", False)
-        octets += out.go_on(" two", True)
+        octets = out.begin_message(Opcode.TEXT, "one", None, False) + out.continue_message(
+            "", False
+        )
+        octets += out.continue_message(" two", True)
         got = frames(octets)
         assert [frame.rsv1 for frame in got] == [True, False, False]
         pieces = [inflater.decompress(frame.payload, frame.fin, 99) for frame in got]
         assert b"".join(pieces) == b"one two"
-    octets = out.begin(Opcode.TEXT, "not", False, False) + out.go_on(" this", True)
+    octets = out.begin_message(Opcode.TEXT, "not", False, False) + out.continue_message(
+        " this", True
+    )
     assert octets == b"\x01\x03not\x80\x05 this"
 
 
@@ -77,23 +83,23 @@ def test_many() -> None:
 def test_what_is_refused() -> None:
     out = writer()
     with pytest.raises(LocalProtocolError, match="no message is under way"):
-        out.go_on("x", True)
+        out.continue_message("x", True)
     with pytest.raises(LocalProtocolError, match="no compression"):
-        out.begin(Opcode.TEXT, "x", True, True)
+        out.begin_message(Opcode.TEXT, "x", True, True)
     with pytest.raises(LocalProtocolError, match="made of str"):
-        out.begin(Opcode.TEXT, b"x", None, True)
+        out.begin_message(Opcode.TEXT, b"x", None, True)
     with pytest.raises(LocalProtocolError, match="made of bytes"):
-        out.begin(Opcode.BINARY, "x", None, True)
+        out.begin_message(Opcode.BINARY, "x", None, True)
     with pytest.raises(LocalProtocolError, match="no UTF-8"):
-        out.begin(Opcode.TEXT, "\udc80", None, False)
-    out.begin(Opcode.TEXT, "x", None, False)  # none of that has begun a message
+        out.begin_message(Opcode.TEXT, "\udc80", None, False)
+    out.begin_message(Opcode.TEXT, "x", None, False)  # none of that has begun a message
     with pytest.raises(LocalProtocolError, match="not complete"):
-        out.begin(Opcode.TEXT, "x", None, True)
+        out.begin_message(Opcode.TEXT, "x", None, True)
     with pytest.raises(LocalProtocolError, match="not complete"):
         out.many(["x"], None)
     with pytest.raises(LocalProtocolError, match="made of str"):
-        out.go_on(b"x", True)
-    assert out.go_on("y", True) == b"\x80\x01y"
+        out.continue_message(b"x", True)
+    assert out.continue_message("y", True) == b"\x80\x01y"
 
 
 def test_what_is_refused_leaves_the_compressor_alone() -> None:
@@ -101,6 +107,6 @@ def test_what_is_refused_leaves_the_compressor_alone() -> None:
     out = writer(deflate=True)
     with pytest.raises(LocalProtocolError):
         out.many(["first", "\udc80"], None)
-    (frame,) = frames(out.begin(Opcode.TEXT, "first", None, True))
+    (frame,) = frames(out.begin_message(Opcode.TEXT, "first", None, True))
     inflater = PerMessageDeflate(DeflateParams(), False)
     assert inflater.decompress(frame.payload, True, 99) == b"first"

@@ -6,38 +6,42 @@ import pytest
 
 from goim_edu.errors import HandshakeError, LocalProtocolError
 from goim_edu.websocket.deflate import DeflateConfig
-from goim_edu.websocket.http11 import HandshakeLimits
-from goim_edu.websocket.opening import Agreed, ClientOpening, ServerOpening
+from goim_edu.websocket.handshake import (
+    ClientHandshake,
+    HandshakeLimits,
+    HandshakeResult,
+    ServerHandshake,
+)
 
 LIMITS = HandshakeLimits()
 
 
-def ask(client: ClientOpening, subprotocols: tuple[str, ...] = ()) -> bytes:
+def ask(client: ClientHandshake, subprotocols: tuple[str, ...] = ()) -> bytes:
     return client.request("example.com", "/", subprotocols, [], None, None)
 
 
 @pytest.mark.parametrize("ours", [None, DeflateConfig()])
 @pytest.mark.parametrize("theirs", [None, DeflateConfig()])
 def test_both_agree(ours: DeflateConfig | None, theirs: DeflateConfig | None) -> None:
-    client, server = ClientOpening(LIMITS, ours), ServerOpening(LIMITS, theirs)
+    client, server = ClientHandshake(LIMITS, ours), ServerHandshake(LIMITS, theirs)
     request = server.receive(ask(client, ("chat",)) + b"early")
     assert request is not None
     assert server.receive(b"!") is None
     answered = server.accept("chat", [])
-    assert answered.rest == b"early!"
+    assert answered.early == b"early!"
     agreed = client.receive(answered.octets[:20]) or client.receive(answered.octets[20:] + b"rest")
-    assert type(agreed) is Agreed
-    assert agreed.rest == b"rest"
+    assert type(agreed) is HandshakeResult
+    assert agreed.early == b"rest"
     assert client.response == answered.response
     both = ours is not None and theirs is not None
     for one in (answered, agreed):
-        assert one.subprotocol == "chat"
+        assert one.agreement.subprotocol == "chat"
         assert (one.deflate is not None) == both
-        assert len(one.extensions) == both
+        assert len(one.agreement.extensions) == both
 
 
 def test_a_server_bounds_what_comes_early() -> None:
-    server = ServerOpening(HandshakeLimits(max_total=200), None)
+    server = ServerHandshake(HandshakeLimits(max_total=200), None)
     assert server.receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n") is not None
     assert server.receive(bytes(200)) is None
     with pytest.raises(HandshakeError, match="before the 101"):
@@ -45,14 +49,14 @@ def test_a_server_bounds_what_comes_early() -> None:
 
 
 def test_a_server_has_nothing_to_accept_yet() -> None:
-    server = ServerOpening(LIMITS, None)
+    server = ServerHandshake(LIMITS, None)
     assert server.receive(b"GET / ") is None
     with pytest.raises(LocalProtocolError, match="no request"):
         server.accept(None, [])
 
 
 def test_a_request_that_was_not_accepted_can_be() -> None:
-    client, server = ClientOpening(LIMITS, None), ServerOpening(LIMITS, DeflateConfig())
+    client, server = ClientHandshake(LIMITS, None), ServerHandshake(LIMITS, DeflateConfig())
     server.receive(ask(client))
     with pytest.raises(LocalProtocolError):
         server.accept("not offered", [])
@@ -62,7 +66,7 @@ def test_a_request_that_was_not_accepted_can_be() -> None:
 
 
 def test_a_client_asks_once_and_first() -> None:
-    client = ClientOpening(LIMITS, None)
+    client = ClientHandshake(LIMITS, None)
     with pytest.raises(HandshakeError, match="before it was asked"):
         client.receive(b"HTTP/1.1 101 ")
     with pytest.raises(LocalProtocolError):
@@ -73,7 +77,7 @@ def test_a_client_asks_once_and_first() -> None:
 
 
 def test_a_client_needs_the_whole_answer() -> None:
-    client = ClientOpening(LIMITS, None)
+    client = ClientHandshake(LIMITS, None)
     ask(client)
     assert client.receive(b"HTTP/1.1 101 ") is None
     with pytest.raises(HandshakeError, match="TCP ended"):
@@ -82,7 +86,7 @@ def test_a_client_needs_the_whole_answer() -> None:
 
 
 def test_a_client_is_refused() -> None:
-    client = ClientOpening(LIMITS, DeflateConfig())
+    client = ClientHandshake(LIMITS, DeflateConfig())
     ask(client)
     with pytest.raises(HandshakeError) as caught:
         client.receive(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
