@@ -352,7 +352,7 @@ class Endpoint(Lifecycle):
             code, reason = last
             events.append(Closed(code, reason, clean=True))
             # §5.5.1: the answer repeats the code that came. It may stand within a message (§5.4).
-            self._finish(Step.RECEIVE_CLOSE, code, reason, build_close(code))
+            self._finish(Step.HEAR_CLOSE, code, reason, build_close(code))
 
     def _break_off(self, error: RemoteProtocolError, events: list[Event]) -> None:
         """RFC 6455 §7.1.7: a rule is broken: a Close says which, and nothing more is read."""
@@ -426,7 +426,7 @@ class Endpoint(Lifecycle):
         """
         self._require("close")
         octets = self._writer.control_frame(Opcode.CLOSE, build_close(code, reason))
-        self._move(Step.SEND_CLOSE)
+        self._move(Step.SAY_CLOSE)
         return octets
 
     def _finish(self, step: Step, code: int, reason: str, close_body: bytes) -> None:
@@ -440,7 +440,7 @@ class Endpoint(Lifecycle):
 
     def _send_last_close(self) -> None:
         self._writer.reply_close(self._last_close_body)
-        self._end(Step.SEND_LAST_CLOSE, self.close_code, self.close_reason)
+        self._end(Step.LAST_WORDS, self.close_code, self.close_reason)
 
     def _end(self, step: Step, code: int | None, reason: str) -> None:
         """CLOSED: nothing that is half received or half sent is kept."""

@@ -50,10 +50,10 @@ class Step(Enum):
 
     AGREE = "101 is sent or received"
     REFUSE = "the handshake is refused or wrong"
-    SEND_CLOSE = "we say Close"
-    RECEIVE_CLOSE = "the peer says Close"
+    SAY_CLOSE = "we say Close"
+    HEAR_CLOSE = "the peer says Close"
     FAIL = "the peer breaks a rule"
-    SEND_LAST_CLOSE = "our last Close is handed out"
+    LAST_WORDS = "our last Close is handed out"
     END = "TCP ends"
 
 
@@ -64,18 +64,18 @@ TRANSITIONS: Final[dict[State, dict[Step, State]]] = {
         Step.END: State.CLOSED,
     },
     State.OPEN: {
-        Step.SEND_CLOSE: State.CLOSING,
-        Step.RECEIVE_CLOSE: State.ENDING,
+        Step.SAY_CLOSE: State.CLOSING,
+        Step.HEAR_CLOSE: State.ENDING,
         Step.FAIL: State.ENDING,
         Step.END: State.CLOSED,
     },
     State.CLOSING: {
-        Step.RECEIVE_CLOSE: State.CLOSED,
+        Step.HEAR_CLOSE: State.CLOSED,
         Step.FAIL: State.CLOSED,
         Step.END: State.CLOSED,
     },
     State.ENDING: {
-        Step.SEND_LAST_CLOSE: State.CLOSED,
+        Step.LAST_WORDS: State.CLOSED,
     },
     State.CLOSED: {},
 }

@@ -179,8 +179,8 @@ def test_the_life_of_a_connection_is_that_of_the_table() -> None:
     steps = {
         "handshake done": Step.AGREE,
         "handshake refused": Step.REFUSE,
-        "we say Close": Step.SEND_CLOSE,
-        "they say Close": Step.RECEIVE_CLOSE,
+        "we say Close": Step.SAY_CLOSE,
+        "they say Close": Step.HEAR_CLOSE,
         "they break a rule": Step.FAIL,
         "TCP ends": Step.END,
     }
