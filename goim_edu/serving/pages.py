@@ -80,7 +80,10 @@ class Pages:
             check_host(request)
             if request.method not in ("GET", "HEAD"):
                 raise HandshakeError(
-                    "only GET and HEAD are served", status=405, headers=[("Allow", "GET, HEAD")]
+                    "only GET and HEAD are served",
+                    status=405,
+                    section="RFC 9110 §15.5.6",
+                    headers=[("Allow", "GET, HEAD")],
                 )
             if request.path == "/healthz":  # the answer is written when the store has one
                 self._server.start_task(self._serve_health(connection, head))

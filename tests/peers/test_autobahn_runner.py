@@ -70,7 +70,7 @@ def test_no_report_is_no_success(tmp_path: Path) -> None:
 
 def test_a_python_that_is_named_must_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHON2", sys.executable)
-    with pytest.raises(SystemExit, match=r"no CPython 2\.7"):
+    with pytest.raises(SystemExit, match=r"not a CPython 2\.7"):
         run.find_python2()
 
 
