@@ -89,22 +89,33 @@ def once(connect: Callable[[], Any]) -> Callable[[], Any]:
     return get
 
 
-def _use(function: Callable[..., Any], outcomes: list[str], callers: int) -> tuple[Any, str]:
-    """Call ``get`` several times, or from several threads, and look how often was connected."""
-    tries = 0
+def _connection(tries: list[str], outcomes: list[str], callers: int) -> Callable[[], str]:
+    """A function that connects, which notes each try and fails where ``outcomes`` say so."""
 
     def connect() -> str:
-        nonlocal tries
-        tries += 1
-        time.sleep(0.01 if callers > 1 else 0)  # long enough for the others to come in
-        if tries <= len(outcomes) and outcomes[tries - 1] == "fails":
+        tries.append("connect")
+        number = len(tries)
+        # Many short waits, not one long: on a busy machine they grow as the others' turns do.
+        for _ in range(100 if callers > 1 else 0):
+            if len(tries) == callers:
+                break
+            time.sleep(0.001)
+        if number <= len(outcomes) and outcomes[number - 1] == "fails":
             raise ConnectionError("no server")
         return "database"
 
-    get = function(connect)
+    return connect
+
+
+def _use(function: Callable[..., Any], outcomes: list[str], callers: int) -> tuple[Any, str]:
+    """Call ``get`` several times, or from several threads, and count the connections."""
+    tries: list[str] = []
+    together = threading.Barrier(callers)
+    get = function(_connection(tries, outcomes, callers))
     results: list[str] = []
 
     def ask() -> None:
+        together.wait()
         try:
             results.append(str(get()))
         except ConnectionError:
@@ -119,7 +130,7 @@ def _use(function: Callable[..., Any], outcomes: list[str], callers: int) -> tup
     else:
         for _ in range(len(outcomes) + 1):
             ask()
-    successes = tries - outcomes.count("fails")
+    successes = len(tries) - outcomes.count("fails")
     often = ("never connected", "connected once")[successes] if successes in (0, 1) else ""
     return results, often or "connected several times"
 

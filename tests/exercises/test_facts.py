@@ -263,7 +263,11 @@ def test_every_refusal_is_the_same_in_every_process(tmp_path: Path) -> None:
     )
     runs = set()
     for seed in ("1", "2"):
-        environment = {"PYTHONHASHSEED": seed, "GOIM_PROGRESS": str(tmp_path / "file")}
+        environment = {
+            "PYTHONHASHSEED": seed,
+            "GOIM_PROGRESS": str(tmp_path / "file"),
+            "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+        }
         done = subprocess.run(
             [sys.executable, "-c", code],
             capture_output=True,
