@@ -1,9 +1,8 @@
-"""The command line: ``python -m goim_edu serve`` and its sisters.
+"""The command line: ``python -m goim_edu serve`` and the other commands.
 
-Each command is a file: ``add`` adds its options, and what it sets as ``run`` runs it and returns
-the exit code: 0 for good, 2 for what cannot work as it was asked, with one line on stderr that says
-why.
-What a command needs is imported when it runs, so that ``--help`` is quick.
+Each command is a file. Its ``add`` adds the options and sets ``run``, which returns the exit code:
+0 for success, 2 for a command that cannot work, with one line on stderr that says why. A command
+imports what it needs when it runs, so that ``--help`` is quick.
 """
 
 from __future__ import annotations
@@ -59,4 +58,4 @@ _COMMANDS: tuple[Callable[[Subparsers], None], ...] = (
     dissect.add,
     progress.add,
 )
-"""Each adds one command; the order is that of ``--help``."""
+"""Each adds one command, in the order of ``--help``."""

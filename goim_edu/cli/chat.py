@@ -21,8 +21,8 @@ def add(commands: Subparsers) -> None:
         default="ws://127.0.0.1:8765/chat",
         help="ws://HOST:PORT of a server, or wss://... (default: %(default)s)",
     )
-    parser.add_argument("--name", help="who you are (default: your user name)")
-    parser.add_argument("--room", default="lobby", help="where to go first (default: %(default)s)")
+    parser.add_argument("--name", help="your name in the chat (default: your user name)")
+    parser.add_argument("--room", default="lobby", help="the first room (default: %(default)s)")
     parser.add_argument("--token", help="for a server with --auth jwt")
     parser.add_argument(
         "--history",

@@ -10,4 +10,4 @@ Subparsers = Any  # argparse has no public name for it
 
 
 class CommandError(Exception):
-    """What was asked cannot be done; the text is the one line that the user gets."""
+    """The command cannot be carried out; the text is the one line that the user gets."""

@@ -1,4 +1,4 @@
-"""``python -m goim_edu dissect``: what a pcap or pcapng file holds of WebSocket."""
+"""``python -m goim_edu dissect``: print the WebSocket frames of a pcap or pcapng file."""
 
 from __future__ import annotations
 
@@ -12,13 +12,20 @@ __all__ = ["add"]
 
 def add(commands: Subparsers) -> None:
     """Add the command and its options."""
-    what = "print what a pcap or pcapng file holds of WebSocket"
+    what = "print the WebSocket frames of a pcap or pcapng file"
     parser = commands.add_parser("dissect", help=what, description=f"{what.capitalize()}.")
     parser.set_defaults(run=_run)
     parser.add_argument("file", type=Path, help="a pcap or pcapng file")
-    parser.add_argument("--details", action="store_true", help="every field of every frame")
-    parser.add_argument("--connection", type=int, metavar="N", help="only the N-th connection")
-    parser.add_argument("--color", choices=("auto", "always", "never"), default="auto")
+    parser.add_argument("--details", action="store_true", help="print every field of every frame")
+    parser.add_argument(
+        "--connection", type=int, metavar="N", help="print only the N-th connection"
+    )
+    parser.add_argument(
+        "--color",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="whether to use colours",
+    )
     parser.add_argument(
         "--lossy", action="store_true", help="go on where packets are missing from the file"
     )

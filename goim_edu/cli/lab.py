@@ -16,7 +16,7 @@ __all__ = ["add", "command", "find_notebooks", "run", "trust"]
 
 FIRST: Final = "00-start-here.ipynb"
 
-# JupyterLab asks a learner on the first day about news and looks for updates: neither is wanted.
+# On the first day JupyterLab asks about news and looks for updates; a learner needs neither.
 _QUIET: Final = [
     "--LabApp.news_url=None",
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
@@ -40,7 +40,7 @@ def find_notebooks(here: Path | None = None) -> Path | None:
 def command(arguments: Sequence[str]) -> list[str]:
     """Return the command that opens the first notebook; ``arguments`` go to JupyterLab.
 
-    The address that it prints leads to that notebook too, for those who open no browser here.
+    The address that it prints leads to that notebook too, for a browser on another machine.
     """
     first = f"--LabApp.default_url=/lab/tree/{FIRST}"
     return [sys.executable, "-m", "jupyterlab", *_QUIET, first, *arguments]
@@ -76,7 +76,7 @@ def run(arguments: Sequence[str]) -> int:
     words = command(arguments)
     sys.stdout.flush()
     if os.name == "posix":
-        # In our place, so that signals reach it and nothing is left behind when we are ended.
+        # It takes the place of this process: signals reach it, and nothing is left behind.
         os.chdir(folder)
         os.execv(words[0], words)  # noqa: S606 (our own Python, no shell)
     return subprocess.run(words, cwd=folder, check=False).returncode  # noqa: S603 (likewise)
@@ -84,7 +84,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def add(commands: Subparsers) -> None:
     """Add the command and its options."""
-    # No character begins an option of ours: every word goes to JupyterLab as it is.
+    # "+" begins our options, of which there are none: every word goes to JupyterLab as it is.
     parser = commands.add_parser("lab", help="open the course in JupyterLab", prefix_chars="+")
     parser.set_defaults(run=_run)
     parser.add_argument("words", nargs="*", help="options of JupyterLab, such as --no-browser")

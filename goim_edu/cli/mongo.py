@@ -1,4 +1,4 @@
-"""``python -m goim_edu mongo start``: a real MongoDB on this machine, for as long as you watch."""
+"""``python -m goim_edu mongo start``: a real MongoDB on this machine, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["add", "run"]
 
 
 def run(members: int = 1, data_dir: Path | None = None) -> int:
-    """Start, say the URI on a line of its own, and stop at Ctrl-C or SIGTERM.
+    """Start, print the URI on a line of its own, and stop at Ctrl-C or SIGTERM.
 
     Args:
         members: of the replica set, 1 to 7; three can lose one and go on.
@@ -25,7 +25,7 @@ def run(members: int = 1, data_dir: Path | None = None) -> int:
         The exit code: 0, or 1 when all members have died.
 
     Raises:
-        StoreUnavailable: it cannot start; one line that says why.
+        StoreUnavailable: it cannot start; the text says why in one line.
     """
     from goim_edu.mongod.mongod import LocalMongod
     from goim_edu.mongod.replica_set import LocalReplicaSet
@@ -58,7 +58,7 @@ def add(commands: Subparsers) -> None:
     mongo = commands.add_parser("mongo", help=what, description=f"{what.capitalize()}.")
     start = mongo.add_subparsers(required=True, metavar="start").add_parser(
         "start",
-        help="start it, say its URI, stop it at Ctrl-C",
+        help="start it, print its URI, stop it at Ctrl-C",
         description="Start a mongod or a replica set on the loopback, until Ctrl-C.",
     )
     start.set_defaults(run=_run)

@@ -38,25 +38,25 @@ _running: dict[str, LiveServer] = {}
 class LiveServer:
     """The chat server of this package, alive in a thread with an event loop of its own.
 
-    It listens on a free port of this machine only. Running the cell that makes it again replaces
-    it: a new one closes the one before it of the same name. It ends with the process, with
-    ``close()``, or with the ``with`` block that it was made in.
+    It listens on a free port of this machine only. A new one closes the previous one of the same
+    name, so the cell that makes it can be run again. It ends with the process, with ``close()``,
+    or with its ``with`` block.
 
     Args:
         mongo: where messages go, as in ``serve --mongo``: ``"auto"``, ``"memory"``, ``"local"`` or
             a ``mongodb://`` address; or a store that you have opened, which is closed with it.
         data_dir: where a local MongoDB keeps its files; default: a folder that goes with it.
         name: a new server replaces the one of the same name.
-        settings: fields of :class:`goim_edu.server.ServerConfig`, by name. Unlike ``serve``, it
-            agrees on no compression unless you say ``compression=True``, and pages of this machine
-            may connect, JupyterLab's among them.
+        settings: fields of :class:`goim_edu.server.ServerConfig` and of its ``limits``, by name,
+            such as ``burst=5``. Unlike ``serve``, it does not compress unless you say
+            ``compression=True``, and pages of this machine may connect, such as JupyterLab.
 
     Attributes:
         url, echo_url, page_url: the chat, the echo, and the page for a browser.
         store: the message store.
         capture: every byte of every connection.
-        server: the :class:`goim_edu.server.ChatServer`; it belongs to the other thread, so only
-            look at it.
+        server: the :class:`goim_edu.server.ChatServer`; it belongs to the other thread, so do not
+            change it.
 
     Raises:
         StoreUnavailable: the database cannot be reached.
@@ -150,13 +150,13 @@ class LiveServer:
 
     @property
     def database(self) -> str:
-        """What keeps the messages, in words."""
+        """The database that keeps the messages, in words."""
         if not self.store.durable:
             return self.store.description
         return f"a real MongoDB, version {self.store.database.client.server_info()['version']}"
 
     def link(self, **faults: Any) -> Link:
-        """Return a bad network to this server; close it when you have done with it.
+        """Return a bad network to this server; close it when you no longer need it.
 
         Args:
             faults: of the :class:`goim_edu.lab.Link`, such as ``delay=0.05``.
@@ -168,9 +168,9 @@ class LiveServer:
     def ask(self, data: bytes, path: str = "/echo") -> list[Frame]:
         """Send raw bytes on a fresh connection and return the frames that come back.
 
-        The handshake is done properly; what follows it is ``data``, right or wrong. Where an
-        answer must come, it is awaited; an unfinished frame gets none, so after a moment of
-        silence the list is empty.
+        A proper handshake comes first, then ``data``, right or wrong. The method waits for an
+        answer where one must come. An unfinished frame gets none, so after a moment of silence the
+        list is empty.
 
         Raises:
             OSError: the server is not there, or does not answer in time.
