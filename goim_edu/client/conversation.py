@@ -10,7 +10,7 @@ The terminal shows the events; ``ChatClient`` hands them to a script.
 from __future__ import annotations
 
 import secrets
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -119,13 +119,13 @@ class Conversation:
         self._fill_gaps = fill_gaps
         self._asked: dict[str, Request] = {}  # by ref, until they are answered
         self._typing: dict[tuple[str, str], float] = {}
-        self._counter = 0
+        self._counts: Counter[str] = Counter()  # requests so far, by kind
 
     # ------------------------------------------------------------------ what the user does
 
     def hello(self) -> Hello:
         """The first request of a connection."""
-        ref = self._ref()
+        ref = self._ref("hello")
         hello = self._asked[ref] = Hello(self.user_id, self._token, ref)
         return hello
 
@@ -146,7 +146,7 @@ class Conversation:
         key = client_msg_id or secrets.token_hex(12)
         room_id = self.current if room_id is None else room_id
         _check_text(room_id, key, text)
-        message = Send(room_id, key, text, self._ref())
+        message = Send(room_id, key, text, self._ref("send"))
         self.outbox[key] = message
         if self._may_send(room_id):
             self._ask(message)
@@ -166,7 +166,7 @@ class Conversation:
             return False
         del self.rooms[self.current]
         if self.online:
-            self._ask(Leave(self.current, self._ref()))
+            self._ask(Leave(self.current, self._ref("leave")))
         self.current = next(iter(self.rooms))
         return True
 
@@ -176,7 +176,7 @@ class Conversation:
         if not (room.has_more and room.joined and room.shown_from):
             return False
         limit = max(1, min(count, MAX_HISTORY))
-        self._ask(History(self.current, room.shown_from, limit, self._ref()))
+        self._ask(History(self.current, room.shown_from, limit, self._ref("history")))
         return True
 
     def tell_typing(self) -> None:
@@ -377,7 +377,7 @@ class Conversation:
 
     def _ask_in(self, room_id: str) -> None:
         room = self.rooms[room_id]
-        room.asked = self._ref()
+        room.asked = self._ref("join")
         self._ask(Join(room_id, room.shown_to, room.asked))
 
     def _ask_before(self, room_id: str, room: RoomView) -> None:
@@ -387,16 +387,16 @@ class Conversation:
             if not room.early:
                 return  # the first message after the gap will say where it ends
             before, limit = room.early[0].seq, MAX_HISTORY
-        room.asked = self._ref()
+        room.asked = self._ref("history")
         self._ask(History(room_id, before, limit, room.asked))
 
     def _ask(self, request: Request) -> None:
         self._asked[request.ref or ""] = request
         self.requests.append(request)
 
-    def _ref(self) -> str:
-        self._counter += 1
-        return f"t{self._counter}"
+    def _ref(self, kind: str) -> str:
+        self._counts[kind] += 1
+        return f"{kind} {self._counts[kind]}"
 
 
 def _check_text(*texts: str) -> None:

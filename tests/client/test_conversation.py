@@ -73,11 +73,11 @@ def at_home(last: int = 0) -> Conversation:
 
 def test_welcome_joins_and_asks_for_the_last_messages() -> None:
     talk = Conversation("lisa", "lobby", token="t", history=7)
-    assert talk.hello() == Hello("lisa", "t", "t1")
+    assert talk.hello() == Hello("lisa", "t", "hello 1")
     assert tell(talk, WELCOME) == []
-    assert taken(talk) == [Join("lobby", None, "t2")]
+    assert taken(talk) == [Join("lobby", None, "join 1")]
     assert texts(tell(talk, entered())) == ["you are in lobby, with mei"]
-    assert taken(talk) == [History("lobby", None, 7, "t3")]
+    assert taken(talk) == [History("lobby", None, 7, "history 1")]
 
 
 def test_what_is_said_before_the_first_page_is_shown_behind_it_once() -> None:
@@ -140,7 +140,7 @@ def test_after_too_much_was_missed_history_leads_into_the_gap() -> None:
     assert "missed very many" in texts(lines)[0]
     talk.requests.clear()
     assert talk.ask_earlier(500)
-    assert taken(talk) == [History("lobby", 2001, 200, f"t{talk._counter}")]
+    assert taken(talk) == [History("lobby", 2001, 200, "history 2")]
 
 
 def test_earlier_messages_stand_between_two_remarks() -> None:
@@ -270,13 +270,13 @@ def test_the_only_room_stays_even_if_it_cannot_be_entered() -> None:
 def test_a_gap_is_filled_page_by_page_before_what_came_later() -> None:
     talk = Conversation("lisa", "lobby", history=0, since={"lobby": 1}, fill_gaps=True)
     tell(talk, WELCOME, entered(last=500, truncated=True))
-    assert taken(talk) == [Join("lobby", 1, "t1")]
+    assert taken(talk) == [Join("lobby", 1, "join 1")]
     assert said(tell(talk, message(400), message(401))) == []
-    assert taken(talk) == [History("lobby", 400, 200, "t2")]
-    page = HistoryPage("lobby", [message(seq) for seq in range(200, 400)], True, "t2")
+    assert taken(talk) == [History("lobby", 400, 200, "history 1")]
+    page = HistoryPage("lobby", [message(seq) for seq in range(200, 400)], True, "history 1")
     assert said(tell(talk, page)) == []
-    assert taken(talk) == [History("lobby", 200, 200, "t3")]
-    page = HistoryPage("lobby", [message(seq) for seq in range(1, 200)], False, "t3")
+    assert taken(talk) == [History("lobby", 200, 200, "history 2")]
+    page = HistoryPage("lobby", [message(seq) for seq in range(1, 200)], False, "history 2")
     assert said(tell(talk, message(402), page)) == list(range(2, 403))
     assert said(tell(talk, message(402), message(403))) == [403]
 
@@ -286,7 +286,7 @@ def test_a_gap_that_was_not_filled_is_told_again_on_the_next_connection() -> Non
     tell(talk, WELCOME, entered(last=500, truncated=True), message(400))
     talk.disconnected()
     tell(talk, WELCOME)
-    assert taken(talk) == [Join("lobby", 1, "t3")]
+    assert taken(talk) == [Join("lobby", 1, "join 2")]
     assert said(tell(talk, entered(last=3), message(2), message(3))) == [2, 3]
 
 
