@@ -240,6 +240,8 @@ class Connection(WatchedStream):
                 self._answer_request(first.request)
                 return
             if type(first) is Opened:
+                self._move(_AGREE)
+                self._follow_endpoint()
                 self._start(self.handler, self.heartbeat)
             if type(last) is Failed:
                 self.error = last.error
@@ -306,6 +308,7 @@ class Connection(WatchedStream):
         self.write(data)
         if not handler.keeps_handshake:
             self._endpoint.request = self._endpoint.response = None
+        self._move(_AGREE)
         self._start(handler, heartbeat)
         early = self._endpoint.receive_data(b"")
         if early:
@@ -313,8 +316,6 @@ class Connection(WatchedStream):
 
     def _start(self, handler: Handler, heartbeat: Heartbeat | None) -> None:
         """The handshake is done."""
-        self._move(_AGREE)
-        self._follow_endpoint()
         self.handler = handler
         self.engine.stats.opened += 1
         self._on_request = None

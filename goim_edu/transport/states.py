@@ -26,7 +26,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
-__all__ = ["CONNECTION_TRANSITIONS", "ConnectionState", "ConnectionStep", "next_state"]
+__all__ = ["CONNECTION_TRANSITIONS", "ConnectionState", "ConnectionStep", "IllegalStep"]
 
 
 class ConnectionState(Enum):
@@ -90,22 +90,14 @@ CONNECTION_TRANSITIONS: Final[dict[ConnectionState, dict[ConnectionStep, Connect
 """From each state, where each step leads; a step that is not listed cannot happen there."""
 
 
-def next_state(state: ConnectionState, step: ConnectionStep) -> ConnectionState:
-    """Where a step leads.
+class IllegalStep(RuntimeError):
+    """A step that cannot happen in this state, so the code that takes it is wrong.
 
-    Raises:
-        RuntimeError: it cannot happen in this state, so the code that wants it is wrong.
-
-    >>> next_state(ConnectionState.OPEN, ConnectionStep.SAY_CLOSE).name
-    'CLOSING'
-    >>> next_state(ConnectionState.CLOSED, ConnectionStep.SAY_CLOSE)
+    >>> raise IllegalStep(ConnectionState.CLOSED, ConnectionStep.SAY_CLOSE)
     Traceback (most recent call last):
     ...
-    RuntimeError: a connection that is closed cannot take the step 'we say Close'
+    goim_edu.transport.states.IllegalStep: a closed connection cannot take the step 'we say Close'
     """
-    after = CONNECTION_TRANSITIONS[state].get(step)
-    if after is None:
-        raise RuntimeError(
-            f"a connection that is {state.value} cannot take the step {step.value!r}"
-        )
-    return after
+
+    def __init__(self, state: ConnectionState, step: ConnectionStep) -> None:
+        super().__init__(f"a {state.value} connection cannot take the step {step.value!r}")

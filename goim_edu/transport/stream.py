@@ -14,7 +14,12 @@ from typing import Final, cast
 from goim_edu.transport.engine import Engine, Tap
 from goim_edu.transport.pace import COSTLY, FIRST_READ, next_read
 from goim_edu.transport.slow_reader import PORTION, SlowReader
-from goim_edu.transport.states import ConnectionState, ConnectionStep, next_state
+from goim_edu.transport.states import (
+    CONNECTION_TRANSITIONS,
+    ConnectionState,
+    ConnectionStep,
+    IllegalStep,
+)
 
 __all__ = ["Stream"]
 
@@ -299,7 +304,10 @@ class Stream(asyncio.BufferedProtocol):
     # ------------------------------------------------------------------ life
 
     def _move(self, step: ConnectionStep) -> None:
-        self.state = next_state(self.state, step)
+        try:
+            self.state = CONNECTION_TRANSITIONS[self.state][step]
+        except KeyError:
+            raise IllegalStep(self.state, step) from None
 
     def abort(self) -> None:
         """End it at once, without a word."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from goim_edu.errors import HandshakeError
 from goim_edu.protocol import Endpoint, Side
 from goim_edu.transport import Connection, ConnectionState, Engine
-from goim_edu.transport.states import CONNECTION_TRANSITIONS, ConnectionStep, next_state
+from goim_edu.transport.states import CONNECTION_TRANSITIONS, ConnectionStep, IllegalStep
 from goim_edu.websocket.close import parse_close
 from goim_edu.websocket.decoder import FrameDecoder
 from goim_edu.websocket.events import Event
@@ -53,11 +53,18 @@ def test_no_state_comes_twice() -> None:
 def test_a_step_that_is_not_in_the_table_raises(
     state: ConnectionState, step: ConnectionStep
 ) -> None:
-    if step in CONNECTION_TRANSITIONS[state]:
-        assert next_state(state, step) is CONNECTION_TRANSITIONS[state][step]
-    else:
-        with pytest.raises(RuntimeError, match=state.value):
-            next_state(state, step)
+    async def test() -> None:
+        connection, _ = plug(Recorder())
+        connection.state = state
+        if step in CONNECTION_TRANSITIONS[state]:
+            connection._move(step)
+            assert connection.state is CONNECTION_TRANSITIONS[state][step]
+        else:
+            with pytest.raises(IllegalStep, match=state.value):
+                connection._move(step)
+            assert connection.state is state
+
+    run(test())
 
 
 # ---------------------------------------------------------------------- one life
