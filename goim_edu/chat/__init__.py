@@ -12,3 +12,7 @@
 The way of a message: session decodes and checks it, the store gives it a number, then the sender
 gets its ``ack`` and every member of the room the ``message``.
 """
+
+from goim_edu.chat.limits import ChatLimits
+
+__all__ = ["ChatLimits"]

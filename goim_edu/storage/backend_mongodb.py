@@ -31,10 +31,10 @@ from goim_edu.storage.documents import (
     to_message,
 )
 from goim_edu.storage.indexes import create_indexes
-from goim_edu.storage.mongodb_client import Client, Document, reading, unavailable
+from goim_edu.storage.mongodb_client import Client, Document, connect, reading, unavailable
 from goim_edu.storage.mongodb_queries import page_filter, page_options, span_filter, to_plan
 
-__all__ = ["DURABLE", "MongoBackend"]
+__all__ = ["DURABLE", "MongoBackend", "connect"]
 
 DURABLE = WriteConcern("majority", j=True)
 """The default: a majority of the members has it in the journal before anyone is told."""
