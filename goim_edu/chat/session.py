@@ -48,6 +48,8 @@ from goim_edu.websocket.events import BinaryMessage, Event, TextMessage
 
 __all__ = ["HELLO_TOO_LATE", "KEPT_FLOODING", "NO_HELLO", "Session"]
 
+_LONGEST_REFUSED: Final = 32 * 1024  # octets: a text of 4,096 characters, each escaped, and room
+
 log = logging.getLogger("goim_edu.chat")
 
 _OPEN: Final = ConnectionState.OPEN
@@ -193,7 +195,12 @@ class Session(Handler):
             self._refuse("rate_limited", why, self._ref_of(data))
 
     def _ref_of(self, data: str | bytes) -> str | None:
-        """The ``ref`` of a request that is not granted, so that the client knows which it is."""
+        """The ``ref`` of a request that is not granted, so that the client knows which it is.
+
+        A message that is longer than any request needs is not read: a flood must stay cheap.
+        """
+        if len(data) > _LONGEST_REFUSED:
+            return None
         try:
             return self.wire_format.codec.decode(data).ref
         except VocabularyError as error:

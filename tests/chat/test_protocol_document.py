@@ -143,7 +143,8 @@ def broken_rules(path: Path) -> Iterator[int]:
 
 
 def test_close_codes() -> None:
-    own = {value for name, value in vars(session).items() if name.isupper() and type(value) is int}
+    public = {name: value for name, value in vars(session).items() if not name.startswith("_")}
+    own = {value for name, value in public.items() if name.isupper() and type(value) is int}
     ends = [*(PACKAGE / "chat").glob("*.py"), *(PACKAGE / "transport").glob("*.py")]
     sent = {code for path in [*ends, PACKAGE / "server.py"] for code in numbers(path)}
     rules = [*(PACKAGE / "websocket").glob("*.py"), PACKAGE / "errors.py"]

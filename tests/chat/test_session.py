@@ -307,6 +307,21 @@ def test_more_requests_than_the_burst_are_refused_and_then_taken_again() -> None
     run(test())
 
 
+def test_a_long_message_over_the_rate_is_refused_unread() -> None:
+    """To read it for its ``ref`` would cost what the limit is there to save."""
+
+    async def test() -> None:
+        async with running_server(rate=1, burst=2) as server:
+            lisa = await Person.come(server, "lisa")  # costs one
+            await lisa.tell(type="typing", room_id="x", ref="taken")
+            await lisa.tell(type="typing", room_id="x" * 40_000, ref="long")
+            answers = [await lisa.listen() for _ in range(2)]
+            assert [answer["code"] for answer in answers] == ["not_joined", "rate_limited"]
+            assert [answer.get("ref") for answer in answers] == ["taken", None]
+
+    run(test())
+
+
 def test_who_keeps_flooding_is_closed_with_4429() -> None:
     async def test() -> None:
         async with running_server(rate=1, burst=20) as server:
