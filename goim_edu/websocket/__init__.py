@@ -21,6 +21,7 @@ From the octets up to the life of a connection; each module can be used alone:
     states              the life of a connection, as two tables       RFC 6455 §7
     events              what an endpoint reports
       event_type          how event classes are made
+    checked             settings that are checked when made
     limits              what a peer may make us keep                  RFC 6455 §10.4
     heartbeat           when to ping, when a peer is silent           RFC 6455 §5.5.2, §5.5.3
     explain             each bit and each line in words

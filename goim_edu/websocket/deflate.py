@@ -21,10 +21,10 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from goim_edu.errors import HandshakeError, RemoteProtocolError
+from goim_edu.websocket.checked import checked
 from goim_edu.websocket.extensions import ExtensionOffer
 
 __all__ = [
@@ -46,8 +46,24 @@ _WINDOW_BITS = re.compile("8|9|1[0-5]")  # §7.1.2: decimal, no leading zeroes
 _LARGEST_WINDOW = 15
 
 
-@dataclass(frozen=True, slots=True)
-class DeflateConfig:
+_RANGES = {
+    "server_max_window_bits": (9, 15),
+    "client_max_window_bits": (9, 15),
+    "level": (-1, 9),
+    "mem_level": (1, 9),
+    "max_members": (1, 1_000_000),
+}
+
+
+def _check(config: DeflateConfig) -> None:
+    for name, (low, high) in _RANGES.items():
+        value = getattr(config, name)
+        if not low <= value <= high:
+            raise ValueError(f"{name} is {value}, not {low} to {high}")
+
+
+@checked(_check)
+class DeflateConfig(NamedTuple):
     """How we want to compress; a handshake agrees on how both sides do.
 
     Args:
@@ -77,19 +93,6 @@ class DeflateConfig:
     level: int = -1
     mem_level: int = 5
     max_members: int = 64
-
-    def __post_init__(self) -> None:
-        ranges = {
-            "server_max_window_bits": (9, 15),
-            "client_max_window_bits": (9, 15),
-            "level": (-1, 9),
-            "mem_level": (1, 9),
-            "max_members": (1, 1_000_000),
-        }
-        for name, (low, high) in ranges.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(f"{name} is {value}, not {low} to {high}")
 
 
 _DEFAULT_CONFIG = DeflateConfig()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from goim_edu.errors import HandshakeError, IncompleteFrame, RemoteProtocolError
@@ -48,7 +47,6 @@ class Field(NamedTuple):
         return str(last) if self.bit_length == 1 else f"{self.start_bit}-{last}"
 
 
-@dataclass(frozen=True, slots=True)
 class Explanation:
     """One frame or one handshake, field by field, and the verdict of the real decoder.
 
@@ -61,12 +59,26 @@ class Explanation:
         message: the message that a data frame completes, inflated and as text if it is one.
     """
 
-    kind: Kind
-    data: bytes
-    fields: tuple[Field, ...]
-    error: RemoteProtocolError | None = None
-    culprit: str | None = None
-    message: str | bytes | None = None
+    __slots__ = ("culprit", "data", "error", "fields", "kind", "message")
+
+    def __init__(
+        self,
+        kind: Kind,
+        data: bytes,
+        fields: tuple[Field, ...],
+        error: RemoteProtocolError | None = None,
+        culprit: str | None = None,
+        message: str | bytes | None = None,
+    ) -> None:
+        self.kind: Kind = kind
+        self.data = data
+        self.fields = fields
+        self.error = error
+        self.culprit = culprit
+        self.message = message
+
+    def __repr__(self) -> str:
+        return f"<Explanation: {self.verdict}>"
 
     @property
     def ok(self) -> bool:

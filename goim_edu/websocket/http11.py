@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from goim_edu.errors import HandshakeError, LocalProtocolError
@@ -179,8 +178,7 @@ class Response(NamedTuple):
         return head + self.body
 
 
-@dataclass(frozen=True, slots=True)
-class HandshakeLimits:
+class HandshakeLimits(NamedTuple):
     """Bounds on a head; each is checked before more is buffered.
 
     Args:

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from goim_edu.websocket.checked import checked
 from goim_edu.websocket.http11 import HandshakeLimits
 
 __all__ = ["Limits"]
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+_LEAST = {
+    "max_frame_size": 125,
+    "max_message_size": 1,
+    "max_fragments": 1,
+    "max_pending_control": 1,
+}
+
+
+def _check(limits: Limits) -> None:
+    for name, least in _LEAST.items():
+        if getattr(limits, name) < least:
+            raise ValueError(f"{name} must be at least {least}")
+
+
+@checked(_check)
+class Limits(NamedTuple):
     """What a peer may make us keep; each bound is checked before anything is kept.
 
     Args:
@@ -36,17 +51,4 @@ class Limits:
     max_message_size: int = 1 << 20
     max_fragments: int = 131_072
     max_pending_control: int = 256
-    handshake: HandshakeLimits = field(default_factory=HandshakeLimits)
-
-    def __post_init__(self) -> None:
-        for name, least in _LEAST.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}")
-
-
-_LEAST = {
-    "max_frame_size": 125,
-    "max_message_size": 1,
-    "max_fragments": 1,
-    "max_pending_control": 1,
-}
+    handshake: HandshakeLimits = HandshakeLimits()
