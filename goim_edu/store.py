@@ -2,7 +2,8 @@
 
     open, share, close                                          here
     submit, history, recent, read marks, counts, change stream  storage/message_store.py
-    queue -> numbers -> one bulk write -> answers               storage/group_commit.py
+    queue -> one bulk write -> answers                          storage/group_commit.py
+    the numbers of a room                                       storage/heads.py
     a message as a document; which index serves which query     storage/documents.py, indexes.py
     two backends behind one interface                           storage/backend*.py
 
@@ -13,22 +14,27 @@ what                    mongomock (``memory``)       MongoDB (``local``, or a UR
 ======================= ============================ ===========================================
 after the process ends  all is forgotten             all is there
 acknowledged means      in this process's memory     in the journal of a majority
-sequence numbers        counters in memory           collection ``rooms``, one step per room
+sequence numbers        under a lock, by the insert  behind the head, the highest number that a
+                                                     majority has; no gaps
 one (user, message id)  ``_id``                      ``_id``; in a cluster sharded by ``room_id``
                                                      the ``_id`` is unique per shard, so a key used
                                                      again in another room may go unnoticed
-(room_id, seq) unique   by the counter's lock; a     by the index ``room_seq``
-                        unique index would make
-                        each insert walk all
+(room_id, seq) unique   by that lock; a unique       by the index ``room_seq``: of two servers
+                        index would make each        one gets the number, the other the next
+                        insert walk all
 history                 lists per room beside the    from the index ``room_seq``; what a majority
                         collection, which see only   has, whoever wrote it
                         what this store wrote
 validation              ours alone                   ours, then ``$jsonSchema``
 explain, watch          StoreError                   yes; ``watch`` on replica sets and clusters
 failover                none                         writes go on with the new primary
-several servers         no                           yes; one server should write to a room at a
-                                                     time, or a reader may see 12 before 11
+several servers         no                           yes; they may write to the same room: 12 is
+                                                     stored after 11, in the change stream too
 ======================= ============================ ===========================================
+
+A database of version 0.1 is opened as it is. Its collection ``rooms``, which held counters, is not
+used any more. A room goes on behind its highest number, and the gaps that it has stay; servers of
+0.1 must not write beside newer ones.
 
 The notes do this in Go with ``sync.Once``. Here the same names do it in Python, and what went wrong
 there is done differently: a failure is an error for the caller and leaves nothing half open, an
@@ -106,8 +112,8 @@ def open_store(
 
     Args:
         spec: ``memory`` (mongomock, forgets), ``local`` (a real mongod of our own, which keeps its
-            data in ``data_dir``), a URI ``mongodb://...``, or ``auto``: ``$GOIM_MONGO_URI``, else
-            ``local`` if a mongod can run here, else ``memory``.
+            data in ``data_dir``), a URI ``mongodb://host/database`` (default: GOIM), or ``auto``:
+            ``$GOIM_MONGO_URI``, else ``local`` if a mongod can run here, else ``memory``.
         data_dir: where ``local`` keeps its data; default: the user's data folder.
         write_concern: other than majority with journal, to show what may be lost then.
         **settings: of :class:`MessageStore`.
@@ -182,7 +188,8 @@ def connect_mongodb(uri: str | None = None, *, timeout: float = 10.0) -> Client:
     """Connect a client as in the notes: pool of 100 and 10, ten seconds, ping answered.
 
     Args:
-        uri: default ``$GOIM_MONGO_URI``, else ``mongodb://localhost:27017``.
+        uri: default ``$GOIM_MONGO_URI``, else ``mongodb://localhost:27017``. Its database, if it
+            names one, is what ``client.get_default_database()`` gives.
         timeout: seconds.
 
     Raises:
@@ -220,10 +227,11 @@ def shared_store(uri: str | None = None) -> MessageStore:
 
 
 def get_mongo(uri: str | None = None) -> Any:
-    """The database ``GOIM`` of this process: connected, pinged, with its indexes.
+    """The database of this process: connected, pinged, with its indexes.
 
-    The name is that of the notes. A server calls it when it starts and not when the first user
-    comes: that user would have to wait, and a wrong URI would be found late.
+    It is the one that the URI names, else ``GOIM`` as in the notes. A server calls this when it
+    starts and not when the first user comes: that user would have to wait, and a wrong URI would be
+    found late.
 
     Raises:
         StoreUnavailable: as :func:`shared_store`.

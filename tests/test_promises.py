@@ -69,7 +69,7 @@ def test_what_was_not_stored_is_neither_acknowledged_nor_told(
             await lisa.join(room)
             await tom.join(room)
             with monkeypatch.context() as patch:
-                patch.setattr(store.backend, "grant", away)
+                patch.setattr(store.backend, "insert", away)
                 patch.setattr(store._writers.of(room), "_patience", 0.1)
                 answer = await lisa.say("lost?", f"{room}-1", room)
                 assert (answer["type"], answer["code"]) == ("error", "unavailable")

@@ -11,7 +11,9 @@ from typing import Any, Protocol
 from goim_edu.errors import StoreError
 from goim_edu.storage.documents import StoredMessage
 
-__all__ = ["Backend", "Change", "DuplicateKey", "Page", "Plan", "Refusal", "Span", "Unsure"]
+__all__ = [
+    *("Backend", "Change", "DuplicateKey", "Inserted", "Page", "Plan", "Refusal", "Span", "Unsure"),
+]
 
 
 class DuplicateKey(Enum):
@@ -23,6 +25,18 @@ class DuplicateKey(Enum):
 
 Refusal = DuplicateKey | StoreError
 """Why one document of a bulk write was not inserted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """What an insert has done: it goes in order, and stops at the first document that is refused.
+
+    ``stored`` documents are there, counted from the first. ``refusal`` says why the next one is
+    not, and is None if all are. Those behind it were not tried.
+    """
+
+    stored: int
+    refusal: Refusal | None = None
 
 
 class Unsure(StoreError):
@@ -89,20 +103,21 @@ class Backend(Protocol):
         """Seconds until a ping was answered; StoreUnavailable if it was not."""
         ...
 
-    def grant(self, wanted: Mapping[str, int]) -> dict[str, int]:
-        """Reserve that many numbers for each room in one step; return the first of each."""
-        ...
+    def insert(self, documents: Sequence[dict[str, Any]]) -> Inserted:
+        """Give each the next ``seq`` of its room, and insert them in order.
 
-    def insert(self, documents: Sequence[dict[str, Any]]) -> dict[int, Refusal]:
-        """Insert all, in any order; return by index what was refused. Raises Unsure."""
+        Number 12 is stored only where 11 is, and after it: so a room has no gaps, and nobody can
+        see 12 before 11, however many servers write to it.
+
+        Raises:
+            StoreUnavailable: nothing was stored, and trying again may help.
+            StoreError: nothing was stored, since one of the documents cannot be written.
+            Unsure: some may be stored.
+        """
         ...
 
     def find_committed(self, keys: Sequence[str]) -> dict[str, StoredMessage]:
         """Those of the messages with these keys that can no longer be rolled back."""
-        ...
-
-    def lift_counter(self, room_id: str) -> None:
-        """Bring the room's counter up to its highest stored seq."""
         ...
 
     def page(self, page: Page) -> list[StoredMessage]:

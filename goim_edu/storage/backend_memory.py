@@ -12,7 +12,7 @@ from typing import Any
 from pymongo.errors import DuplicateKeyError
 
 from goim_edu.errors import StoreError
-from goim_edu.storage.backend import Change, DuplicateKey, Page, Plan, Refusal, Span
+from goim_edu.storage.backend import Change, DuplicateKey, Inserted, Page, Plan, Span
 from goim_edu.storage.documents import (
     DATABASE,
     MESSAGES,
@@ -57,7 +57,6 @@ class MemoryBackend:
         self._lock = threading.RLock()
         self._rooms: dict[str, list[StoredMessage]] = {}
         self._by_key: dict[str, StoredMessage] = {}
-        self._counters: dict[str, int] = {}
 
     def ping(self) -> float:
         """Seconds that mongomock took to answer."""
@@ -66,44 +65,26 @@ class MemoryBackend:
             self.database.command("ping")
         return time.perf_counter() - begin
 
-    def grant(self, wanted: Mapping[str, int]) -> dict[str, int]:
-        """Reserve numbers from counters in memory."""
-        first = {}
+    def insert(self, documents: Sequence[dict[str, Any]]) -> Inserted:
+        """Number and insert one by one, as mongomock does anyway."""
         with self._lock:
-            for room_id, number in wanted.items():
-                last = self._counters.get(room_id, 0)
-                self._counters[room_id] = last + number
-                first[room_id] = last + 1
-        return first
-
-    def insert(self, documents: Sequence[dict[str, Any]]) -> dict[int, Refusal]:
-        """Insert one by one, as mongomock does anyway."""
-        refused: dict[int, Refusal] = {}
-        with self._lock:
-            for index, document in enumerate(documents):
+            for stored, document in enumerate(documents):
+                document["seq"] = self.last_seq(document["room_id"]) + 1
                 try:
                     self._messages.insert_one(document)
                 except DuplicateKeyError:
-                    refused[index] = DuplicateKey.ID
-                else:
-                    self._remember(document["_id"], to_message(document))
-        return refused
+                    return Inserted(stored, DuplicateKey.ID)
+                self._remember(document["_id"], to_message(document))
+        return Inserted(len(documents))
 
     def _remember(self, key: str, message: StoredMessage) -> None:
-        room = self._rooms.setdefault(message.room_id, [])
-        room.insert(bisect_right(room, message.seq, key=_SEQ), message)
+        self._rooms.setdefault(message.room_id, []).append(message)
         self._by_key[key] = message
 
     def find_committed(self, keys: Sequence[str]) -> dict[str, StoredMessage]:
         """Look the keys up; nothing is ever rolled back here."""
         with self._lock:
             return {key: self._by_key[key] for key in keys if key in self._by_key}
-
-    def lift_counter(self, room_id: str) -> None:
-        """Bring the room's counter up to its highest stored seq."""
-        with self._lock:
-            last = self.last_seq(room_id)
-            self._counters[room_id] = max(last, self._counters.get(room_id, 0))
 
     def page(self, page: Page) -> list[StoredMessage]:
         """One page of a room by seq, by bisection."""

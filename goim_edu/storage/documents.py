@@ -23,7 +23,6 @@ __all__ = [
 
 DATABASE = "GOIM"
 MESSAGES = "messages"
-ROOMS = "rooms"
 READ_MARKS = "read_marks"
 
 MAX_NAME = 256

@@ -1,26 +1,36 @@
 """The group commit: many senders, one writer thread, one bulk write for all messages that wait.
 
 The path of a message: ``submit`` puts it in a bounded queue. The writer thread takes what has
-gathered, asks for sequence numbers (one step per room), writes the batch, and gives each sender the
-outcome of its own message.
+gathered, has the backend number and insert the batch, and gives each sender the outcome of its own
+message. What one sender says in a room is stored in the order in which it was submitted, and the
+answers of a room leave in the order of ``seq``.
 
-When the outcome of a write is unknown (the primary died), the writer does not guess. It writes the
-same documents again: a duplicate key then tells that the first attempt arrived. Until then it
-answers nobody, begins no other batch, and refuses new messages once the queue is full. So
-*unavailable* always means "not saved".
+An insert goes in order and stops at the first document that is refused; what the writer does then:
+
+    another server took the number    the rest is numbered anew behind the head, and goes at once
+    the same message is stored        what is stored of the batch is answered, the rest goes at once
+    this document cannot be stored    its sender is told, the rest goes at once
+    nobody knows what was stored      the batch is looked up by its keys, the rest goes again
+
+In the last case the writer does not guess. It answers nobody whose message may be stored, begins no
+other batch, and refuses new messages once the queue is full. So *unavailable* always means "not
+saved".
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import islice
+from operator import attrgetter
+from random import random
+from typing import Any
 
 from goim_edu.errors import StoreError, StoreUnavailable
-from goim_edu.storage.backend import Backend, DuplicateKey, Refusal, Unsure
+from goim_edu.storage.backend import Backend, DuplicateKey, Inserted, Refusal, Unsure
 from goim_edu.storage.documents import (
     Saved,
     StoredMessage,
@@ -38,11 +48,17 @@ _BATCH_BYTES = 16 * 1024 * 1024  # of text; one more fits into a wire message of
 _MANY = 100  # this many waiting make it worth while to hold answers for a moment
 _REMEMBERED, _REMEMBERED_BYTES = 4096, 16_384
 _NEVER = utc_now().replace(year=1970)
+_JITTER = 0.005  # seconds, for each race that was lost before
+_CONTESTED = StoreUnavailable("other servers write into this room all the time")
+_ROOM = attrgetter("message.room_id")
 
 
 @dataclass(slots=True)
 class WriterStats:
-    """What a writer has done so far; figures only grow, except ``waiting``."""
+    """What a writer has done so far; figures only grow, except ``waiting``.
+
+    ``conflicts`` counts how often another server had taken a number before.
+    """
 
     batches: int = 0
     saved: int = 0
@@ -51,6 +67,7 @@ class WriterStats:
     attempts: int = 0
     largest_batch: int = 0
     waiting: int = 0
+    conflicts: int = 0
 
     def __add__(self, other: WriterStats) -> WriterStats:
         """What both have done together.
@@ -67,6 +84,7 @@ class WriterStats:
             self.attempts + other.attempts,
             max(self.largest_batch, other.largest_batch),
             self.waiting + other.waiting,
+            self.conflicts + other.conflicts,
         )
 
 
@@ -239,102 +257,103 @@ class GroupCommit:
         """Write until the outcome of every message is known."""
         self.stats.batches += 1
         self.stats.largest_batch = max(self.stats.largest_batch, len(batch))
-        pause, open_ = _FIRST_PAUSE, batch
-        while (problem := self._attempt(open_)) is not None:
+        # A sharded cluster runs an ordered insert shard by shard: so each room stands together.
+        batch.sort(key=_ROOM)
+        pause, losses, open_ = _FIRST_PAUSE, 0, batch
+        while open_:
+            wait = 0.0
+            try:
+                refusal = self._attempt(open_)
+            except StoreError as problem:
+                self._give_up_late_ones(open_, problem)
+                wait, pause = pause, min(2 * pause, _LONGEST_PAUSE)
+            else:
+                if refusal is DuplicateKey.ROOM_SEQ:
+                    self.stats.conflicts += 1
+                    self._give_up_late_ones(open_, _CONTESTED)
+                    # Random, so that two servers do not meet again and again.
+                    wait = _JITTER * losses * random()
+                    losses += 1
             open_ = [waiting for waiting in open_ if waiting.outcome is None]
-            self._give_up_late_ones(open_, problem)
-            open_ = [waiting for waiting in open_ if waiting.outcome is None]
-            if not open_:
-                return
-            self._give_up.wait(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            if open_ and wait:
+                self._give_up.wait(wait)
 
-    def _attempt(self, open_: list[Pending]) -> StoreError | None:
-        """Number and insert once; set the outcomes that are known.
+    def _attempt(self, open_: list[Pending]) -> Refusal | None:
+        """Insert once; set the outcomes that are known.
 
         Returns:
-            Why messages are left without an outcome; None if none is.
+            What the insert stopped at; None if nothing.
+
+        Raises:
+            StoreError: why messages are left without an outcome for now.
         """
         self.stats.attempts += 1
+        self._look_up([waiting for waiting in open_ if waiting.tried])
+        open_ = [waiting for waiting in open_ if waiting.outcome is None]
+        if not open_:
+            return None
+        now = utc_now()
+        for waiting in open_:
+            waiting.message.created_at = now
+        documents = [to_document(waiting.key, waiting.message) for waiting in open_]
+        self._release()
         try:
-            self._number(open_)
-            documents = [to_document(waiting.key, waiting.message) for waiting in open_]
-        except StoreError as error:
-            return error
-        finally:
-            self._release()
-        try:
-            refused = self._backend.insert(documents)
-        except Unsure as error:
-            for waiting in open_:
-                waiting.tried += (waiting.message.seq,)
-            return error
-        except StoreUnavailable as error:
-            return error
+            done = self._backend.insert(documents)
+        except (StoreUnavailable, Unsure) as error:
+            for waiting, document in zip(open_, documents, strict=True):
+                waiting.tried |= {document["seq"]}
+                waiting.undecided |= isinstance(error, Unsure)
+            raise
         except StoreError as error:
             return self._one_by_one(open_, error)
-        if refused:
-            return self._sort_out(open_, refused)
-        for waiting in open_:
-            waiting.outcome = Saved(waiting.message, False)
-        return None
+        self._sort_out(open_, documents, done)
+        return done.refusal
 
-    def _one_by_one(self, open_: list[Pending], error: StoreError) -> StoreError | None:
+    def _one_by_one(self, open_: list[Pending], error: StoreError) -> Refusal | None:
         """One document spoils the bulk write before it is sent: find out which."""
         if len(open_) == 1:
             open_[0].outcome = error
-            return None
-        problem = None
-        for waiting in open_:
-            waiting.tried += (waiting.message.seq,)
-            problem = self._attempt([waiting]) or problem
-        return problem
-
-    def _number(self, open_: list[Pending]) -> None:
-        """Give each message the next number of its room and the time."""
-        wanted = Counter(waiting.message.room_id for waiting in open_)
-        following = self._backend.grant(wanted)
-        now = utc_now()
-        for waiting in open_:
-            message = waiting.message
-            message.seq = following[message.room_id]
-            following[message.room_id] += 1
-            message.created_at = now
-
-    def _sort_out(self, open_: list[Pending], refused: dict[int, Refusal]) -> StoreError | None:
-        """Set the outcomes that a bulk write tells which was refused in part."""
-        for index, waiting in enumerate(open_):
-            why = refused.get(index)
-            if why is None:
-                waiting.outcome = Saved(waiting.message, False)
-            elif isinstance(why, StoreError):
-                waiting.outcome = why
-        duplicates = [open_[index] for index, why in refused.items() if why is DuplicateKey.ID]
-        try:
-            keys = [waiting.key for waiting in duplicates]
-            stored = self._backend.find_committed(keys) if keys else {}
-            for room_id in {
-                open_[index].message.room_id
-                for index, why in refused.items()
-                if why is DuplicateKey.ROOM_SEQ
-            }:
-                self._backend.lift_counter(room_id)
-        except StoreError as error:
             return error
-        for waiting in duplicates:
+        for waiting in open_:
+            refusal = self._attempt([waiting])
+            if waiting.outcome is None:
+                return refusal  # what comes after it must not overtake it
+        return None
+
+    def _sort_out(
+        self, open_: list[Pending], documents: list[dict[str, Any]], done: Inserted
+    ) -> None:
+        """Set the outcomes that an answer tells."""
+        for waiting, document in zip(open_[: done.stored], documents, strict=False):
+            waiting.message.seq = document["seq"]
+            waiting.outcome = Saved(waiting.message, False)
+        if isinstance(done.refusal, StoreError):
+            open_[done.stored].outcome = done.refusal
+        elif done.refusal is DuplicateKey.ID:
+            self._look_up(open_[done.stored :])
+            refused = open_[done.stored]
+            if refused.outcome is None:
+                refused.undecided = True
+                raise StoreUnavailable("another write of the same message is not yet decided")
+
+    def _look_up(self, messages: list[Pending]) -> None:
+        """Set the outcomes of those that are stored already, by an earlier attempt or by others."""
+        if not messages:
+            return
+        stored = self._backend.find_committed([waiting.key for waiting in messages])
+        for waiting in messages:
             message = stored.get(waiting.key)
             if message is not None:
                 waiting.outcome = Saved(message, message.seq not in waiting.tried)
-        if all(waiting.outcome is not None for waiting in open_):
-            return None
-        return StoreUnavailable("another write of the same message is not yet decided")
 
     def _give_up_late_ones(self, open_: list[Pending], problem: StoreError) -> None:
         """Give back as *unavailable* what waited too long and is certainly not stored."""
         stop = self._give_up.is_set()
         now = time.monotonic()
         for waiting in open_:
-            if waiting.tried:
+            if waiting.outcome is not None:
+                continue
+            if waiting.undecided:
                 if stop:
                     waiting.outcome = StoreUnavailable(
                         "the store closed before it knew whether this was saved; "
@@ -358,14 +377,13 @@ class GroupCommit:
             self._answer(expired)
 
     def _answer(self, batch: list[Pending]) -> None:
-        """Forget the batch, and tell each sender, in the order of seq.
+        """Forget the batch, and tell each sender, in the order of seq whatever has happened to it.
 
-        When many messages wait already, the answers are held until the next batch has its numbers.
+        When many messages wait already, the answers are held until the next batch is ready to go.
         The work of the senders needs the interpreter: so they run while the database writes, and
         not while it waits for the next command.
         """
-        if any(waiting.tried for waiting in batch):
-            batch.sort(key=lambda waiting: getattr(waiting.outcome, "seq", 0))
+        batch.sort(key=lambda waiting: getattr(waiting.outcome, "seq", 0))
         answers: list[tuple[Reply, Outcome]] = []
         with self._lock:
             for waiting in batch:

@@ -253,7 +253,7 @@ class MessageStore:
         return self.backend.last_seq(room_id)
 
     def count(self, room_id: str) -> int:
-        """How many messages a room has (numbers may have gaps, so this is not ``last_seq``)."""
+        """How many messages a room has (fewer than ``last_seq`` if the room has gaps of 0.1)."""
         check_name(room_id, "room_id")
         return self.backend.count(room_id)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC
 from typing import Any
+from urllib.parse import unquote_plus
 
 import pymongo
 import pymongo.uri_parser
@@ -15,10 +16,14 @@ from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 
 from goim_edu.errors import StoreUnavailable
 
-__all__ = ["Client", "Document", "connect", "reading", "unavailable"]
+__all__ = ["Client", "Document", "check_database", "connect", "reading", "unavailable"]
 
 Document = dict[str, Any]
 Client = pymongo.MongoClient[Document]
+
+_MONGODBS_OWN = frozenset({"admin", "config", "local"})
+_FORBIDDEN = frozenset('/\\. "$*<>:|?\0')
+_LONGEST_DATABASE = 63  # bytes
 
 
 def unavailable(error: Exception, what: str) -> StoreUnavailable:
@@ -42,6 +47,34 @@ def _in_one_line(record: logging.LogRecord) -> bool:
     return True
 
 
+def check_database(uri: str) -> None:
+    """Refuse a URI whose database cannot hold our messages.
+
+    Raises:
+        StoreUnavailable: MongoDB takes no such name, or it is one of MongoDB's own databases.
+
+    Source: manual, "Naming Restrictions"; the names that only Windows refuses are refused, too.
+
+    >>> check_database("mongodb://localhost/school")
+    >>> check_database("mongodb://localhost/a.b")
+    Traceback (most recent call last):
+    ...
+    goim_edu.errors.StoreUnavailable: 'a.b' cannot be the name of a database: ...
+    """
+    hosts_and_name = uri.partition("://")[2].partition("?")[0].rpartition("@")[2]
+    name = unquote_plus(hosts_and_name.partition("/")[2])
+    if name in _MONGODBS_OWN:
+        raise StoreUnavailable(
+            f"the database {name!r} is MongoDB's own; name one for the messages, or none. "
+            f"To sign in there, write .../?authSource={name}"
+        )
+    if len(name.encode(errors="replace")) > _LONGEST_DATABASE or not _FORBIDDEN.isdisjoint(name):
+        raise StoreUnavailable(
+            f"{name[:80]!r} cannot be the name of a database: 1 to {_LONGEST_DATABASE} bytes, none "
+            'of them one of / \\ . " $ * < > : | ? or a space'
+        )
+
+
 def connect(uri: str, *, timeout: float = 10.0, selection_timeout: float = 5.0) -> Client:
     """A client for ``uri`` whose server has answered a ping.
 
@@ -52,6 +85,9 @@ def connect(uri: str, *, timeout: float = 10.0, selection_timeout: float = 5.0) 
 
     Raises:
         StoreUnavailable: the URI is wrong, nobody answers, or we are not allowed in.
+
+    The database that the URI names, ``mongodb://host/database``, is the one that a
+    :class:`MongoBackend` then uses.
 
     Source: manual, "Connection String Options"; pool of 100 and 10 as in the notes.
 
@@ -67,6 +103,7 @@ def connect(uri: str, *, timeout: float = 10.0, selection_timeout: float = 5.0) 
         raise StoreUnavailable(
             f"{shown!r} is not a MongoDB URI: the scheme must be mongodb:// (or mongodb+srv://)"
         )
+    check_database(uri)
     try:
         if scheme == "mongodb":
             # MongoClient would only warn of an option that it cannot read, and then ignore it.

@@ -29,11 +29,22 @@ class Pending:
         size: of its text, in bytes.
         born: when it was submitted, on the monotonic clock.
         tried: the numbers under which it may have been stored already.
+        undecided: whether an attempt, ours or another server's, may still turn out to be stored.
         repeats: the room and the future of each who sent it again meanwhile.
         outcome: None as long as nobody knows.
     """
 
-    __slots__ = ("born", "key", "message", "outcome", "repeats", "reply", "size", "tried")
+    __slots__ = (
+        "born",
+        "key",
+        "message",
+        "outcome",
+        "repeats",
+        "reply",
+        "size",
+        "tried",
+        "undecided",
+    )
 
     def __init__(self, key: str, message: StoredMessage, reply: Reply, size: int) -> None:
         self.key = key
@@ -41,7 +52,8 @@ class Pending:
         self.reply = reply
         self.size = size
         self.born = time.monotonic()
-        self.tried: tuple[int, ...] = ()
+        self.tried: frozenset[int] = frozenset()
+        self.undecided = False
         self.repeats: list[tuple[str, Reply]] | None = None
         self.outcome: Outcome | None = None
 

@@ -228,7 +228,7 @@ def run_crowd(server: Served, events: Callable[[Crowd], Awaitable[None]]) -> Cro
 def empty(uri: str) -> None:
     """Forget what other tests wrote."""
     with open_store(uri) as store:
-        for name in ("messages", "rooms", "read_marks"):
+        for name in ("messages", "read_marks"):
             store.database[name].delete_many({})
 
 

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any
 
 import pymongo
 import pytest
+from bson.errors import InvalidDocument
 from pymongo import _csot
-from pymongo.errors import OperationFailure, WriteError
+from pymongo.errors import (
+    AutoReconnect,
+    DocumentTooLarge,
+    NetworkTimeout,
+    NotPrimaryError,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+    WriteError,
+)
 from pymongo.write_concern import WriteConcern
 
 from goim_edu.errors import StoreError, StoreUnavailable
 from goim_edu.mongod import LocalMongod, LocalReplicaSet
-from goim_edu.storage.backend import DuplicateKey, Unsure
-from goim_edu.storage.backend_mongodb import _refusals
-from goim_edu.store import MessageStore, MongoBackend, Saved, connect_mongodb, create_indexes
+from goim_edu.storage.backend import DuplicateKey, Inserted, Unsure
+from goim_edu.storage.mongodb_answers import UNSURE_CODES, inserted, write_failure
+from goim_edu.store import MessageStore, MongoBackend, connect_mongodb, create_indexes
 from tests.storing import NUMBERS, mongo_store, send
 
 
@@ -129,57 +138,6 @@ class TestValidation:
             real.database["messages"].insert_one({"text": "hello"})
 
 
-class TestNumbers:
-    def test_a_counter_that_a_failover_took_back_is_repaired(
-        self, real: MessageStore, room: str, user: str
-    ) -> None:
-        send(real, room, user, 10)
-        real.database["rooms"].delete_one({"_id": room})
-        futures = [real.submit(room, user, f"later {i}", "x") for i in range(5)]
-        seqs = [future.result(20).seq for future in futures]
-        assert min(seqs) > 10
-        assert len(set(seqs)) == 5
-        assert real.count(room) == 15
-
-    @pytest.mark.parametrize("rooms", [1, 2, 5, 40])
-    def test_two_servers_never_give_a_number_twice(
-        self, real: MessageStore, mongod: LocalMongod, rooms: int
-    ) -> None:
-        names = [f"room {next(NUMBERS)}" for _ in range(rooms)]
-        with mongo_store(mongod.uri) as other:
-            futures: list[Future[Saved]] = []
-            for part in range(400 // rooms):
-                for name in names:
-                    futures += [
-                        each.submit(name, f"user {id(each)}", f"{name}/{part}", "x")
-                        for each in (real, other)
-                    ]
-            answers = {(f.result(20).message.room_id, f.result().seq) for f in futures}
-        assert len(answers) == len(futures)
-        assert sum(real.count(name) for name in names) == len(futures)
-
-    def test_a_room_that_another_server_moved_on_is_asked_again(
-        self, real: MessageStore, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        backend = real.backend
-        assert isinstance(backend, MongoBackend)
-        names = [f"room {next(NUMBERS)}" for _ in range(4)]
-
-        class Interrupted:
-            """The counters, where another server steps in between our write and our look."""
-
-            def find(self, question: Any) -> Any:
-                rooms.update_one(
-                    {"_id": names[0]}, {"$inc": {"last_seq": 7}, "$set": {"granted_to": "other"}}
-                )
-                return rooms.find(question)
-
-        rooms = backend._rooms
-        monkeypatch.setattr(backend, "_rooms", Interrupted())
-        first = backend.grant(dict.fromkeys(names, 5))
-        assert first == {names[0]: 13, names[1]: 1, names[2]: 1, names[3]: 1}
-
-
 class TestWatch:
     def test_a_change_stream_tells_each_message_and_resumes(
         self, replica_set: LocalReplicaSet, room: str, user: str
@@ -243,23 +201,87 @@ class TestWhatMongoAnswers:
         [
             ({"writeConcernError": {"code": 64, "errmsg": "waiting timed out"}}, Unsure),
             ({"writeConcernError": {"code": 100, "errmsg": "not enough nodes"}}, StoreError),
-            ({"writeErrors": [{"index": 0, "code": 11602, "errmsg": "stepping down"}]}, Unsure),
+            ({"writeConcernError": {"code": 79, "errmsg": "no such mode"}}, StoreError),
+            (
+                {
+                    "writeErrors": [{"index": 2, "code": 11000, "keyPattern": {"_id": 1}}],
+                    "writeConcernError": {"code": 91, "errmsg": "shutting down"},
+                },
+                Unsure,
+            ),
+            *(
+                ({"writeErrors": [{"index": 0, "code": code, "errmsg": "lost"}]}, Unsure)
+                for code in sorted(UNSURE_CODES)
+            ),
         ],
     )
     def test_an_open_outcome_is_no_answer(
         self, answer: dict[str, Any], error: type[Exception]
     ) -> None:
         with pytest.raises(error) as caught:
-            _refusals(answer)
+            inserted(answer, 5)
         assert type(caught.value) is error
 
-    def test_each_document_has_its_own(self) -> None:
-        by_key = {"index": 1, "code": 11000, "keyPattern": {"_id": 1}}
-        by_seq = {"index": 3, "code": 11000, "keyPattern": {"room_id": 1, "seq": 1}}
-        invalid = {"index": 4, "code": 121, "errmsg": "Document failed validation"}
-        found = _refusals({"n": 2, "writeErrors": [by_key, by_seq, invalid]})
-        assert (found[1], found[3]) == (DuplicateKey.ID, DuplicateKey.ROOM_SEQ)
-        assert "failed validation" in str(found[4])
+    @pytest.mark.parametrize(
+        ("problem", "refusal"),
+        [
+            ({"code": 11000, "keyPattern": {"_id": 1}}, DuplicateKey.ID),
+            ({"code": 11000, "keyPattern": {"room_id": 1, "seq": 1}}, DuplicateKey.ROOM_SEQ),
+            (
+                {
+                    "code": 11000,
+                    "errmsg": 'E11000 ... index: _id_ dup key: { : "index: room_seq" }',
+                },
+                DuplicateKey.ID,
+            ),
+            (
+                {"code": 11000, "errmsg": 'E11000 ... index: room_seq dup key: { : "_id", : 7 }'},
+                DuplicateKey.ROOM_SEQ,
+            ),
+        ],
+    )
+    def test_an_ordered_insert_stops_at_the_first(
+        self, problem: dict[str, Any], refusal: DuplicateKey
+    ) -> None:
+        assert inserted({"n": 3, "writeErrors": [{"index": 3, **problem}]}, 5) == Inserted(
+            3, refusal
+        )
+        assert inserted({"n": 5}, 5) == Inserted(5, None)
+
+    def test_a_document_that_is_refused_is_named(self) -> None:
+        invalid = {"index": 1, "code": 121, "errmsg": "Document failed validation"}
+        found = inserted({"n": 1, "writeErrors": [invalid]}, 5)
+        assert found.stored == 1
+        assert isinstance(found.refusal, StoreError)
+        assert "failed validation" in str(found.refusal)
+
+    @pytest.mark.parametrize(
+        ("error", "kind"),
+        [
+            *((OperationFailure("lost", code), Unsure) for code in sorted(UNSURE_CODES)),
+            (
+                OperationFailure("new", 424242, {"errorLabels": ["RetryableWriteError"]}),
+                Unsure,
+            ),
+            (AutoReconnect("connection closed"), Unsure),
+            (NotPrimaryError("not primary"), Unsure),
+            (NetworkTimeout("timed out"), Unsure),
+            (ServerSelectionTimeoutError("no primary"), StoreUnavailable),
+            (OperationFailure("not authorized", 13), StoreUnavailable),
+            (DocumentTooLarge("too large"), StoreError),
+            (InvalidDocument("cannot encode"), StoreError),
+        ],
+    )
+    def test_each_error_of_the_driver(
+        self, error: PyMongoError | InvalidDocument, kind: type[Exception]
+    ) -> None:
+        assert type(write_failure(error)) is kind
+
+    def test_the_table_is_that_of_the_specification(self) -> None:
+        """MongoDB specification "Retryable Writes", "Determining Retryable Errors"."""
+        assert {6, 7, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436} <= (
+            UNSURE_CODES
+        )
 
     def test_a_write_concern_that_nobody_can_fulfil_is_an_error(
         self, replica_set: LocalReplicaSet, room: str, user: str

@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from typing import Any
 
 import pytest
 
 from goim_edu.errors import StoreError, StoreUnavailable
-from goim_edu.storage.backend import Refusal, Unsure
+from goim_edu.storage.backend import DuplicateKey, Inserted, Unsure
 from goim_edu.store import MemoryBackend, MessageStore, Saved
 from tests.storing import send
+
+Documents = Sequence[dict[str, Any]]
+Insert = Callable[[Documents], Inserted]
+Step = Callable[[Insert, Documents], Inserted]
+"""What becomes of one insert: gets the way to insert really, and the documents."""
 
 
 class FailingBackend(MemoryBackend):
@@ -22,33 +27,29 @@ class FailingBackend(MemoryBackend):
 
     def __init__(self) -> None:
         super().__init__()
-        self.plan: list[Callable[[Callable[[], Any]], Any]] = []
-        self.grants_fail = False
+        self.plan: list[Step] = []
+        self.away = False
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Event()
 
-    def grant(self, wanted: Mapping[str, int]) -> dict[str, int]:
-        if self.grants_fail:
-            raise StoreUnavailable("no primary")
-        return super().grant(wanted)
-
-    def insert(self, documents: Sequence[dict[str, Any]]) -> dict[int, Refusal]:
+    def insert(self, documents: Documents) -> Inserted:
         self.entered.set()
         self.gate.wait(20)
+        if self.away:
+            raise StoreUnavailable("no primary")
         if self.plan:
-            step = self.plan.pop(0)
-            return step(lambda: super(FailingBackend, self).insert(documents))  # type: ignore[no-any-return]
+            return self.plan.pop(0)(super().insert, documents)
         return super().insert(documents)
 
 
-def lost_answer(insert: Callable[[], Any]) -> Any:
+def lost_answer(insert: Insert, documents: Documents) -> Inserted:
     """The write arrives, its answer does not."""
-    insert()
+    insert(documents)
     raise Unsure("the answer was lost")
 
 
-def lost_request(insert: Callable[[], Any]) -> Any:
+def lost_request(insert: Insert, documents: Documents) -> Inserted:
     """The write does not arrive, and nobody can know."""
     raise Unsure("the request was lost")
 
@@ -62,7 +63,7 @@ def failing() -> Iterator[tuple[FailingBackend, MessageStore]]:
 
 
 class TwoWriters(MemoryBackend):
-    """A backend whose numbers for one room wait at a gate."""
+    """A backend whose inserts into one room wait at a gate."""
 
     writers = 2
 
@@ -71,10 +72,10 @@ class TwoWriters(MemoryBackend):
         self.held = held
         self.gate = threading.Event()
 
-    def grant(self, wanted: Mapping[str, int]) -> dict[str, int]:
-        if self.held in wanted:
+    def insert(self, documents: Documents) -> Inserted:
+        if any(document["room_id"] == self.held for document in documents):
             self.gate.wait(20)
-        return super().grant(wanted)
+        return super().insert(documents)
 
 
 def test_a_room_that_is_held_up_holds_up_no_room_of_the_other_writer() -> None:
@@ -124,19 +125,10 @@ class TestWriter:
         backend, store = failing
         answered: list[int] = []
 
-        def half(insert: Callable[[], Any]) -> Any:
-            documents = batches[-1]
-            MemoryBackend.insert(backend, documents[::2])
+        def half(insert: Insert, documents: Documents) -> Inserted:
+            insert(documents[: len(documents) // 2])
             raise Unsure("the primary died")
 
-        batches: list[Sequence[dict[str, Any]]] = []
-        whole = backend.insert
-
-        def insert(documents: Sequence[dict[str, Any]]) -> dict[int, Refusal]:
-            batches.append(documents)
-            return whole(documents)
-
-        backend.insert = insert  # type: ignore[method-assign]
         backend.plan = [half]
         backend.gate.clear()
         futures = [store.submit("r", "u", f"m{i}", "x") for i in range(9)]
@@ -144,8 +136,8 @@ class TestWriter:
             future.add_done_callback(lambda done: answered.append(done.result().seq))
         backend.gate.set()
         assert all(not future.result(20).duplicate for future in futures)
-        assert store.count("r") == 9
-        assert answered == sorted(answered)
+        assert [m.client_msg_id for m in store.history("r")] == [f"m{i}" for i in range(9)]
+        assert answered == list(range(1, 10))
 
     def test_a_full_queue_pushes_back(self, failing: Failing) -> None:
         backend, store = failing
@@ -173,21 +165,21 @@ class TestWriter:
 
     def test_what_waits_too_long_is_given_back_unsaved(self, failing: Failing) -> None:
         backend, store = failing
-        backend.grants_fail = True
+        backend.away = True
         begin = time.monotonic()
         futures = [store.submit("r", "u", f"m{i}", "x") for i in range(5)]
         for future in futures:
             with pytest.raises(StoreUnavailable, match="nothing was saved: no primary"):
                 future.result(20)
         assert 0.2 < time.monotonic() - begin < 5
-        backend.grants_fail = False
+        backend.away = False
         assert [saved.duplicate for saved in send(store, "r", "u", 5)] == [False] * 5
 
     def test_what_waits_behind_an_unknown_outcome_is_given_back(self, failing: Failing) -> None:
         backend, store = failing
         stuck = threading.Event()
 
-        def not_yet(insert: Callable[[], Any]) -> Any:
+        def not_yet(insert: Insert, documents: Documents) -> Inserted:
             if not stuck.is_set():
                 backend.plan.append(not_yet)
             raise Unsure("nobody answers")
@@ -260,25 +252,25 @@ class TestWriter:
     def test_a_refused_document_harms_no_other(self, failing: Failing) -> None:
         backend, store = failing
 
-        def refuse_second(insert: Callable[[], Any]) -> Any:
-            insert()
-            return {1: StoreError("MongoDB refused it: Document failed validation")}
+        def refuse_second(insert: Insert, documents: Documents) -> Inserted:
+            insert(documents[:1])
+            return Inserted(1, StoreError("MongoDB refused it: Document failed validation"))
 
         backend.gate.clear()
         store.submit("r", "u", "first", "x")
         assert backend.entered.wait(20)
-        backend.plan = [lambda insert: insert(), refuse_second]
+        backend.plan = [lambda insert, documents: insert(documents), refuse_second]
         futures = [store.submit("r", "u", f"m{i}", "x") for i in range(3)]
         backend.gate.set()
         assert futures[0].result(20).seq == 2
         with pytest.raises(StoreError, match="failed validation"):
             futures[1].result(20)
-        assert futures[2].result(20).seq == 4
+        assert futures[2].result(20).seq == 3  # without a gap
 
     def test_an_unexpected_error_reaches_those_who_wait(self, failing: Failing) -> None:
         backend, store = failing
 
-        def explode(insert: Callable[[], Any]) -> Any:
+        def explode(insert: Insert, documents: Documents) -> Inserted:
             raise ZeroDivisionError("a bug")
 
         backend.plan = [explode]
@@ -304,3 +296,156 @@ class TestWriter:
         asyncio.run(leave())
         backend.gate.set()
         assert store.submit("r", "u", "m2", "x").result(20).seq == 2
+
+
+def batch_of(
+    store: MessageStore, backend: FailingBackend, number: int, answered: list[int] | None = None
+) -> list[Future[Saved]]:
+    """So many messages of one sender, inserted together; notes the numbers as they are answered."""
+    backend.gate.clear()
+    backend.entered.clear()
+    first = store.submit("other room", "u", "first", "x")
+    assert backend.entered.wait(20)
+    futures = [store.submit("r", "u", f"m{i}", "x") for i in range(number)]
+    if answered is not None:
+        for future in futures:
+            future.add_done_callback(lambda done: answered.append(done.result().seq))
+    backend.gate.set()
+    first.result(20)
+    return futures
+
+
+def go_on(insert: Insert, documents: Documents) -> Inserted:
+    return insert(documents)
+
+
+class TestOrder:
+    """What happens to a batch never changes its order, and leaves no gap."""
+
+    def test_another_server_took_the_number(self, failing: Failing) -> None:
+        backend, store = failing
+
+        def lose(insert: Insert, documents: Documents) -> Inserted:
+            insert(documents[:2])
+            return Inserted(2, DuplicateKey.ROOM_SEQ)
+
+        backend.plan = [go_on, lose, lose, lose]
+        futures = batch_of(store, backend, 7)
+        assert [future.result(20).seq for future in futures] == [1, 2, 3, 4, 5, 6, 7]
+        assert [m.client_msg_id for m in store.history("r")] == [f"m{i}" for i in range(7)]
+        assert store.stats.conflicts == 3
+
+    def test_a_room_that_others_fill_all_the_time(self, failing: Failing) -> None:
+        backend, store = failing
+
+        def lose(insert: Insert, documents: Documents) -> Inserted:
+            backend.plan.append(lose)
+            return Inserted(0, DuplicateKey.ROOM_SEQ)
+
+        backend.plan = [lose]
+        with pytest.raises(StoreUnavailable, match="nothing was saved: other servers write"):
+            store.submit("r", "u", "m1", "x").result(20)
+
+    def test_a_message_in_the_middle_was_stored_before(self, failing: Failing) -> None:
+        """Its answer leaves first: its number is lower than those of the rest."""
+        backend, store = failing
+        again = {"m2": 1, "m4": 2}
+        for key in again:
+            store.submit("r", "u", key, "x").result(20)
+        for writer in store._writers._all:
+            writer._recent.clear()
+        answered: list[int] = []
+        futures = batch_of(store, backend, 6, answered)
+        answers = {f"m{i}": future.result(20) for i, future in enumerate(futures)}
+        assert {key: answers[key].seq for key in again} == again
+        assert {key for key, saved in answers.items() if saved.duplicate} == set(again)
+        assert [answers[f"m{i}"].seq for i in (0, 1, 3, 5)] == [3, 4, 5, 6]
+        assert answered == [1, 2, 3, 4, 5, 6]
+
+    def test_a_late_first_attempt_counts_as_ours(self, failing: Failing) -> None:
+        """It is stored while the second one is under way."""
+        backend, store = failing
+        late: list[Documents] = []
+
+        def leave(insert: Insert, documents: Documents) -> Inserted:
+            late.append([dict(document) for document in documents])
+            for number, document in enumerate(documents, 1):
+                document["seq"] = number  # what a backend with heads would have sent
+            raise Unsure("no answer in time")
+
+        def arrive(insert: Insert, documents: Documents) -> Inserted:
+            insert(late[0][:2])
+            return insert(documents)
+
+        backend.plan = [go_on, leave, arrive]
+        saved = [future.result(20) for future in batch_of(store, backend, 4)]
+        assert [(answer.seq, answer.duplicate) for answer in saved] == [
+            (number, False) for number in (1, 2, 3, 4)
+        ]
+
+    def test_what_no_majority_has_yet_is_not_answered(
+        self, failing: Failing, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Another server has stored the same message, and it may still be rolled back."""
+        backend, store = failing
+        store.submit("r", "u", "m1", "x").result(20)
+        for writer in store._writers._all:
+            writer._recent.clear()
+        asked = threading.Event()
+
+        def nothing(keys: Sequence[str]) -> dict[str, Any]:
+            asked.set()
+            return {}
+
+        with monkeypatch.context() as patch:
+            patch.setattr(backend, "find_committed", nothing)
+            again = store.submit("r", "u", "m1", "x")
+            assert asked.wait(20)
+            time.sleep(0.5)  # longer than the patience of this store
+            assert not again.done()
+        assert (again.result(20).seq, again.result(20).duplicate) == (1, True)
+
+    def test_a_document_that_spoils_the_command_fails_alone(self, failing: Failing) -> None:
+        backend, store = failing
+
+        def spoil(insert: Insert, documents: Documents) -> Inserted:
+            backend.plan.append(spoil)
+            if any(document["client_msg_id"] == "m2" for document in documents):
+                raise StoreError("the message cannot be stored")
+            return insert(documents)
+
+        backend.plan = [go_on, spoil]
+        futures = batch_of(store, backend, 5)
+        with pytest.raises(StoreError, match="cannot be stored"):
+            futures[2].result(20)
+        assert [futures[i].result(20).seq for i in (0, 1, 3, 4)] == [1, 2, 3, 4]
+
+    def test_nothing_overtakes_what_goes_again_one_by_one(self, failing: Failing) -> None:
+        backend, store = failing
+
+        def spoil(insert: Insert, documents: Documents) -> Inserted:
+            raise StoreError("one of them cannot be stored")
+
+        def away(insert: Insert, documents: Documents) -> Inserted:
+            raise StoreUnavailable("no primary")
+
+        backend.plan = [go_on, spoil, go_on, away]
+        futures = batch_of(store, backend, 4)
+        assert [future.result(20).seq for future in futures] == [1, 2, 3, 4]
+
+    def test_each_room_of_a_batch_stands_together(self, failing: Failing) -> None:
+        backend, store = failing
+        sent: list[list[str]] = []
+
+        def look(insert: Insert, documents: Documents) -> Inserted:
+            sent.append([document["room_id"] for document in documents])
+            return insert(documents)
+
+        backend.plan = [look, look]
+        backend.gate.clear()
+        store.submit("x", "u", "first", "x")
+        assert backend.entered.wait(20)
+        futures = [store.submit("ab"[i % 2], "u", f"m{i}", "x") for i in range(6)]
+        backend.gate.set()
+        assert [future.result(20).seq for future in futures] == [1, 1, 2, 2, 3, 3]
+        assert sent == [["x"], ["a", "a", "a", "b", "b", "b"]]
