@@ -66,6 +66,34 @@ class TestConnecting:
         assert "\n" not in str(caught.value)
         assert len(str(caught.value)) < 500
 
+    @pytest.mark.parametrize(
+        "name",
+        ["a.b", "a%2Fb", "a/b", "a b", "a$b", "%22", "a*", "x" * 64, "%F0%9F%99%82" * 16, "a%00"],
+    )
+    def test_a_database_that_mongodb_does_not_take(self, nobody: str, name: str) -> None:
+        uri = nobody.replace("/?", f"/{name}?")
+        for opening in (open_store, connect_mongodb, get_mongo):
+            with pytest.raises(
+                StoreUnavailable, match="cannot be the name of a database"
+            ) as caught:
+                opening(uri)
+            assert "secret" not in str(caught.value)
+
+    @pytest.mark.parametrize("name", ["admin", "config", "local"])
+    def test_a_database_that_is_mongodbs_own(self, nobody: str, name: str) -> None:
+        with pytest.raises(StoreUnavailable, match=f"authSource={name}"):
+            open_store(nobody.replace("/?", f"/{name}?"))
+
+    def test_the_database_of_the_uri_is_used(self, mongod: LocalMongod, room: str) -> None:
+        with open_store(mongod.uri.replace("/?", "/school?")) as store:
+            assert store.database.name == "school"
+            store.submit(room, "lisa", "m1", "hello").result(20)
+        with open_store(mongod.uri) as store:
+            assert store.database.name == "GOIM"
+            assert store.last_seq(room) == 0
+            assert store.database.client["school"]["messages"].count_documents({}) == 1
+            store.database.client.drop_database("school")
+
     def test_nobody_there(self, nobody: str) -> None:
         begin = time.monotonic()
         with pytest.raises(StoreUnavailable, match=r"no MongoDB answered: .*refused") as caught:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -31,13 +32,10 @@ class TestHeads:
             return 10
 
         heads = Heads(read)
-        for first in (11, 14):
+        for expected in ([11, 12, 11, 13, 12], [14, 15, 13, 16, 14]):
             batch = documents("aabab")
             heads.number(batch)
-            assert [document["seq"] for document in batch] == [
-                *(first, first + 1, first - first % 11 if first == 11 else 13),
-                *(first + 2, 12 if first == 11 else 14),
-            ]
+            assert [document["seq"] for document in batch] == expected
             heads.settle(batch, len(batch))
         assert asked == ["a", "b"]
 
@@ -50,20 +48,18 @@ class TestHeads:
         assert batch[0]["seq"] == 13
 
     def test_only_the_room_that_was_refused_is_read_again(self) -> None:
-        asked: list[str] = []
-        heads = Heads(lambda room_id: len(asked.append(room_id) or asked))  # type: ignore[func-returns-value]
+        asked, heads = empty_rooms()
         batch = documents("abbc")
         heads.number(batch)
         heads.settle(batch, 2)  # the second one of b was refused
         asked.clear()
-        again = documents("bc")
+        again = documents("abc")
         heads.number(again)
         assert asked == ["b"]
-        assert again[1]["seq"] == batch[3]["seq"]  # it was not tried
+        assert [document["seq"] for document in again] == [2, 1, 1]
 
     def test_only_so_many_are_kept(self) -> None:
-        asked: list[str] = []
-        heads = Heads(lambda room_id: len(asked.append(room_id) or ()), most=2)  # type: ignore[func-returns-value]
+        asked, heads = empty_rooms(most=2)
         for room_id in "abac":
             batch = documents(room_id)
             heads.number(batch)
@@ -71,6 +67,17 @@ class TestHeads:
         asked.clear()
         heads.number(documents("acb"))
         assert asked == ["b"]
+
+
+def empty_rooms(most: int = 100) -> tuple[list[str], Heads]:
+    """The heads of rooms without messages, and the rooms that were asked for."""
+    asked: list[str] = []
+
+    def read(room_id: str) -> int:
+        asked.append(room_id)
+        return 0
+
+    return asked, Heads(read, most)
 
 
 def documents(rooms: str) -> list[dict[str, Any]]:
@@ -199,8 +206,8 @@ class TestTwoServers:
             ]
             for thread in threads:
                 thread.start()
-            told = []
-            while len(told) < senders * each:
+            told, deadline = [], time.monotonic() + 60
+            while len(told) < senders * each and time.monotonic() < deadline:
                 change = next(stream)
                 if change is not None:
                     told.append(change.message.seq)
@@ -208,7 +215,6 @@ class TestTwoServers:
                 thread.join(20)
             stream.close()  # type: ignore[attr-defined]
             assert told == list(range(1, senders * each + 1))
-            assert one.stats.conflicts + other.stats.conflicts > 0
             for number in range(senders):
                 assert texts(one, room, f"{user} {number}") == [f"text {n}" for n in range(each)]
 
@@ -232,7 +238,7 @@ class TestTwoServers:
 
 
 def test_a_database_of_version_0_1_is_opened_as_it_is(mongod: LocalMongod) -> None:
-    """Its rooms may have gaps, and its counters may be ahead of them or, after a failover, behind."""
+    """Its rooms may have gaps; its counters may be ahead, or behind after a failover."""
     client = connect_mongodb(mongod.uri)
     client.drop_database("goim_0_1")
     old = client["goim_0_1"]
