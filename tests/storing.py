@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -20,3 +21,19 @@ def mongo_store(uri: str, **settings: Any) -> MessageStore:
 def send(store: MessageStore, room: str, user: str, number: int) -> list[Saved]:
     futures = [store.submit(room, user, f"m{i}", f"text {i}") for i in range(number)]
     return [future.result(20) for future in futures]
+
+
+class Proxy:
+    """A database whose inserts go through a function of the test."""
+
+    def __init__(self, database: Any, insert: Callable[[Any, dict[str, Any]], Any]) -> None:
+        self._database = database
+        self._insert = insert
+
+    def command(self, command: Any, *arguments: Any, **options: Any) -> Any:
+        if isinstance(command, dict) and "insert" in command:
+            return self._insert(self._database, command)
+        return self._database.command(command, *arguments, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)

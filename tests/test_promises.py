@@ -9,11 +9,13 @@ import asyncio
 import json
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import pytest
+from pymongo.errors import AutoReconnect
 from pymongo.read_concern import ReadConcern
 
 from goim_edu.errors import StoreUnavailable
@@ -24,6 +26,7 @@ from goim_edu.transport import Connection
 from goim_edu.websocket.close import parse_close
 from goim_edu.websocket.decoder import FrameDecoder
 from tests.chatting import Link, Person, RawClient, run, running_server, until
+from tests.storing import Proxy
 
 
 @contextmanager
@@ -174,6 +177,50 @@ def test_one_order_for_all(mongod: LocalMongod) -> None:
 
     with opened(mongod) as (store, room):
         run(test(store, room))
+
+
+def troubled(rival: MessageStore, room: str) -> Callable[[Any, dict[str, Any]], Any]:
+    """Another server takes numbers, and answers of the database are lost, again and again."""
+    turns = count()
+
+    def insert(database: Any, command: dict[str, Any]) -> Any:
+        turn = next(turns)
+        if turn % 3 == 0:
+            rival.submit(room, "rival", f"{room}-{turn}", "first!").result(20)
+        answer = database.command(command)
+        if turn % 3 == 1:
+            raise AutoReconnect("the answer was lost")
+        return answer
+
+    return insert
+
+
+def test_one_order_for_all_whatever_happens_to_a_batch(mongod: LocalMongod) -> None:
+    async def test(store: MessageStore, rival: MessageStore, room: str) -> None:
+        store.backend.database = Proxy(store.backend.database, troubled(rival, room))
+        async with running_server(store, burst=10_000) as server:
+            people = [await Person.come(server, f"user{number}") for number in range(3)]
+            for person in people:
+                await person.join(room)
+            for number in range(30):
+                for person in people:
+                    key, text = f"{room}-{number}", f"{person.user_id} {number:02}"
+                    await person.tell(type="send", room_id=room, client_msg_id=key, text=text)
+                if number % 10 == 9:
+                    await people[0].hear("message", text=f"user2 {number:02}")
+            for person in people[1:]:
+                view = [await person.hear("message") for _ in range(90)]
+                seqs = [message["seq"] for message in view]
+                assert seqs == sorted(set(seqs))
+                for talker in people:
+                    own = [m["text"] for m in view if m["user_id"] == talker.user_id]
+                    assert own == sorted(own)
+            stored = [one["seq"] for one in documents(store, room)]
+            assert stored == list(range(1, len(stored) + 1))
+            assert len(stored) > 90
+
+    with opened(mongod) as (store, room), open_store(mongod.uri) as rival:
+        run(test(store, rival, room))
 
 
 # ---------------------------------------------------------------------- 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import count
@@ -18,7 +18,7 @@ from goim_edu.storage.documents import StoredMessage, message_key, to_document
 from goim_edu.storage.heads import Heads
 from goim_edu.storage.mongodb_answers import UNSURE_CODES
 from goim_edu.store import MessageStore, MongoBackend, Saved, connect_mongodb
-from tests.storing import NUMBERS, mongo_store, send
+from tests.storing import NUMBERS, Proxy, mongo_store, send
 
 BATCH = 5
 
@@ -82,22 +82,6 @@ def empty_rooms(most: int = 100) -> tuple[list[str], Heads]:
 
 def documents(rooms: str) -> list[dict[str, Any]]:
     return [{"room_id": room_id, "seq": 0} for room_id in rooms]
-
-
-class Proxy:
-    """A database whose inserts go through a function of the test."""
-
-    def __init__(self, database: Any, insert: Callable[[Any, dict[str, Any]], Any]) -> None:
-        self._database = database
-        self._insert = insert
-
-    def command(self, command: Any, *arguments: Any, **options: Any) -> Any:
-        if isinstance(command, dict) and "insert" in command:
-            return self._insert(self._database, command)
-        return self._database.command(command, *arguments, **options)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._database, name)
 
 
 @contextmanager
