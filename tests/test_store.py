@@ -121,6 +121,7 @@ class TestConnecting:
         [
             ("", None, {"w": "majority", "j": True}),
             ("&w=1", None, {"w": 1}),
+            ("&wtimeoutMS=9000", None, {"w": "majority", "j": True, "wtimeout": 9000}),
             ("", WriteConcern(1, j=False), {"w": 1, "j": False}),
         ],
     )

@@ -23,7 +23,7 @@ from goim_edu.storage.documents import (
     message_key,
     to_message,
 )
-from goim_edu.storage.heads import Heads
+from goim_edu.storage.heads import MOST, Heads
 from goim_edu.storage.indexes import create_indexes
 from goim_edu.storage.mongodb_answers import inserted, write_failure
 from goim_edu.storage.mongodb_client import Client, Document, connect, reading, unavailable
@@ -64,7 +64,8 @@ class MongoBackend:
         self._on_close = on_close
         if write_concern is None:
             named = client.write_concern
-            write_concern = DURABLE if named.is_server_default else named
+            durable = WriteConcern(**{**DURABLE.document, **named.document})
+            write_concern = named if "w" in named.document else durable
         self.database: Any = (
             client.get_default_database(DATABASE) if database is None else client[database]
         )
@@ -79,7 +80,7 @@ class MongoBackend:
         self._certain = self._messages.with_options(
             read_concern=None if w in (0, 1) else MAJORITY, read_preference=ReadPreference.PRIMARY
         )
-        self._heads = Heads(self._head)
+        self._heads = Heads(self._head, MOST if w == "majority" else 0)
         self._marks = self.database.get_collection(READ_MARKS, write_concern=QUICK)
         self._write_concern = write_concern.document
         self.description = f"{name or 'MongoDB'} {self._version()} at {self._where()}"

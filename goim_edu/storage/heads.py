@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
-__all__ = ["Heads"]
+__all__ = ["MOST", "Heads"]
 
 MOST = 10_000
 """Rooms whose head is remembered; that of another room is read again when it is needed."""
@@ -24,7 +24,7 @@ class Heads:
         read: asks the database for the head of a room, 0 for an empty one. It must answer with what
             a majority has: a number that a failover takes back would be given twice, and what
             stands behind it would come before it.
-        most: how many rooms to remember.
+        most: how many rooms to remember; 0 where what was acknowledged may be rolled back.
 
     >>> heads = Heads(lambda room_id: 6)
     >>> batch = [{"room_id": "lobby", "seq": 0}, {"room_id": "lobby", "seq": 0}]
