@@ -190,7 +190,8 @@ class TestTwoServers:
             ]
             for thread in threads:
                 thread.start()
-            told, deadline = [], time.monotonic() + 60
+            deadline = time.monotonic() + 60
+            told: list[int] = []
             while len(told) < senders * each and time.monotonic() < deadline:
                 change = next(stream)
                 if change is not None:
