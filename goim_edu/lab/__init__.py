@@ -1,4 +1,4 @@
-"""The equipment of the lessons: a live server, a bad network, a naive proxy, conformance cases.
+"""The equipment of the lessons: a live server, failing links, conformance cases, a checker.
 
 Nothing is loaded before it is asked for: a server needs the store, a card needs the pictures.
 """
@@ -9,6 +9,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from goim_edu.feedback.wording import said
     from goim_edu.lab.conformance import take_cases
+    from goim_edu.lab.history import (
+        Acked,
+        Heard,
+        Joined,
+        Left,
+        Refused,
+        Sent,
+        Violation,
+        check_history,
+    )
     from goim_edu.lab.learner_server import serve_with
     from goim_edu.lab.link import Link
     from goim_edu.lab.live_server import LiveServer
@@ -16,22 +26,38 @@ if TYPE_CHECKING:
     from goim_edu.lab.proxy import NaiveProxy, Site
 
 __all__ = [
+    "Acked",
+    "Heard",
+    "Joined",
+    "Left",
     "Link",
     "LiveServer",
     "NaiveProxy",
     "News",
+    "Refused",
+    "Sent",
     "Site",
+    "Violation",
+    "check_history",
     "said",
     "serve_with",
     "take_cases",
 ]
 
 _MODULES = {
+    "Acked": "goim_edu.lab.history",
+    "Heard": "goim_edu.lab.history",
+    "Joined": "goim_edu.lab.history",
+    "Left": "goim_edu.lab.history",
     "Link": "goim_edu.lab.link",
     "LiveServer": "goim_edu.lab.live_server",
     "NaiveProxy": "goim_edu.lab.proxy",
     "News": "goim_edu.lab.news",
+    "Refused": "goim_edu.lab.history",
+    "Sent": "goim_edu.lab.history",
     "Site": "goim_edu.lab.proxy",
+    "Violation": "goim_edu.lab.history",
+    "check_history": "goim_edu.lab.history",
     "said": "goim_edu.feedback.wording",
     "serve_with": "goim_edu.lab.learner_server",
     "take_cases": "goim_edu.lab.conformance",

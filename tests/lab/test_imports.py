@@ -24,6 +24,7 @@ def loaded_by(statement: str) -> set[str]:
     [
         ("import goim_edu.lab", HEAVY | {"pymongo", "mongomock", "asyncio", "goim_edu.draw"}),
         ("from goim_edu.lab import Link, NaiveProxy, News", HEAVY | {"pymongo", "mongomock"}),
+        ("from goim_edu.lab import check_history", HEAVY | {"pymongo", "mongomock", "asyncio"}),
         ("import goim_edu.lab.sharding", HEAVY | {"pymongo", "mongomock", "goim_edu.draw"}),
         ("import goim_edu.store", HEAVY | {"mongomock"}),
     ],
