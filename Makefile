@@ -10,7 +10,7 @@ PIP        := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test serve lint notebooks diagrams html gallery lock conformance bench-protocol bench-server bench-store clean
+.PHONY: help lab test full serve lint notebooks diagrams html gallery lock conformance bench-protocol bench-server bench-store clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -43,6 +43,14 @@ test: $(VENV)/.test ## run every test: unit, peers, notebooks, browser
 	$(BIN)/python -m pytest -q -n 2 --dist loadscope tests goim_edu --ignore tests/browser $(ARGS)
 	$(BIN)/python -m pytest -q -n 2 --dist loadscope --nbval notebooks/
 	$(BIN)/python -m pytest -q tests/browser
+
+full: $(VENV)/.test ## what takes longer than CI: all of Autobahn, ten seeds of the nemesis, all kills
+	$(BIN)/python conformance/run.py
+	$(BIN)/python -m tools.nemesis --seeds 1 2 3 4 5 6 7 8 9 10 --seconds 60
+	GOIM_SERVER_KILLS=20 GOIM_FREEZE_SECONDS=20 GOIM_PRIMARY_KILLS=5 \
+	    GOIM_SOAK_SECONDS=60 GOIM_SOAK_CLIENTS=500 \
+	    $(BIN)/python -m pytest -q --timeout 1200 tests/test_soak.py \
+	    tests/peers/test_promises_store.py tests/peers/test_failover.py
 
 lint: $(VENV)/.test ## ruff and mypy, both strict, and the sizes of modules and functions
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""The equipment of the lessons: a live server, failing links, conformance cases, a checker.
+"""The equipment of the lessons: a live server, failing links, conformance cases, a nemesis.
 
 Nothing is loaded before it is asked for: a server needs the store, a card needs the pictures.
 """
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from goim_edu.lab.learner_server import serve_with
     from goim_edu.lab.link import Link
     from goim_edu.lab.live_server import LiveServer
+    from goim_edu.lab.nemesis import Nemesis
     from goim_edu.lab.news import News
     from goim_edu.lab.proxy import NaiveProxy, Site
+    from goim_edu.lab.server_process import ServerProcess
 
 __all__ = [
     "Acked",
@@ -33,9 +35,11 @@ __all__ = [
     "Link",
     "LiveServer",
     "NaiveProxy",
+    "Nemesis",
     "News",
     "Refused",
     "Sent",
+    "ServerProcess",
     "Site",
     "Violation",
     "check_history",
@@ -52,9 +56,11 @@ _MODULES = {
     "Link": "goim_edu.lab.link",
     "LiveServer": "goim_edu.lab.live_server",
     "NaiveProxy": "goim_edu.lab.proxy",
+    "Nemesis": "goim_edu.lab.nemesis",
     "News": "goim_edu.lab.news",
     "Refused": "goim_edu.lab.history",
     "Sent": "goim_edu.lab.history",
+    "ServerProcess": "goim_edu.lab.server_process",
     "Site": "goim_edu.lab.proxy",
     "Violation": "goim_edu.lab.history",
     "check_history": "goim_edu.lab.history",
