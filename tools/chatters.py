@@ -24,7 +24,7 @@ from goim_edu.lab.history import Acked, Heard, Joined, Record, Refused, Sent
 from goim_edu.protocol import parse_frame
 from goim_edu.transport import Direction
 
-RATE: Final = 10.0  # messages a second of one client
+RATE: Final = 20.0  # messages a second of one client
 WINDOW: Final = 16  # messages without an answer; a client then says nothing new
 AGAIN: Final = 0.7  # seconds until a refused request is sent again
 TEXT_OPCODE: Final = 1
@@ -145,9 +145,9 @@ class Wire:
             self._keys.clear()
         self._octets[direction] += data
         if direction in self._opening:
-            _, end, rest = self._octets[direction].partition(b"\r\n\r\n")
-            if not end:
-                return
+            head, end, rest = self._octets[direction].partition(b"\r\n\r\n")
+            if not end or (direction == "in" and b" 101 " not in head[:13]):
+                return  # not all of it, or a refusal
             self._opening.remove(direction)
             self._octets[direction] = rest
         with contextlib.suppress(IncompleteFrame):

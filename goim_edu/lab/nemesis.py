@@ -34,7 +34,7 @@ class Nemesis:
         server: it runs and keeps its messages in ``members``.
         members: three or more, so that the others can elect a new primary.
         seed: the same seed gives the same faults in the same order.
-        every: seconds from one fault to the next, on average.
+        every: seconds from one fault to the next, on average; more if both targets are down.
         longest: seconds that a fault lasts at most, such as a frozen process.
 
     Attributes:
@@ -53,8 +53,8 @@ class Nemesis:
         members: LocalReplicaSet,
         seed: int,
         *,
-        every: float = 3.0,
-        longest: float = 5.0,
+        every: float = 2.0,
+        longest: float = 4.0,
     ) -> None:
         self.server = server
         self.members = members

@@ -74,9 +74,14 @@ def index(run: Run, kind: type[Record], number: int) -> int:
     )
 
 
+def changed(record: Record, **values: Any) -> Record:
+    """A copy with other values in some fields."""
+    return replace(record, **values)
+
+
 def change(run: Run, kind: type[Record], number: int, **values: Any) -> None:
     place = index(run, kind, number)
-    run.history[place] = replace(run.history[place], **values)
+    run.history[place] = changed(run.history[place], **values)
 
 
 def drop(run: Run, kind: type[Record], number: int) -> None:
@@ -525,14 +530,14 @@ def test_what_is_changed_in_a_right_history_is_found(
     place = data.draw(st.sampled_from(heard))
     match data.draw(st.sampled_from(["told", "untold", "twice", "acked", "lost", "text"])):
         case "told":
-            run.history[place] = replace(run.history[place], text="?")
+            run.history[place] = changed(run.history[place], text="?")
         case "untold":
             del run.history[place]
         case "twice":
             run.history.insert(place, run.history[place])
         case "acked":
             place = data.draw(st.sampled_from(acked))
-            run.history[place] = replace(run.history[place], seq=10_000)
+            run.history[place] = changed(run.history[place], seq=10_000)
         case "lost":
             del run.stored[data.draw(st.integers(0, len(run.stored) - 1))]
         case _:

@@ -219,7 +219,7 @@ def test_the_summary_counts_the_faults() -> None:
 def test_a_server_process_keeps_its_port_and_may_freeze(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path / "log", "memory")
     assert (server.pid, server.running, server.stop()) == (0, False, 0)
-    with server.start():
+    with server:
         port, pid = server.port, server.pid
         server.freeze()
         assert status(pid) == "stopped"
