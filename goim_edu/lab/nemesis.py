@@ -12,7 +12,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import pymongo
@@ -23,6 +23,7 @@ from goim_edu.mongod import LocalReplicaSet
 
 __all__ = ["FAULTS", "Nemesis"]
 
+_TARGETS: Final = ("server", "primary")
 _SHORTEST: Final = 0.2  # seconds that a fault lasts at least
 _PATIENCE: Final = 60.0  # seconds until all must be well again
 
@@ -33,8 +34,8 @@ class Nemesis:
     Args:
         server: it runs and keeps its messages in ``members``.
         members: three or more, so that the others can elect a new primary.
-        seed: the same seed gives the same faults in the same order.
-        every: seconds from one fault to the next, on average; more if both targets are down.
+        seed: the same seed gives the same faults of each of the two, in the same order.
+        pause: seconds from the end of a fault to the next one of the same target, on average.
         longest: seconds that a fault lasts at most, such as a frozen process.
 
     Attributes:
@@ -53,16 +54,16 @@ class Nemesis:
         members: LocalReplicaSet,
         seed: int,
         *,
-        every: float = 2.0,
+        pause: float = 3.0,
         longest: float = 4.0,
     ) -> None:
         self.server = server
         self.members = members
-        self.every = every
+        self.seed = seed
+        self.pause = pause
         self.longest = longest
         self.faults: list[str] = []
         self.remarks: list[str] = []
-        self._dice = random.Random(seed)
 
     def run(self, seconds: float) -> None:
         """Do harm for so long, and return when all is well again.
@@ -72,23 +73,24 @@ class Nemesis:
             StoreUnavailable: the set has no primary any more.
         """
         end = time.monotonic() + seconds
-        under_way: dict[str, Future[None]] = {}  # by what it is done to
-        with ThreadPoolExecutor(2, "goim nemesis") as pool:
-            while True:
-                name = self._dice.choice(list(FAULTS))
-                lasts = self._dice.uniform(_SHORTEST, self.longest)
-                pause = self._dice.uniform(0.3, 1.7) * self.every
-                target = name.rpartition(" ")[2]
-                if target in under_way:
-                    under_way[target].result()
-                if time.monotonic() > end:
-                    break
-                self.faults.append(name)
-                under_way[target] = pool.submit(FAULTS[name], self, lasts)
-                time.sleep(pause)
-            for fault in under_way.values():
-                fault.result()
+        with ThreadPoolExecutor(len(_TARGETS), "goim nemesis") as pool:
+            torments = [pool.submit(self._torment, target, end) for target in _TARGETS]
+        for torment in torments:
+            torment.result()
         self.members.wait_for_primary(_PATIENCE)
+
+    def _torment(self, target: str, end: float) -> None:
+        """One fault after the other, with pauses in which the target is well."""
+        dice = random.Random(f"{self.seed} {target}")
+        names = [name for name in FAULTS if name.endswith(target)]
+        while True:
+            pause = dice.uniform(0.3, 1.7) * self.pause
+            name, lasts = dice.choice(names), dice.uniform(_SHORTEST, self.longest)
+            if time.monotonic() + pause > end:
+                return
+            time.sleep(pause)
+            self.faults.append(name)
+            FAULTS[name](self, lasts)
 
     def summary(self) -> str:
         """How often each fault came, in words."""
