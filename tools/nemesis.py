@@ -142,7 +142,9 @@ def run_seed(
         seconds: for which harm is done.
         tree: serve with the package that stands there, instead of this one.
     """
-    environment = {} if tree is None else {"PYTHONPATH": str(tree.resolve())}
+    environment = {}
+    if tree is not None:  # "safe": the current folder does not go first
+        environment = {"PYTHONPATH": str(tree.resolve()), "PYTHONSAFEPATH": "1"}
     with (
         tempfile.TemporaryDirectory(prefix="goim-nemesis-") as folder,
         ServerProcess(
