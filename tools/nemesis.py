@@ -172,7 +172,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for seed in args.seeds:
             nemesis, outcome = run_seed(members, seed, args.seconds, args.tree)
             print(f"seed {seed}: {len(nemesis.faults)} faults ({nemesis.summary()}); {outcome}")
-            for line in [*map(str, outcome.violations[: args.show]), *nemesis.remarks]:
+            worst = sorted(outcome.violations, key=lambda one: one.kind not in SHOWN)
+            for line in [*map(str, worst[: args.show]), *nemesis.remarks]:
                 print(f"    {line}")
             sys.stdout.flush()
             good = good and outcome.good
