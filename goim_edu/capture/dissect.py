@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final, Literal, TextIO
 
 from tqdm import tqdm
 
-from goim_edu.capture import CapturedFrame, Handshake, Record, take_apart
+from goim_edu.capture import CapturedFrame, CapturedHead, CapturedNote, Record, take_apart
+from goim_edu.capture.conversation import Entry
 from goim_edu.capture.pcap import read_records
 from goim_edu.palette import OKABE_ITO
 from goim_edu.printable import printable
 from goim_edu.websocket.close import parse_close
 from goim_edu.websocket.explain import explain
+from goim_edu.websocket.http11 import Request
 
 __all__ = ["describe", "run"]
 
@@ -43,17 +46,22 @@ def describe(
     >>> print(*describe([Record(1, "in", 5.0, request)]))
        1     0.000000 → GET /echo
     """
-    paint = _Paint(colour)
-    for time, found in take_apart(records):
-        if connection not in (None, found.connection):
-            continue
-        stamp = paint("faint", f"{found.connection:4} {time:12.6f}")
-        if isinstance(found, Handshake):
-            yield f"{stamp} {_handshake_line(found, paint)}"
-            continue
-        yield f"{stamp} {_frame_line(found, paint)}"
-        if details:
-            yield from _details(found, paint)
+    wanted = (one for one in take_apart(records) if connection in (None, one.connection))
+    yield from _lines(wanted, _Paint(colour), details=details)
+
+
+def _lines(entries: Iterable[Entry], paint: _Paint, *, details: bool) -> Iterator[str]:
+    for found in entries:
+        stamp = paint("faint", f"{found.connection:4} {found.time:12.6f}")
+        if isinstance(found, CapturedHead):
+            yield f"{stamp} {_head_line(found, paint)}"
+        elif isinstance(found, CapturedNote):
+            if not found.foreign:
+                yield f"{stamp} {paint('wrong', f'· {found.sender}: {found.text}')}"
+        else:
+            yield f"{stamp} {_frame_line(found, paint)}"
+            if details:
+                yield from _details(found, paint)
 
 
 class _Paint:
@@ -70,18 +78,17 @@ class _Paint:
         return f"\x1b[38;2;{red};{green};{blue}m{text}\x1b[0m"
 
 
-def _handshake_line(handshake: Handshake, paint: _Paint) -> str:
-    if handshake.response is None:
-        request = handshake.request
-        said = f"{request.method} {request.target}" if request else "no request"
-        return paint("client", printable(f"→ {said}"))
-    response = handshake.response
-    chosen = [
-        response.headers.get(f"Sec-WebSocket-{name}", "") for name in ("Protocol", "Extensions")
-    ]
+def _head_line(head: CapturedHead, paint: _Paint) -> str:
+    parsed = head.parsed
+    if isinstance(parsed, Request):
+        return paint("client", printable(f"→ {head.text}"))
+    names = ["Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"]
+    chosen = [parsed.headers.get(name) for name in names]
+    if parsed.status == 101 and not parsed.headers.has_token("Upgrade", "websocket"):
+        chosen.append(parsed.headers.get("Upgrade"))
     extras = ", ".join(filter(None, chosen))
-    said = f"← {response.status} {response.reason}" + (f" ({extras})" if extras else "")
-    return paint("server" if handshake.upgraded else "wrong", printable(said))
+    said = f"← {head.text}" + (f" ({extras})" if extras else "")
+    return paint("wrong" if parsed.status >= 400 else "server", printable(said))
 
 
 def _frame_line(frame: CapturedFrame, paint: _Paint) -> str:
@@ -92,6 +99,8 @@ def _frame_line(frame: CapturedFrame, paint: _Paint) -> str:
     if len(text) > _MOST_TEXT:
         text = text[: _MOST_TEXT - 1] + "…"
     line = f"{_ARROWS[frame.sender]} {frame.name:<12} {flags:<4} {sizes:>10}  {text}"
+    if frame.note:
+        line += f"  ({frame.note})"
     if frame.error is None:
         return paint(frame.sender, line.rstrip())
     code = frame.error.close_code
@@ -100,12 +109,12 @@ def _frame_line(frame: CapturedFrame, paint: _Paint) -> str:
 
 def _content(frame: CapturedFrame) -> str:
     """What the frame says, as text where it is text."""
-    if frame.name == "CLOSE" and frame.error is None:
+    if frame.name == "CLOSE" and frame.error is None and not frame.note:
         return printable(" ".join(str(word) for word in parse_close(frame.payload)))
     if isinstance(frame.message, str):
         return printable(frame.message[: _MOST_TEXT + 1])
     if frame.message is None and frame.name == "TEXT":
-        return "(a fragment)"
+        return "" if frame.note else "(a fragment)"
     shown = frame.payload if frame.message is None else frame.message
     if frame.name in {"PING", "PONG"} and shown.isascii():
         return printable(shown.decode())
@@ -135,19 +144,22 @@ def run(
     colour: Literal["auto", "always", "never"] = "auto",
     lossy: bool = False,
     out: TextIO | None = None,
+    tell: Callable[[str], object] = lambda _: None,
 ) -> None:
     """Print a recording.
 
     Args:
-        file: a pcap or pcapng file.
+        file: a pcap or pcapng file, perhaps compressed with gzip.
         details: add every field of every frame.
         connection: only this one.
         colour: ``"auto"``: on a terminal, unless ``NO_COLOR`` is set.
-        lossy: go on where packets are missing from the file.
+        lossy: whether packets may be missing from the file, and some of it be damaged.
         out: where to print; default: standard output.
+        tell: is called with a line on each thing that was passed over, and why.
 
     Raises:
-        OSError, ValueError: the file cannot be read, or is not a recording.
+        OSError, ValueError: the file cannot be read, is not a recording, or is not all there; what
+            can be read was printed.
     """
     out = out or sys.stdout
     terminal = out.isatty()
@@ -155,12 +167,33 @@ def run(
     # On a terminal the lines themselves are the progress.
     hidden = terminal or not sys.stderr.isatty()
     with tqdm(total=file.stat().st_size, unit="B", unit_scale=True, disable=hidden) as bar:
-        records = read_records(file, strict=not lossy, progress=bar.update)
-        lines = describe(records, details=details, connection=connection, colour=wanted)
-        try:
-            for line in lines:
-                out.write(line + "\n")
-            out.flush()
-        except BrokenPipeError:
-            # The reader of our output has seen enough, as in `dissect FILE | head`.
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (so that the exit is quiet too)
+        records = read_records(file, strict=not lossy, progress=bar.update, tell=tell)
+        found = take_apart(records)
+        entries = _Counted(one for one in found if connection in (None, one.connection))
+        for line in _lines(entries, _Paint(wanted), details=details):
+            out.write(line + "\n")
+        out.flush()
+    entries.tell(tell)
+
+
+class _Counted:
+    """Entries on their way, and what is to be said about them at the end."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._entries = entries
+        self._shown = 0
+        self._foreign: Counter[str] = Counter()
+
+    def __iter__(self) -> Iterator[Entry]:
+        for found in self._entries:
+            if isinstance(found, CapturedNote) and found.foreign:
+                self._foreign[found.foreign] += 1
+            else:
+                self._shown += 1
+            yield found
+
+    def tell(self, tell: Callable[[str], object]) -> None:
+        for protocol, count in self._foreign.items():
+            tell(f"{count:,} connection{'s'[: count != 1]} not taken apart: {protocol}")
+        if not self._shown:
+            tell("there is no HTTP and no WebSocket to show")

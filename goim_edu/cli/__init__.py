@@ -8,6 +8,7 @@ imports what it needs when it runs, so that ``--help`` is quick.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import cast
@@ -34,6 +35,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     ...
     SystemExit: 0
     """
+    try:
+        try:
+            return _run(argv)
+        finally:
+            sys.stdout.flush()  # here, where an error can still be caught
+    except BrokenPipeError:
+        # The reader of our output has seen enough, as in `python -m goim_edu dissect FILE | head`.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (so that the exit is quiet, too)
+        return 0
+
+
+def _run(argv: Sequence[str] | None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m goim_edu", description="WebSocket, chat and MongoDB, to learn from."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from goim_edu.cli.command import CommandError, Subparsers
@@ -27,12 +28,15 @@ def add(commands: Subparsers) -> None:
         help="whether to use colours",
     )
     parser.add_argument(
-        "--lossy", action="store_true", help="go on where packets are missing from the file"
+        "--lossy",
+        action="store_true",
+        help="exit with 0 also if packets are missing from the file, or it is damaged",
     )
 
 
 def _run(args: argparse.Namespace) -> int:
     from goim_edu.capture.dissect import run
+    from goim_edu.printable import printable
 
     try:
         run(
@@ -41,7 +45,10 @@ def _run(args: argparse.Namespace) -> int:
             connection=args.connection,
             colour=args.color,
             lossy=args.lossy,
+            tell=lambda line: print(f"goim_edu: {printable(line)}", file=sys.stderr),
         )
+    except BrokenPipeError:
+        raise
     except (OSError, ValueError) as error:
         raise CommandError(str(error)) from None
     return 0

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
-from goim_edu.capture import Capture, CapturedFrame, Sender, take_apart
+from goim_edu.capture import (
+    Capture,
+    CapturedFrame,
+    CapturedHead,
+    CapturedNote,
+    Sender,
+    take_apart,
+)
 from goim_edu.draw.picture import Picture
 from goim_edu.draw.shapes import (
     MARGIN,
@@ -106,18 +113,13 @@ def conversation(
 
 
 def _from_capture(capture: Capture) -> Iterator[_Step]:
-    seen: dict[tuple[int, str], bool] = {}
-    for time, found in take_apart(capture.records):
-        if isinstance(found, CapturedFrame):
-            yield _step(time, found.sender, found, found.connection)
-            continue
-        number = found.connection
-        if found.request is not None and (number, "request") not in seen:
-            seen[number, "request"] = True
-            yield _step(time, "client", found.request, number)
-        if found.response is not None and (number, "response") not in seen:
-            seen[number, "response"] = True
-            yield _step(time, "server", found.response, number)
+    for found in take_apart(capture.records):
+        what: Any = found
+        if isinstance(found, CapturedHead):
+            what = found.parsed
+        elif isinstance(found, CapturedNote):
+            what = found.text
+        yield _step(found.time, found.sender, what, found.connection)
 
 
 def _from_list(said: Iterable[Said]) -> Iterator[_Step]:
@@ -161,6 +163,8 @@ def _captured_step(time: float, what: CapturedFrame) -> _Step:
         detail = f"{detail}, so the message is {_quoted(what.message)}"
     if header and header.rsv1:
         detail += " (compressed)"
+    if what.note:
+        detail += f" ({what.note})"
     colour, size = _colour(opcode), len(what.data)
     if what.error is None:
         return _Step(time, what.connection, what.sender, what.name, detail, colour, size)
@@ -213,7 +217,9 @@ def _follow_states(steps: Sequence[_Step]) -> None:
     for step in steps:
         number = step.connection
         state = states.get(number, "connecting" if step.colour == "sky" else "open")
-        if step.colour == "sky" and step.sender == "server":
+        if step.colour == "sky" and step.sender == "client":
+            state = "connecting"  # perhaps again, after a page or a refusal
+        elif step.colour == "sky":
             state = "open" if step.kind == "101" else "closed"
         elif step.kind == "CLOSE" and not step.wrong:
             closed_by.setdefault(number, set()).add(step.sender)

@@ -209,6 +209,8 @@ def _row_text(entry: Entry) -> str:
         return entry.text
     if entry.error is not None:
         return str(entry.error)
+    if entry.note:
+        return entry.note
     if entry.name == "CLOSE":
         code, reason = parse_close(entry.payload)
         return f"{code} {reason}".strip()
