@@ -137,16 +137,30 @@ class _Inflated(io.RawIOBase):
                 self._waiting = self._waiting.lstrip(b"\0")
                 continue
             self._begun = True
+            before = self._member.copy()
             try:
                 data = self._member.decompress(self._waiting, len(buffer))
             except zlib.error as error:
                 self.fault = f"its compression is broken ({error})"
-                return 0
+                data = _inflate_on(before, self._waiting, len(buffer))
             self._waiting = self._member.unconsumed_tail
             if data:
                 buffer[: len(data)] = data
                 return len(data)
         return 0
+
+
+def _inflate_on(member: zlib._Decompress, octets: bytes, most: int) -> bytes:
+    """Return what stands before a fault: an octet at a time, as zlib drops what it had."""
+    data = bytearray()
+    try:
+        for at in range(len(octets)):
+            data += member.decompress(octets[at : at + 1], most)
+            if len(data) >= most:
+                break
+    except zlib.error:
+        pass
+    return bytes(data[:most])
 
 
 # ---------------------------------------------------------------------- both formats

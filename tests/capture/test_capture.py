@@ -109,19 +109,20 @@ def test_finding_by_text_also_in_what_was_compressed() -> None:
     assert capture.find("plum") == []
 
 
-def test_a_broken_frame_is_shown_and_ends_its_direction() -> None:
+def test_a_broken_frame_is_shown_and_the_next_one_is_read() -> None:
     capture = recorded(
         ("in", build_frame("good", mask_key=KEY)),
         ("in", bytes.fromhex("83 80") + KEY),
-        ("in", build_frame("never read", mask_key=KEY)),
+        ("in", build_frame("read on", mask_key=KEY)),
         ("out", build_frame(b"\x03\xea", Opcode.CLOSE)),
     )
-    good, broken, close = capture.frames()
+    good, broken, following, close = capture.frames()
     assert good.error is None
     assert broken.name == "?"
     assert broken.error is not None
     assert broken.error.close_code == 1002
     assert "opcode 3 is reserved" in repr(broken)
+    assert (following.message, following.error) == ("read on", None)
     assert close.name == "CLOSE"
     with pytest.raises(RemoteProtocolError):
         _ = broken.frame

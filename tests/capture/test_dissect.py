@@ -17,6 +17,7 @@ from goim_edu.capture.pcap import write_capture
 from goim_edu.cli import main
 from goim_edu.websocket.close import build_close
 from goim_edu.websocket.frames import Opcode, build_frame
+from tests.capture.files import OPENING, Talk, ether, frame, packets, pcap
 from tests.capture.test_pcap import two_way_conversation
 
 KEY = bytes.fromhex("37fa213d")
@@ -152,3 +153,106 @@ class _Counter(io.StringIO):
     def write(self, text: str) -> int:
         self.lines += text.count("\n")
         return len(text)
+
+
+def run(
+    data: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str], *options: str
+) -> tuple[int, list[str], list[str]]:
+    """The command: its exit code, what it prints, and what it says on stderr."""
+    path = tmp_path / "made.pcap"
+    path.write_bytes(data)
+    code = main(["dissect", str(path), *options])
+    said = capsys.readouterr()
+    return code, said.out.splitlines(), said.err.splitlines()
+
+
+def test_a_cut_file_is_shown_and_said_to_be_cut(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, (line,) = run(pcap(ether(packets()))[:-5], tmp_path, capsys)
+    assert (code, len(out)) == (0, 5)
+    assert line.startswith("goim_edu: the file is cut: a packet at byte ")
+
+
+def test_missing_packets_are_an_error_unless_they_may_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = packets()
+    data = pcap(content[:5] + content[6:], 101)
+    line = "goim_edu: connection 1: packets from the client are missing from the file (17 bytes)"
+    code, out, told = run(data, tmp_path, capsys)
+    assert (code, told) == (2, [line])
+    assert [text.split()[3] for text in out] == ["GET", "101", "TEXT", "client:", "CLOSE", "CLOSE"]
+    assert run(data, tmp_path, capsys, "--lossy") == (0, out, [line])
+
+
+def test_damage_is_an_error_unless_it_may_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = pcap(packets(), 101) + b"\xff" * 40
+    code, out, (line,) = run(data, tmp_path, capsys)
+    assert (code, len(out)) == (2, 6)
+    assert line.startswith("goim_edu: the file is damaged: a packet of 4,294,967,295 bytes at byte")
+    assert run(data, tmp_path, capsys, "--lossy") == (0, out, [line])
+
+
+def test_a_file_without_any_of_it_says_what_it_holds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nothing = "goim_edu: there is no HTTP and no WebSocket to show"
+    unknown = run(pcap(packets(), 147), tmp_path, capsys)
+    assert unknown == (
+        0,
+        [],
+        [
+            "goim_edu: 6 packets were passed over: link type 147",
+            "goim_edu: there are no TCP packets in the file",
+            nothing,
+        ],
+    )
+    hello = pcap(packets([("c", b"\x16\x03\x01\x02\x00"), ("s", b"\x16\x03\x03")]), 101)
+    assert run(hello, tmp_path, capsys) == (
+        0,
+        [],
+        ["goim_edu: 1 connection not taken apart: TLS", nothing],
+    )
+    assert run(pcap(packets(), 101), tmp_path, capsys, "--connection", "7")[2] == [nothing]
+
+
+def test_the_protocol_behind_another_101_stands_on_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    talk: Talk = [
+        ("c", b"POST /attach HTTP/1.1\r\nUpgrade: tcp\r\n\r\n"),
+        ("s", b"HTTP/1.1 101 UPGRADED\r\nUpgrade: tcp\r\n\r\n\x8f\x02 # "),
+    ]
+    code, out, told = run(pcap(packets(talk), 101), tmp_path, capsys)
+    assert code == 0
+    assert [line.split(maxsplit=2)[2] for line in out] == ["→ POST /attach", "← 101 UPGRADED (tcp)"]
+    assert told == ["goim_edu: 1 connection not taken apart: tcp"]
+
+
+def test_a_wrong_close_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    talk: Talk = [*OPENING, ("s", frame(b"\x03\xed", 8)), ("s", frame(b"\x03", 8))]
+    _, out, _ = run(pcap(packets(talk), 101), tmp_path, capsys)
+    assert "✗ 1002: close code 1005 may not be sent (RFC 6455 §7.4)" in out[2]
+    assert "✗ 1002: a Close body of one octet (RFC 6455 §5.5.1)" in out[3]
+
+
+@pytest.mark.parametrize("command", [["--help"], ["dissect", "FILE"], ["progress"]])
+def test_every_command_ends_quietly_when_its_reader_leaves(
+    command: list[str], file: Path, root: Path
+) -> None:
+    """Also where all of the output waits in a buffer until the end."""
+    words = [str(file) if word == "FILE" else word for word in command]
+    with subprocess.Popen(
+        [sys.executable, "-m", "goim_edu", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=root,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(30) == 0

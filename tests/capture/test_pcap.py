@@ -152,7 +152,7 @@ def test_checksums_are_right(capture: Capture, tmp_path: Path) -> None:
 def test_what_is_no_recording_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "no.pcap"
     path.write_bytes(b"GET / HTTP/1.1\r\n\r\n" * 4)
-    with pytest.raises(ValueError, match="no pcap or pcapng file"):
+    with pytest.raises(ValueError, match="not a pcap or pcapng file"):
         read_capture(path)
 
 
