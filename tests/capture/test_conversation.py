@@ -15,6 +15,7 @@ from goim_edu.capture import (
     CapturedHead,
     CapturedNote,
     Record,
+    frame_stream,
     take_apart,
 )
 from goim_edu.widgets import WireTap
@@ -424,3 +425,11 @@ def test_any_talk_is_taken_apart(talk: list[tuple[str, bytes, int | None, int]])
     for one in take_apart(records):
         assert isinstance(one, CapturedFrame | CapturedHead | CapturedNote)
         assert isinstance(one.text, str)
+
+
+def test_of_a_very_long_frame_the_beginning_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame_stream, "MOST_OCTETS", 10)
+    long, following = frames([*OPENING, ("s", frame(b"x" * 15)), ("s", frame(b"next"))])
+    assert (long.payload, long.message) == (b"x" * 10, None)
+    assert long.note == "the last 5 bytes of its payload are not kept"
+    assert following.message == "next"

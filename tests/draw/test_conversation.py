@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from goim_edu.capture import Capture
+from goim_edu.capture import Capture, Record
 from goim_edu.draw.conversation import Said, conversation
 from goim_edu.websocket.close import build_close
 from goim_edu.websocket.deflate import DeflateConfig, DeflateParams, PerMessageDeflate
@@ -143,3 +143,34 @@ def test_refusals_and_odd_closes() -> None:
     assert refused.fields[0]["state"] == "closed"
     odd = conversation([(0.0, "client", Frame(Opcode.CLOSE, b"\x00"))])
     assert "one octet" in odd.fields[0]["detail"]
+
+
+def test_a_page_before_the_upgrade_on_the_same_connection() -> None:
+    capture = Capture()
+    tap = capture.tap(1)
+    tap("in", 0.0, b"GET /page HTTP/1.1\r\nHost: x\r\n\r\n")
+    tap("out", 0.1, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+    opened(capture, 1, 0.2)
+    picture = conversation(capture)
+    assert [(f["kind"], f["state"]) for f in picture.fields] == [
+        ("GET", "connecting"),
+        ("200", "closed"),
+        ("GET", "connecting"),
+        ("101", "open"),
+    ]
+
+
+def test_what_is_missing_from_a_recording_is_a_remark() -> None:
+    capture = Capture()
+    opened(capture, 1, 0.0)
+    data = build_frame("a" * 100)
+    capture.record(Record(1, "out", 0.1, data[:50]))
+    capture.record(Record(1, "out", 0.2, data[60:], missing=10))
+    picture = conversation(capture)
+    check_picture(picture)
+    *_, remark, frame = picture.fields
+    assert (remark["kind"], remark["detail"]) == (
+        "",
+        "10 bytes are missing from the recording here",
+    )
+    assert frame["detail"].endswith("(10 bytes of its payload are missing from the recording)")
