@@ -184,4 +184,7 @@ class Handshake:
     @property
     def upgraded(self) -> bool | None:
         """Whether frames of WebSocket follow; ``None`` while there is no answer."""
-        return None if self.response is None else self.protocol == "websocket"
+        if self.response is None:
+            return None
+        names = (self.protocol or "").split(",")
+        return "websocket" in [name.strip() for name in names]

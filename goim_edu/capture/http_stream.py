@@ -15,7 +15,6 @@ from goim_edu.websocket.http11 import Headers, Request, Response
 __all__ = ["HttpStream", "NotHttp", "starts_head"]
 
 _MOST_HEAD: Final = 1 << 20  # octets
-_MOST_FIELDS: Final = 1_000  # of a head that are kept
 _MOST_LINE: Final = 1 << 16  # octets of a line between two chunks
 _UNTIL_CLOSE: Final = 1 << 62
 _END: Final = re.compile(rb"\r?\n\r?\n")
@@ -176,7 +175,7 @@ def _fields(lines: list[bytes]) -> Iterator[tuple[str, str]]:
     """Names and values; a folded line belongs to the one before (RFC 9112 §5.2)."""
     text = b"\n".join(lines).decode("latin-1")
     unfolded = re.sub(r"\r?\n[ \t]+", " ", text)
-    for line in unfolded.split("\n", _MOST_FIELDS)[:_MOST_FIELDS]:
+    for line in unfolded.split("\n"):
         name, colon, value = line.partition(":")
         if colon:
             yield name.strip(), value.strip()

@@ -37,6 +37,7 @@ class _Stream:
     lengths: dict[int, int] = field(default_factory=dict)  # of the longest piece at a position
     ahead: int = 0
     ends: int | None = None  # the position of the FIN
+    time: float = 0.0  # of what was read last: nothing can be read before what it follows
 
     def place(self, sequence: int) -> int:
         """Return the position of a sequence number: the one nearest to where we read."""
@@ -62,7 +63,8 @@ class _Stream:
             fresh = data[self.following - position :]
             if fresh:
                 self.following += len(fresh)
-                yield time, fresh
+                self.time = max(self.time, time)
+                yield self.time, fresh
 
     def skip(self) -> int:
         """Go on behind the gap; return how many octets it has."""
@@ -117,7 +119,7 @@ class _Connection:
             stream.whole = True
 
     def _read(self, direction: Direction, missing: int | None = 0) -> Iterator[Record]:
-        """Yield what can be read; the packets of one moment make one record."""
+        """Yield what can be read; the first record says how many octets are missing before it."""
         stream = self._streams[direction]
         for time, data in stream.read():
             if not stream.begun and not stream.whole:

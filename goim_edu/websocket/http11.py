@@ -79,8 +79,10 @@ class Headers:
         index = self._index = {name.lower(): value for name, value in self._fields}
         self._repeated = len(index) != len(self._fields)
         if self._repeated:
-            for key in index:
-                index[key] = ", ".join(self.get_all(key))
+            lines: dict[str, list[str]] = {name: [] for name in index}
+            for name, value in self._fields:
+                lines[name.lower()].append(value)
+            index.update((name, ", ".join(values)) for name, values in lines.items())
 
     def get_all(self, name: str) -> list[str]:
         """Every line of this name, in order; an empty list if there is none."""

@@ -154,7 +154,7 @@ def test_a_101_to_another_protocol(protocol: str, tmp_path: Path) -> None:
     Read(pcap(Connection().open().say(OTHERS[protocol]).packets, RAW), tmp_path).agree(0)
 
 
-@pytest.mark.parametrize("name", ["websocket", "WebSocket", "WEBSOCKET "])
+@pytest.mark.parametrize("name", ["websocket", "WebSocket", "WEBSOCKET ", "x/1, websocket"])
 def test_the_name_of_the_protocol_in_any_case(name: str) -> None:
     answer = RESPONSE.replace(b"Upgrade: websocket", b"Upgrade: " + name.encode())
     assert len(frames([("c", REQUEST), ("s", answer), *FRAMES])) == 4
@@ -164,7 +164,7 @@ def test_the_name_of_the_protocol_in_any_case(name: str) -> None:
     "line",
     [
         b"Cookie: " + b"x" * 100_000 + b"\r\n",
-        b"".join(b"X-%d: y\r\n" % number for number in range(900)),
+        b"".join(b"X-%d: y\r\n" % number for number in range(5_000)),
         b"Folded: one\r\n two\r\n\tthree\r\n",
         b"Bad Name : x\r\nno colon\r\n",
         b"Latin: \xff\xfe\x01\r\n",

@@ -57,6 +57,14 @@ def test_each_octet_comes_once_and_in_order(
     assert faults == []
 
 
+def test_what_came_too_early_is_read_when_the_late_packet_comes() -> None:
+    """Times are those of the packets, but for what had to wait: here for packet 3."""
+    records, _ = read(
+        [segment(9, flags=2), segment(13, b"two"), segment(16, b"three"), segment(10, b"one")]
+    )
+    assert [(one.data, one.time) for one in records] == [(b"one", 3), (b"two", 3), (b"three", 3)]
+
+
 def test_a_gap_is_told_and_read_over() -> None:
     records, faults = read(
         [segment(9, flags=2), segment(10, b"one"), segment(20, b"two"), segment(23, b"three")]
