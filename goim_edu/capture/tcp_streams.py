@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ class _Stream:
     lengths: dict[int, int] = field(default_factory=dict)  # of the longest piece at a position
     ahead: int = 0
     ends: int | None = None  # the position of the FIN
-    time: float = 0.0  # of what was read last: nothing can be read before what it follows
+    time: float = -math.inf  # of what was read last: nothing can be read before what it follows
 
     def place(self, sequence: int) -> int:
         """Return the position of a sequence number: the one nearest to where we read."""
