@@ -190,6 +190,8 @@ class Conversation:
         """There is no HTTP here: are these the frames of a handshake that is not there?"""
         if "out" in self._frames:  # of which only the request is missing
             yield from self._begin_frames(way, time)
+        elif self._unanswered and way == "in" and len(self._http[way].waiting) < _KEPT_BACK:
+            return  # an answer may come that says what this is
         elif way in self._late:
             waiting = bytes(self._http[way].waiting)
             self._http[way].waiting.clear()

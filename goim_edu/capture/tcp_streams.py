@@ -34,11 +34,13 @@ class _Stream:
     following: int = 0  # the position that is read next
     whole: bool = False  # whether position 0 is the very beginning
     begun: bool = False  # whether a record was made
-    early: list[tuple[int, int, float, bytes]] = field(default_factory=list)  # a heap
+    early: list[tuple[int, int, float, bytes, int]] = field(default_factory=list)  # a heap
     lengths: dict[int, int] = field(default_factory=dict)  # of the longest piece at a position
     ahead: int = 0
     ends: int | None = None  # the position of the FIN
     time: float = -math.inf  # of what was read last: nothing can be read before what it follows
+    missing: int = 0  # octets, since what was read last
+    lost: int = 0  # octets, all in all
 
     def place(self, sequence: int) -> int:
         """Return the position of a sequence number: the one nearest to where we read."""
@@ -47,31 +49,37 @@ class _Stream:
         behind = (sequence - self.start - self.following + _HALF) % _MODULUS - _HALF
         return self.following + behind
 
-    def keep(self, position: int, time: float, data: bytes) -> None:
-        """Keep a piece until it can be read."""
-        length = max(self.following - position, self.lengths.get(position, 0))
-        if len(data) > length:
+    def keep(self, position: int, time: float, data: bytes, length: int) -> None:
+        """Keep a piece until it can be read; it had ``length`` octets on the wire."""
+        known = max(self.following - position, self.lengths.get(position, 0))
+        if length > known:
             self.lengths[position] = len(data)
-            heapq.heappush(self.early, (position, -len(data), time, data))
+            heapq.heappush(self.early, (position, -len(data), time, data, position + length))
             self.ahead += len(data)
 
-    def read(self) -> Iterator[tuple[float, bytes]]:
-        """Yield what follows without a gap."""
+    def read(self) -> Iterator[tuple[float, bytes, int]]:
+        """Yield what follows: its time, its octets, and how many are missing before them."""
         while self.early and self.early[0][0] <= self.following:
-            position, _, time, data = heapq.heappop(self.early)
+            position, _, time, data, end = heapq.heappop(self.early)
             self.lengths.pop(position, None)
             self.ahead -= len(data)
             fresh = data[self.following - position :]
             if fresh:
                 self.following += len(fresh)
                 self.time = max(self.time, time)
-                yield self.time, fresh
+                yield self.time, fresh, self.missing
+                self.missing = 0
+            self._miss(end)  # of a packet that was not recorded whole
 
-    def skip(self) -> int:
-        """Go on behind the gap; return how many octets it has."""
-        behind = self.early[0][0] if self.early else self.ends or 0
-        missing, self.following = behind - self.following, behind
-        return missing
+    def _miss(self, end: int) -> None:
+        count = max(end - self.following, 0)
+        self.following += count
+        self.missing += count
+        self.lost += count
+
+    def skip(self) -> None:
+        """Go on behind the gap."""
+        self._miss(self.early[0][0] if self.early else self.ends or 0)
 
 
 class _Connection:
@@ -82,7 +90,6 @@ class _Connection:
         self.client: Address | None = None
         self.opening: int | None = None  # the sequence number of the client's SYN
         self.spoke = False  # whether it had data behind the SYN
-        self.gaps: dict[Direction, int] = {}
         self._streams: dict[Direction, _Stream] = {"in": _Stream(), "out": _Stream()}
 
     def take(self, segment: Segment, time: float) -> Iterator[Record]:
@@ -92,21 +99,22 @@ class _Connection:
             self._open(segment)
             sequence += 1
         if self.client is None:
-            if not segment.data:
+            if not segment.length:
                 return
             self.client = _guess_client(segment)
         direction: Direction = "in" if segment.source == self.client else "out"
         stream = self._streams[direction]
-        if segment.data or (segment.flags & _FIN and stream.start is not None):
+        if segment.length or (segment.flags & _FIN and stream.start is not None):
             position = stream.place(sequence % _MODULUS)
             if segment.flags & _FIN:
                 stream.ends = position + segment.length
-            if segment.data:
+            if segment.length:
                 self.spoke = self.spoke or not segment.flags & _SYN
-                stream.keep(position, time, segment.data)
+                stream.keep(position, time, segment.data, segment.length)
                 yield from self._read(direction)
         while stream.ahead > _MOST_AHEAD:
-            yield from self._read_behind_gap(direction)
+            stream.skip()
+            yield from self._read(direction)
 
     def _open(self, segment: Segment) -> None:
         """A SYN tells who the client is, and where the numbers of its sender begin."""
@@ -119,34 +127,27 @@ class _Connection:
             stream.start = (segment.sequence + 1) % _MODULUS
             stream.whole = True
 
-    def _read(self, direction: Direction, missing: int | None = 0) -> Iterator[Record]:
-        """Yield what can be read; the first record says how many octets are missing before it."""
+    def _read(self, direction: Direction) -> Iterator[Record]:
         stream = self._streams[direction]
-        for time, data in stream.read():
-            if not stream.begun and not stream.whole:
-                missing = None
+        for time, data, missing in stream.read():
+            late = not (stream.begun or stream.whole)
             stream.begun = True
-            yield Record(self.number, direction, time, data, missing)
-            missing = 0
-
-    def _read_behind_gap(self, direction: Direction) -> Iterator[Record]:
-        missing = self._streams[direction].skip()
-        self.gaps[direction] = self.gaps.get(direction, 0) + missing
-        yield from self._read(direction, missing)
+            yield Record(self.number, direction, time, data, None if late else missing)
 
     def end(self) -> Iterator[Record]:
         """Yield what waits for packets that never came."""
         for direction, stream in self._streams.items():
             while stream.early:
-                yield from self._read_behind_gap(direction)
-            if stream.ends is not None and stream.ends > stream.following:
-                yield from self._read_behind_gap(direction)
+                stream.skip()
+                yield from self._read(direction)
+            stream.skip()
 
     def faults(self) -> Iterator[str]:
         """Yield a line on each direction of which octets are missing."""
-        for direction, count in self.gaps.items():
-            where = f"connection {self.number}: packets from the {SENDERS[direction]}"
-            yield f"{where} are missing from the file ({count:,} bytes)"
+        for direction, stream in self._streams.items():
+            if stream.lost:
+                where = f"connection {self.number}: packets from the {SENDERS[direction]}"
+                yield f"{where} are missing from the file ({stream.lost:,} bytes)"
 
 
 def _guess_client(segment: Segment) -> Address:

@@ -182,7 +182,8 @@ def test_missing_packets_are_an_error_unless_they_may_be(
     line = "goim_edu: connection 1: packets from the client are missing from the file (17 bytes)"
     code, out, told = run(data, tmp_path, capsys)
     assert (code, told) == (2, [line])
-    assert [text.split()[3] for text in out] == ["GET", "101", "TEXT", "client:", "CLOSE", "CLOSE"]
+    kinds = sorted(text.split()[3] for text in out)
+    assert kinds == ["101", "CLOSE", "CLOSE", "GET", "TEXT", "client:"]
     assert run(data, tmp_path, capsys, "--lossy") == (0, out, [line])
 
 
@@ -205,7 +206,7 @@ def test_a_file_without_any_of_it_says_what_it_holds(
         0,
         [],
         [
-            "goim_edu: 6 packets were passed over: link type 147",
+            "goim_edu: 9 packets were passed over: link type 147",
             "goim_edu: there are no TCP packets in the file",
             nothing,
         ],

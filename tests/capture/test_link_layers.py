@@ -184,7 +184,7 @@ def test_a_file_with_other_packets_only_says_which(tmp_path: Path) -> None:
     assert Read(pcap([*arp, *query, *ether(BASE)]), tmp_path).told == []
 
 
-@settings(deadline=None, max_examples=1_000)
+@settings(deadline=None, max_examples=400)
 @given(
     st.sampled_from([link for link, _ in READ.values()] + list(range(300))),
     st.binary(max_size=120)

@@ -171,7 +171,7 @@ def test_a_packet_of_an_interface_that_is_not_there() -> None:
     assert findings.passed_over == {"from an interface that the file does not describe": 1}
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(
     st.sampled_from([pcap(PACKETS), PCAPNG, FORMS["pcapng, big-endian"], gzip.compress(PCAPNG)]),
     st.lists(st.tuples(st.integers(0, 900), st.binary(max_size=5)), max_size=4),

@@ -150,7 +150,7 @@ def test_a_gap_in_a_written_recording_is_read_again(tmp_path: Path) -> None:
 
 def test_much_that_came_too_early_is_read() -> None:
     """The work grows with the segments; with their square, this takes longer than a test may."""
-    count = 200_000
+    count = 100_000
     late = [segment(11 + 2 * at, b"xy") for at in range(count)]
     records, _ = read([segment(9, flags=2), *late, segment(10, b"x")])
     assert sum(len(one.data) for one in records) == 2 * count + 1
