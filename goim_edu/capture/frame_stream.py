@@ -97,7 +97,8 @@ class FrameSeeker:
         """Read on over the frames; return False if some octets are not a good header."""
         while self._next < len(self.octets):
             try:
-                header = parse_header(self.octets, self._next)
+                start = bytes(self.octets[self._next : self._next + _LONGEST_HEADER])
+                header = parse_header(start)
                 check_header(header, expect_masked=self._masked, allow_rsv1=True)
             except IncompleteFrame:
                 return True

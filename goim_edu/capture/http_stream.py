@@ -66,7 +66,7 @@ class HttpStream:
         self.pass_over()
         if self._body or self._chunks or self._trailer:
             return None
-        while self.waiting[:1] in (b"\r", b"\n"):  # RFC 9112 §2.2: empty lines before a request
+        while self.waiting[:1].isspace():  # RFC 9112 §2.2: empty lines before a request
             del self.waiting[:1]
         found = _END.search(self.waiting, max(0, self._searched - 3))
         if found is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from tests.capture.files import (
     TALK,
     Connection,
     Talk,
+    Who,
     frame,
     pcap,
 )
@@ -68,7 +70,7 @@ OTHERS: dict[str, Talk] = {
 }
 
 
-def said(talk: Talk, missing: dict[int, int | None] | None = None) -> list[Record]:
+def said(talk: Talk, missing: Mapping[int, int | None] | None = None) -> list[Record]:
     ways = {"c": "in", "s": "out"}
     gaps = missing or {}
     return [
@@ -77,12 +79,12 @@ def said(talk: Talk, missing: dict[int, int | None] | None = None) -> list[Recor
     ]
 
 
-def frames(talk: Talk, missing: dict[int, int | None] | None = None) -> list[CapturedFrame]:
+def frames(talk: Talk, missing: Mapping[int, int | None] | None = None) -> list[CapturedFrame]:
     found = take_apart(said(talk, missing))
     return [one for one in found if isinstance(one, CapturedFrame)]
 
 
-def notes(talk: Talk, missing: dict[int, int | None] | None = None) -> list[CapturedNote]:
+def notes(talk: Talk, missing: Mapping[int, int | None] | None = None) -> list[CapturedNote]:
     return [one for one in take_apart(said(talk, missing)) if isinstance(one, CapturedNote)]
 
 
@@ -188,9 +190,8 @@ def test_long_heads_are_read_as_tshark_does(line: bytes, tmp_path: Path) -> None
 
 
 def test_a_head_without_an_end_is_given_up() -> None:
-    endless: Talk = [("c", b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000)] + [
-        ("c", b"x" * 100_000)
-    ] * 11
+    more: Talk = [("c", b"x" * 100_000)] * 11
+    endless: Talk = [("c", b"GET / HTTP/1.1\r\nX: "), *more]
     assert [one.foreign for one in notes(endless)] == ["another protocol"]
 
 
@@ -247,14 +248,14 @@ def test_http_goes_on_in_a_connection_that_was_open_already() -> None:
 def test_compression_of_a_handshake_that_is_not_there() -> None:
     """A message that refers to nothing before it is inflated; the others say why they are not."""
     deflater = zlib.compressobj(wbits=-15)
-    sent = []
+    sent: list[tuple[Who, bytes]] = []
     for text in (b"first, first", b"second, second", b"first, second, first, second"):
         data = deflater.compress(text) + deflater.flush(zlib.Z_SYNC_FLUSH)
         sent.append(("s", frame(data[:-4], rsv=4)))
     late = {0: None, 1: None}
-    known = frames([FRAMES[0], *sent], late)  # type: ignore[list-item]
+    known = frames([FRAMES[0], *sent], late)
     assert [one.message for one in known][:2] == ["from client", "first, first"]
-    _, unknown = frames([FRAMES[0], sent[-1]], late)  # type: ignore[list-item]
+    _, unknown = frames([FRAMES[0], sent[-1]], late)
     assert unknown.message is None
     assert unknown.error is None
     assert unknown.note == "it cannot be inflated: it refers back to what is not in the recording"
@@ -402,7 +403,7 @@ def test_a_widget_shows_each_of_them() -> None:
         capture.record(record)
     tap = WireTap(capture)
     sent: list[dict[str, object]] = []
-    tap.send = lambda content, **_: sent.append(content)  # type: ignore[method-assign, assignment]
+    tap.send = lambda content, **_: sent.append(content)
     tap._receive(None, {"type": "rows", "from": 0, "count": 99}, None)
     assert len(sent[0]["rows"]) == 4 + len(WRONG)  # type: ignore[arg-type]
     for number in range(4 + len(WRONG)):

@@ -50,7 +50,7 @@ def gtp(data: bytes) -> bytes:
 
 def fragments(inner: Packets, *, size: int = 32) -> Packets:
     """Each packet of IP in fragments, the last one first."""
-    out = []
+    out: Packets = []
     for number, (time, packet) in enumerate(inner):
         payload = packet[20:]
         pieces = []

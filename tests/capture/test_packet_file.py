@@ -23,7 +23,7 @@ PCAPNG = Pcapng().interface().packets(PACKETS).data
 
 def all_packets(data: bytes) -> tuple[list[Packet], Findings]:
     findings = Findings()
-    return list(read_packets(io.BufferedReader(io.BytesIO(data)), findings)), findings  # type: ignore[type-var]
+    return list(read_packets(io.BufferedReader(io.BytesIO(data)), findings)), findings
 
 
 FORMS = {
@@ -59,7 +59,7 @@ def test_every_interface_has_its_link_type_and_clock(tmp_path: Path) -> None:
             case 0:
                 file.packet(time, data, 0)
             case 1:
-                file.packet(time, *[one for _, one in ether([(time, data)])], 1, unit=10**9)
+                file.packet(time, ether([(time, data)])[0][1], 1, unit=10**9)
             case 2:
                 file.packet(time, data, 2, unit=2**20)
             case 3:
