@@ -201,13 +201,15 @@ class Conversation:
             yield self._leave(way, _name(self._http[way].waiting), time)
 
     def _seek(self, way: Direction, data: bytes, time: float) -> Iterator[Entry]:
-        """Look for frames; both directions must have some, or a request has asked for them."""
+        """Look for a head, or for frames; those must be in both directions, or asked for."""
         seeker = self._seekers[way]
         if starts_head(data, responses=way == "out"):
             del self._seekers[way]
             self._http[way].feed(data)
             yield from self._read_http(time)
-        elif seeker.feed(data) and self._is_websocket():
+        elif seeker.feed(data) and self._frames:
+            yield from self._begin_frames(way, time)
+        elif seeker.found and self._is_websocket():
             yield from self._begin_both(way, time)
         elif len(seeker.octets) > _KEPT_BACK:
             yield self._leave(way, _UNKNOWN, time)
@@ -233,8 +235,7 @@ class Conversation:
         elif count is None or not self._http[way].lose(count):
             self._late.add(way)
             self._http[way] = HttpStream(responses=way == "out")
-            if way in self._seekers:
-                self._seekers[way] = FrameSeeker(way)
+            self._seekers[way] = FrameSeeker(way)
             if way == "out":  # answers may be among what is missing
                 del self._unanswered[:-1]
 

@@ -21,6 +21,7 @@ _END: Final = re.compile(rb"\r?\n\r?\n")
 _REQUEST: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}) (\S.*) (HTTP/[0-9]\.[0-9])\s*")
 _RESPONSE: Final = re.compile(rb"HTTP/[0-9]\.[0-9] ([1-9][0-9][0-9])(?: (.*))?")
 _METHOD: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}(?: |\Z)")
+_LIKELY: Final = re.compile(rb"(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|PATCH) [/*a-z0-9]")
 _CHUNK: Final = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?\r?\Z")
 
 
@@ -66,7 +67,9 @@ class HttpStream:
         self.pass_over()
         if self._body or self._chunks or self._trailer:
             return None
-        while self.waiting[:1].isspace():  # RFC 9112 §2.2: empty lines before a request
+        while self.waiting.startswith(
+            (b"\r", b"\n")
+        ):  # RFC 9112 §2.2: empty lines before a request
             del self.waiting[:1]
         found = _END.search(self.waiting, max(0, self._searched - 3))
         if found is None:
@@ -150,9 +153,11 @@ class HttpStream:
 
 
 def starts_head(data: bytes, *, responses: bool) -> bool:
-    """Whether these octets begin with the first line of a head."""
+    """Whether these octets look like the beginning of a head, and not of anything else."""
     line, end, _ = data[:_MOST_LINE].partition(b"\n")
-    return bool(end) and _first_line(line, responses) is not None
+    if end:
+        return _first_line(line, responses) is not None
+    return line.startswith(b"HTTP/1.") if responses else _LIKELY.match(line) is not None
 
 
 def _first_line(line: bytes, responses: bool) -> re.Match[bytes] | None:

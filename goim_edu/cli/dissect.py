@@ -14,9 +14,11 @@ __all__ = ["add"]
 def add(commands: Subparsers) -> None:
     """Add the command and its options."""
     what = "print the WebSocket frames of a pcap or pcapng file"
-    parser = commands.add_parser("dissect", help=what, description=f"{what.capitalize()}.")
+    more = "What can be read is printed in any case; the exit code is 2 if packets are missing from"
+    more += " the file, or if it is damaged."
+    parser = commands.add_parser("dissect", help=what, description=f"{what.capitalize()}. {more}")
     parser.set_defaults(run=_run)
-    parser.add_argument("file", type=Path, help="a pcap or pcapng file")
+    parser.add_argument("file", type=Path, help="a pcap or pcapng file, perhaps in gzip")
     parser.add_argument("--details", action="store_true", help="print every field of every frame")
     parser.add_argument(
         "--connection", type=int, metavar="N", help="print only the N-th connection"

@@ -245,6 +245,20 @@ def test_http_goes_on_in_a_connection_that_was_open_already() -> None:
     assert len(frames(rest, {0: None, 1: None})) == 4
 
 
+def test_heads_in_small_pieces_are_found_behind_a_gap() -> None:
+    pieces: Talk = [
+        (who, data[at : at + 20]) for who, data in [*PAGE, *TALK] for at in range(0, len(data), 20)
+    ]
+    first_of_server = next(at for at, (who, _) in enumerate(pieces) if who == "s")
+    assert len(frames(pieces, {0: 100, first_of_server: 100})) == 4
+    assert len(frames(pieces, {0: None, first_of_server: None})) == 4
+
+
+def test_a_gap_before_the_frames_of_an_answer_that_is_there() -> None:
+    talk: Talk = [("s", RESPONSE), ("c", b"the end of something"), *FRAMES]
+    assert len(frames(talk, {1: None})) == 4
+
+
 def test_compression_of_a_handshake_that_is_not_there() -> None:
     """A message that refers to nothing before it is inflated; the others say why they are not."""
     deflater = zlib.compressobj(wbits=-15)
