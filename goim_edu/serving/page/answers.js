@@ -1,10 +1,10 @@
 // What the server says: one function for each type of message, and where a refusal is shown.
 
-import { PAGE, askHistory, drawActivity, noteArrival, pass, refresh, scheduleRead, settleSoon, toBottom } from "/reading.js";
-import { flush } from "/sending.js";
-import { inspector, joinRoom, link, lists, outbox, rooms, tab } from "/tab.js";
-import * as view from "/view.js";
-import { errorWords } from "/words.js";
+import { PAGE, askHistory, drawActivity, noteArrival, pass, refresh, scheduleRead, settleSoon, toBottom } from "./reading.js";
+import { flush } from "./sending.js";
+import { inspector, joinRoom, link, lists, outbox, rooms, tab } from "./tab.js";
+import * as view from "./view.js";
+import { errorWords } from "./words.js";
 
 const RETRY_MS = 1_500; // where the server could not do something just now
 const PASSING = new Set(["rate_limited", "unavailable"]); // asking again helps
@@ -153,7 +153,7 @@ function showNew(room, message, own) {
 /** The health page names the store; it is only for the inspector, so failing is fine. */
 async function askStore() {
   try {
-    const health = await (await fetch("/healthz")).json();
+    const health = await (await fetch("healthz")).json();
     tab.store = typeof health.store === "string" ? health.store : "";
   } catch {
     tab.store = "";

@@ -22,15 +22,15 @@
 //   open-inspector, inspector, frames li[data-kind = sent | received | event], .frame-type, way, facts
 // The address: ?room=lobby&name=lisa enters at once; #token=... is sent with hello and kept in this tab.
 
-import { answers } from "/answers.js";
-import "/facts.js";
-import { MessageList } from "/messages.js";
-import { closeOne, closePanels, wirePanels } from "/panels.js";
-import { askEarlier, drawActivity, inviteAddress, keepBottom, onReturn, onScroll, pass, place, refresh, standAt, toBottom } from "/reading.js";
-import { Room } from "/rooms.js";
-import { actOnMessage, onInput, submitMessage } from "/sending.js";
-import { currentRoom, inspector, joinRoom, link, lists, outbox, rooms, storage, tab } from "/tab.js";
-import * as view from "/view.js";
+import { answers } from "./answers.js";
+import "./facts.js";
+import { MessageList } from "./messages.js";
+import { closeOne, closePanels, wirePanels } from "./panels.js";
+import { askEarlier, drawActivity, inviteAddress, keepBottom, onReturn, onScroll, pass, place, refresh, standAt, toBottom } from "./reading.js";
+import { Room } from "./rooms.js";
+import { actOnMessage, onInput, submitMessage } from "./sending.js";
+import { currentRoom, inspector, joinRoom, link, lists, outbox, rooms, storage, tab } from "./tab.js";
+import * as view from "./view.js";
 
 const { element } = view;
 

@@ -1,8 +1,8 @@
 // What the inspector tells about the connection.
 
-import { inspector, link, outbox, tab } from "/tab.js";
-import { element } from "/view.js";
-import { clock } from "/words.js";
+import { inspector, link, outbox, tab } from "./tab.js";
+import { element } from "./view.js";
+import { clock } from "./words.js";
 
 inspector.compressed = () => link.facts().extensions !== "";
 inspector.brief = () => {

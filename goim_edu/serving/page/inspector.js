@@ -1,7 +1,7 @@
 // The drawer "What is going on": each message on the wire, the way of the last one, the connection.
 
-import { make } from "/messages.js";
-import { duration, hintFor, octets, preciseClock } from "/words.js";
+import { make } from "./messages.js";
+import { duration, hintFor, octets, preciseClock } from "./words.js";
 
 const KEPT = 200; // messages on the wire that are remembered
 const SAMPLES = 60; // round trips that are remembered

@@ -1,6 +1,6 @@
 // The link to the server: one WebSocket after another, with jittered backoff and a watchdog.
 
-import { closeWords } from "/words.js";
+import { closeWords } from "./words.js";
 
 export const SUBPROTOCOL = "goim.v1.json";
 
@@ -9,6 +9,7 @@ const OPEN_TIMEOUT_MS = 10_000; // from dialling to welcome
 const ANSWER_TIMEOUT_MS = 12_000; // a request is unanswered and not one octet has come meanwhile
 const IDLE_PROBE_MS = 30_000; // after so long without an octet, ask for something
 const STEADY_MS = 5_000; // a connection that lived so long resets the backoff
+const REFUSED = "the server is there, but no WebSocket comes about; its log says why";
 const ANSWERED = new Set(["hello", "join", "send", "history", "leave"]);
 const MAX_REFS = 500; // requests without an answer that are remembered, for a late `error`
 
@@ -183,6 +184,19 @@ export class Link extends EventTarget {
     }
     if (code === 4429) this.nextDelay = Math.max(this.nextDelay ?? 0, BACKOFF_MS.flooded);
     this.#give(refused ? "the server does not answer" : why);
+    if (refused) this.#askWhy();
+  }
+
+  /** A browser hides why no WebSocket came about; plain HTTP shows whether the server is there. */
+  async #askWhy() {
+    const attempt = this.attempt;
+    try {
+      const { ok, status } = await fetch("icon.svg", { method: "HEAD", cache: "no-store" });
+      const words = ok ? REFUSED : `the server cannot answer now (${status})`;
+      if (this.state === "waiting" && this.attempt === attempt) this.#become("waiting", words, this.retryAt);
+    } catch {
+      // then it does not answer, as we have said
+    }
   }
 
   /** Leave this socket alone and wait for the next attempt. */

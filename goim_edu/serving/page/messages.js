@@ -1,6 +1,6 @@
 // The list of messages of one room: keeps the DOM in the order of seq. User text is textContent only.
 
-import { clock, dayWords, hueOf, initial } from "/words.js";
+import { clock, dayWords, hueOf, initial } from "./words.js";
 
 const PENDING = 1e15; // order of what has no seq yet: below everything that is stored
 const GROUP_MS = 5 * 60_000; // messages of one author within this time stand under one name

@@ -1,6 +1,6 @@
 // What opens and closes: rooms and people in a narrow window, and the inspector.
 
-import { element } from "/view.js";
+import { element } from "./view.js";
 
 const SIDES = [
   { panel: element.rooms, opener: element.openRooms },

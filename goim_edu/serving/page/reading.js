@@ -1,7 +1,7 @@
 // Reading: what is drawn, where the list of messages stands, earlier pages, and what counts as read.
 
-import { currentRoom, link, lists, rooms, tab } from "/tab.js";
-import * as view from "/view.js";
+import { currentRoom, link, lists, rooms, tab } from "./tab.js";
+import * as view from "./view.js";
 
 const { element } = view;
 const READ_AFTER_MS = 400;
@@ -30,7 +30,7 @@ export function refresh() {
 }
 
 export function inviteAddress() {
-  return `${location.origin}/?room=${encodeURIComponent(tab.current)}`;
+  return new URL(`./?room=${encodeURIComponent(tab.current)}`, document.baseURI).href;
 }
 
 /** Show these words for a moment, in the line for those who are writing. */

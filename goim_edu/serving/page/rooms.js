@@ -221,11 +221,18 @@ export class Outbox {
   }
 }
 
-/** JSON in the storage of this tab; works, forgetfully, where the browser forbids storage. */
+/**
+ * JSON in the storage of this tab; works, forgetfully, where the browser forbids storage.
+ *
+ * All pages of an origin share it. Behind a proxy several chats may stand below paths of one origin,
+ * and none may get another's token or messages: so below a path its name belongs to each key.
+ */
 export class TabStorage {
+  folder = new URL(".", document.baseURI).pathname.slice(0, -1);
+
   read(key) {
     try {
-      return JSON.parse(sessionStorage.getItem(key));
+      return JSON.parse(sessionStorage.getItem(key + this.folder));
     } catch {
       return null;
     }
@@ -233,7 +240,7 @@ export class TabStorage {
 
   write(key, value) {
     try {
-      sessionStorage.setItem(key, JSON.stringify(value));
+      sessionStorage.setItem(key + this.folder, JSON.stringify(value));
       this.forgetful = false;
     } catch {
       this.forgetful = true; // full or forbidden: the page goes on, a reload starts anew

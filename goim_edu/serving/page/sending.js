@@ -1,8 +1,8 @@
 // Sending: from the composer into the outbox, from there to the server, and again if it must be.
 
-import { refresh, toBottom } from "/reading.js";
-import { currentRoom, inspector, link, lists, outbox, rooms, tab } from "/tab.js";
-import * as view from "/view.js";
+import { refresh, toBottom } from "./reading.js";
+import { currentRoom, inspector, link, lists, outbox, rooms, tab } from "./tab.js";
+import * as view from "./view.js";
 
 const { element } = view;
 const IN_FLIGHT = 32; // messages that may wait for their ack at once

@@ -1,8 +1,8 @@
 // What this tab knows: the user, the rooms, what is still to be sent, and the link to the server.
 
-import { Inspector } from "/inspector.js";
-import { Link } from "/link.js";
-import { Outbox, TabStorage } from "/rooms.js";
+import { Inspector } from "./inspector.js";
+import { Link } from "./link.js";
+import { Outbox, TabStorage } from "./rooms.js";
 
 /** What changes while the page is open. */
 export const tab = {
@@ -16,10 +16,17 @@ export const tab = {
   refusedWhy: "", // why the server did not take our hello
 };
 
+/** The WebSocket beside the page: behind a proxy both may stand below a path (RFC 3986 §5). */
+function chatAddress() {
+  const address = new URL("chat", document.baseURI);
+  address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
+  return address.href;
+}
+
 export const storage = new TabStorage();
 export const outbox = new Outbox(storage);
 export const inspector = new Inspector();
-export const link = new Link(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/chat`);
+export const link = new Link(chatAddress());
 export const rooms = new Map(); // id -> Room
 export const lists = new Map(); // id -> MessageList
 

@@ -1,7 +1,7 @@
 // The window: finds the elements of index.html once, and shows what it is told. It decides nothing.
 
-import { avatar, make } from "/messages.js";
-import { counted, hueOf, initial, listed } from "/words.js";
+import { avatar, make } from "./messages.js";
+import { counted, hueOf, initial, listed } from "./words.js";
 
 const NEAR_BOTTOM_PX = 60;
 const ANNOUNCED = 5; // so many messages stay in the region that screen readers read from
