@@ -44,6 +44,7 @@ _TAIL = b"\x00\x00\xff\xff"  # an empty stored block without its three header bi
 _EMPTY_MESSAGE = b"\x00"  # §7.2.3.6: those three bits, padded; the receiver adds the tail
 _WINDOW_BITS = re.compile("8|9|1[0-5]")  # §7.1.2: decimal, no leading zeroes
 _LARGEST_WINDOW = 15
+_OWN_WINDOW = 12  # of a server that was told nothing else
 
 
 _RANGES = {
@@ -58,7 +59,7 @@ _RANGES = {
 def _check(config: DeflateConfig) -> None:
     for name, (low, high) in _RANGES.items():
         value = getattr(config, name)
-        if not low <= value <= high:
+        if value is not None and not low <= value <= high:
             raise ValueError(f"{name} is {value}, not {low} to {high}")
 
 
@@ -67,7 +68,8 @@ class DeflateConfig(NamedTuple):
     """How we want to compress; a handshake agrees on how both sides do.
 
     Args:
-        server_max_window_bits: the largest window of the server's messages, 9 to 15.
+        server_max_window_bits: the largest window of the server's messages, 9 to 15. None: a
+            server takes 12, and a client asks for nothing.
         client_max_window_bits: the largest window of the client's messages, 9 to 15.
         server_no_context_takeover: the server's messages each start with an empty window.
         client_no_context_takeover: the client's messages each start with an empty window.
@@ -86,7 +88,7 @@ class DeflateConfig(NamedTuple):
     12
     """
 
-    server_max_window_bits: int = 12
+    server_max_window_bits: int | None = None
     client_max_window_bits: int = 12
     server_no_context_takeover: bool = False
     client_no_context_takeover: bool = False
@@ -119,6 +121,10 @@ def negotiate_server(
     ``server_max_window_bits=8``, since zlib has no compressor for such a window. Declining is not
     an error: the connection then goes without compression.
 
+    The answer names the window of our own messages only where the offer did. A smaller one needs no
+    telling: any receiver can read what was written with it, and some refuse what they did not ask
+    for, although §7.1.2.1 allows it.
+
     Args:
         offers: all extensions in the client's ``Sec-WebSocket-Extensions``, in its order.
         config: how we want to compress.
@@ -129,7 +135,9 @@ def negotiate_server(
     >>> offer = ExtensionOffer("permessage-deflate", (("client_max_window_bits", None),))
     >>> params, answer = negotiate_server([offer])
     >>> answer.params
-    (('server_max_window_bits', '12'), ('client_max_window_bits', '12'))
+    (('client_max_window_bits', '12'),)
+    >>> params.server_max_window_bits
+    12
     """
     for offer in offers:
         if offer.name != EXTENSION_NAME:
@@ -137,7 +145,10 @@ def negotiate_server(
         wants, error = _read_params(offer)
         if error:
             continue
-        server_bits = min(wants.get("server_max_window_bits", 15), config.server_max_window_bits)
+        server_bits = min(
+            wants.get("server_max_window_bits", _LARGEST_WINDOW),
+            config.server_max_window_bits or _OWN_WINDOW,
+        )
         if server_bits < 9:
             continue
         params = DeflateParams(
@@ -149,18 +160,19 @@ def negotiate_server(
         if "client_max_window_bits" in wants:  # else the client could not obey (§7.1.2.2)
             client_bits = min(wants["client_max_window_bits"], config.client_max_window_bits)
             params = params._replace(client_max_window_bits=client_bits)
-        return params, _write_params(params, always_server="server_max_window_bits" in wants)
+        return params, _write_params(params, server_window="server_max_window_bits" in wants)
     return None, None
 
 
 def offer_client(config: DeflateConfig = _DEFAULT_CONFIG) -> tuple[ExtensionOffer, ...]:
     """What a client offers, the most wanted first (RFC 7692 §5, §7.1).
 
-    The offer always tells that we can limit our own window. If it asks the server to limit its
-    window, a second offer without that follows, for servers that cannot.
+    The offer always tells that we can limit our own window. It asks the server to limit its window
+    only if the config says so, since some servers refuse a client that does; a second offer without
+    that then follows, for servers that cannot.
 
     >>> from goim_edu.websocket.extensions import format_extensions
-    >>> format_extensions(offer_client(DeflateConfig(server_max_window_bits=15)))
+    >>> format_extensions(offer_client(DeflateConfig()))
     'permessage-deflate; client_max_window_bits=12'
     """
     flags: list[tuple[str, str | None]] = [
@@ -171,7 +183,7 @@ def offer_client(config: DeflateConfig = _DEFAULT_CONFIG) -> tuple[ExtensionOffe
     bits = config.client_max_window_bits
     flags.append(("client_max_window_bits", str(bits) if bits < _LARGEST_WINDOW else None))
     plain = ExtensionOffer(EXTENSION_NAME, tuple(flags))
-    if config.server_max_window_bits == _LARGEST_WINDOW:
+    if config.server_max_window_bits in (None, _LARGEST_WINDOW):
         return (plain,)
     limit = ("server_max_window_bits", str(config.server_max_window_bits))
     return (ExtensionOffer(EXTENSION_NAME, (limit, *flags)), plain)
@@ -237,14 +249,14 @@ def _read_params(
     return found, ""
 
 
-def _write_params(params: DeflateParams, *, always_server: bool) -> ExtensionOffer:
+def _write_params(params: DeflateParams, *, server_window: bool) -> ExtensionOffer:
     """The answer that names these parameters; those at their defaults can be left out."""
     fields: list[tuple[str, str | None]] = []
     if params.server_no_context_takeover:
         fields.append(("server_no_context_takeover", None))
     if params.client_no_context_takeover:
         fields.append(("client_no_context_takeover", None))
-    if always_server or params.server_max_window_bits < _LARGEST_WINDOW:
+    if server_window:
         fields.append(("server_max_window_bits", str(params.server_max_window_bits)))
     if params.client_max_window_bits < _LARGEST_WINDOW:
         fields.append(("client_max_window_bits", str(params.client_max_window_bits)))

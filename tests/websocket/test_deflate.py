@@ -383,22 +383,39 @@ def test_offers_that_a_server_declines(offer: str) -> None:
 
 
 def test_a_server_says_what_it_wants() -> None:
-    assert answer("permessage-deflate") == "permessage-deflate; server_max_window_bits=12"
     assert answer("permessage-deflate; client_max_window_bits") == (
-        "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12"
+        "permessage-deflate; client_max_window_bits=12"
     )
     strict = DeflateConfig(10, 11, True, True)
     assert answer("permessage-deflate; client_max_window_bits=9", strict) == (
         "permessage-deflate; server_no_context_takeover; client_no_context_takeover; "
-        "server_max_window_bits=10; client_max_window_bits=9"
+        "client_max_window_bits=9"
     )
     params, _ = negotiate_server(parse_extensions("permessage-deflate"), strict)
     assert params == DeflateParams(True, True, 10, 15)  # this client cannot limit its window
 
 
+@pytest.mark.parametrize("config", [DeflateConfig(), WIDE, DeflateConfig(10, 11, True, True)])
+def test_a_window_of_our_own_is_told_only_to_a_client_that_asked(config: DeflateConfig) -> None:
+    for offer in ("permessage-deflate", "permessage-deflate; client_max_window_bits"):
+        params, element = negotiate_server(parse_extensions(offer), config)
+        assert params is not None
+        assert element is not None
+        assert "server_max_window_bits" not in dict(element.params)
+        assert params.server_max_window_bits == (config.server_max_window_bits or 12)
+        message = bytes(range(256)) * 40  # repeats within any window
+        assert len(server(params, config).compress(message)) < 600
+        answered = accept_client([element], DeflateConfig(15, 15))
+        assert answered is not None
+        assert client(answered).decompress(server(params, config).compress(message)) == message
+    asked = answer("permessage-deflate; server_max_window_bits=15", config)
+    assert f"server_max_window_bits={config.server_max_window_bits or 12}" in str(asked)
+
+
 def test_what_a_client_offers() -> None:
-    assert format_extensions(offer_client()) == (
-        "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12, "
+    assert format_extensions(offer_client()) == "permessage-deflate; client_max_window_bits=12"
+    assert format_extensions(offer_client(DeflateConfig(server_max_window_bits=10))) == (
+        "permessage-deflate; server_max_window_bits=10; client_max_window_bits=12, "
         "permessage-deflate; client_max_window_bits=12"
     )
     assert format_extensions(offer_client(WIDE)) == "permessage-deflate; client_max_window_bits"
