@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from time import monotonic
 from typing import Any, Final, NamedTuple, Self
@@ -25,17 +24,17 @@ from goim_edu.chat.vocabulary import SUBPROTOCOLS
 from goim_edu.errors import HandshakeError, StoreError
 from goim_edu.protocol import Endpoint, Limits, Side
 from goim_edu.serving.config import (
-    AllowedOrigins,
     ServerConfig,
     UnsafeConfig,
-    host_of,
-    is_loopback,
     make_authenticate,
     make_tls,
+    read_metrics_token,
 )
+from goim_edu.serving.gate import Gate
 from goim_edu.serving.listening import BACKLOG, listen
 from goim_edu.serving.pages import Pages
 from goim_edu.serving.ports import ServerStore
+from goim_edu.serving.visitor import Visitor
 from goim_edu.transport import Connection, ConnectionState, Engine, Handler, Tap, WebSocket
 from goim_edu.transport.allocator import keep_freed_memory
 from goim_edu.websocket.deflate import DeflateConfig
@@ -43,7 +42,6 @@ from goim_edu.websocket.events import BinaryMessage, Event, TextMessage
 from goim_edu.websocket.handshake import (
     HandshakeLimits,
     Request,
-    check_origin,
     select_subprotocol,
 )
 from goim_edu.websocket.heartbeat import Heartbeat
@@ -85,6 +83,7 @@ class Echo(Handler):
 
 
 _NO_HANDLER: Final = Handler()
+_CROWDED: Final = "too many connections from your address"
 _ACCEPTS_PER_TURN: Final = 8  # so that a crowd of new clients does not hold up the others
 
 
@@ -127,7 +126,10 @@ class ChatServer:
         self.config = config
         self.store = store
         self.routes = dict(routes or {})
-        self.handlers: dict[str, Callable[[], Handler]] = {"/echo": Echo}
+        # A hello proves who is there, and the echo has none: so it is not for a server with tokens.
+        self.handlers: dict[str, Callable[[], Handler]] = (
+            {"/echo": Echo} if config.auth == "none" else {}
+        )
         self.port = 0
         self.engine: Engine
         self.hub: Hub
@@ -136,7 +138,8 @@ class ChatServer:
         self._warning = config.warning()
         self._tls = make_tls(config)
         self._authenticate = make_authenticate(config)
-        self._origins = AllowedOrigins(config.origins)
+        self._gate = Gate(config)
+        self._metrics_token = read_metrics_token(config)
         self._limits = Limits(
             max_frame_size=config.max_message_size,
             max_message_size=config.max_message_size,
@@ -151,7 +154,6 @@ class ChatServer:
         )
         self._listener: asyncio.Server | None = None
         self._connections: set[Connection] = set()
-        self._per_ip: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._all_gone: asyncio.Event
         self._draining = False
@@ -179,7 +181,7 @@ class ChatServer:
             close_timeout=config.close_timeout,
         )
         self.hub = Hub(self.store, self.engine, config.limits, self._authenticate)
-        self._pages = Pages(self)
+        self._pages = Pages(self, self._gate.hosts, self._metrics_token)
         self._all_gone = asyncio.Event()
         self._started = monotonic()
         loop = asyncio.get_running_loop()
@@ -281,24 +283,16 @@ class ChatServer:
         """Count a new connection; return why it cannot stay, or None."""
         config = self.config
         full = len(self._connections) >= config.max_connections
-        crowded = self._per_ip[connection.remote] >= config.max_per_ip
+        may_stay = self._gate.enter(connection.remote)
         self._connections.add(connection)
-        self._per_ip[connection.remote] += 1
-        if full or crowded:
-            why = "the server is full" if full else "too many connections from your address"
-            return HandshakeError(
-                why, status=503, section="RFC 6455 §10.4", headers=[("Retry-After", "5")]
-            )
-        return None
+        if full:
+            return _too_busy("the server is full")
+        return None if may_stay else _too_busy(_CROWDED)
 
     def forget(self, connection: Connection) -> None:
         """A connection is gone."""
         self._connections.discard(connection)
-        left = self._per_ip[connection.remote] - 1
-        if left > 0:
-            self._per_ip[connection.remote] = left
-        else:
-            del self._per_ip[connection.remote]
+        self._gate.leave(connection.remote)
         if not self._connections:
             self._all_gone.set()
 
@@ -307,11 +301,17 @@ class ChatServer:
     def on_request(self, connection: Connection, request: Request) -> None:
         """Answer a request: a page, or a WebSocket."""
         path = connection.path = request.path
+        visitor = self._gate.identify(connection.remote, request)
+        may_stay = self._gate.rename(connection.remote, visitor.address)
+        connection.remote = visitor.address
+        if not may_stay:
+            connection.reject(_too_busy(_CROWDED))
+            return
         if not (request.wants_upgrade or self._is_websocket(path)):
-            self._pages.serve(connection, request)
+            self._pages.serve(connection, request, visitor)
             return
         try:
-            self._check_upgrade(request)
+            self._check_upgrade(request, visitor)
         except HandshakeError as error:
             connection.reject(error)
             return
@@ -331,7 +331,7 @@ class ChatServer:
     def _is_websocket(self, path: str) -> bool:
         return path == "/chat" or path in self.handlers or path in self.routes
 
-    def _check_upgrade(self, request: Request) -> None:
+    def _check_upgrade(self, request: Request, visitor: Visitor) -> None:
         if self._draining:
             raise HandshakeError(
                 "the server is closing",
@@ -339,10 +339,7 @@ class ChatServer:
                 section="RFC 9110 §15.6.4",
                 headers=[("Retry-After", "1")],
             )
-        # A page may connect to the server that it came from, told by its name. But anybody can let
-        # a name point to this machine ("DNS rebinding"), so here the name must be one of ours.
-        ours = not self.config.is_loopback or is_loopback(host_of(request.headers.get("host")))
-        check_origin(request, self._origins, same_host=ours)
+        self._gate.check_page(request, visitor)
 
     def _open_chat(self, connection: Connection, request: Request) -> None:
         try:
@@ -409,6 +406,10 @@ class ChatServer:
                 )
             )
         return infos
+
+
+def _too_busy(why: str) -> HandshakeError:
+    return HandshakeError(why, status=503, section="RFC 6455 §10.4", headers=[("Retry-After", "5")])
 
 
 class ServerConnection(Connection):

@@ -25,7 +25,7 @@ from goim_edu.chat.limits import ChatLimits
 from goim_edu.client import connect
 from goim_edu.errors import HandshakeError, StoreUnavailable
 from goim_edu.server import ChatServer, ServerConfig, UnsafeConfig
-from goim_edu.serving.config import is_loopback
+from goim_edu.serving.access import is_loopback
 from goim_edu.serving.pages import page_files
 from goim_edu.store import MemoryBackend, MessageStore
 from goim_edu.transport import Connection, Handler, WebSocket
@@ -66,10 +66,10 @@ def test_each_script_of_the_page_says_what_it_is_for_and_imports_what_is_served(
     files = {path: body.decode() for path, (body, _) in page_files().items()}
     scripts = {path: text for path, text in files.items() if path.endswith(".js")}
     wanted = {
-        path for text in scripts.values() for path in re.findall(r'^import .*"(.+)";', text, re.M)
+        path for text in scripts.values() for path in re.findall(r'^import .*"\./(.+)";', text, re.M)
     }
     entrances = set(re.findall(r'<script type="module" src="(.+?)">', files["/"]))
-    assert wanted | entrances == scripts.keys()
+    assert {f"/{name}" for name in wanted | entrances} == scripts.keys()
     for path, text in scripts.items():
         first, *lines = text.splitlines()
         assert first.startswith("// "), path

@@ -18,6 +18,8 @@ _FLAGS: Final = {
     "rooms": "--max-rooms",
     "members": "--max-members",
     "origins": "--allow-origin",
+    "hosts": "--allow-host",
+    "trusted_proxies": "--trusted-proxy",
 }
 """The flags that are not named as their fields."""
 _WITHOUT_FLAG: Final = {"limits", "missed"}
@@ -28,6 +30,8 @@ _METAVARS: Final = {
     "requests a second": "PER_SECOND",
     "file": "FILE",
     "pages": "ORIGIN",
+    "names": "NAME",
+    "networks": "NETWORK",
     "address": "HOST",
     "number of the TCP port": "PORT",
 }

@@ -61,14 +61,18 @@ def add(commands: Subparsers) -> None:
 
 _ADDRESS: Final = ("host", "port")
 _ACCESS: Final = (
-    *("origins", "auth", "jwt_secret", "jwt_public_key", "tls_cert", "tls_key", "insecure"),
+    *("origins", "hosts", "trusted_proxies", "auth", "jwt_secret", "jwt_public_key"),
+    *("tls_cert", "tls_key", "hsts", "metrics_token", "insecure"),
 )
 
 
 def _config(args: argparse.Namespace, parser: argparse.ArgumentParser) -> ServerConfig:
     names = {option.name for option in options_of(ServerConfig, ChatLimits)}
-    settings = {name: value for name, value in vars(args).items() if name in names}
-    settings["origins"] = tuple(settings["origins"])
+    settings = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in vars(args).items()
+        if name in names
+    }
     try:
         return ServerConfig.of(**settings)
     except ValueError as error:

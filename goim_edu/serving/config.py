@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -11,15 +10,15 @@ from typing import Any, Final, Literal, Self
 
 from goim_edu.chat.auth import Authenticate, TokenVerifier, anybody
 from goim_edu.chat.limits import ChatLimits
+from goim_edu.serving.access import AllowedOrigins, is_loopback
+from goim_edu.serving.visitor import TrustedProxies
 
 __all__ = [
-    "AllowedOrigins",
     "ServerConfig",
     "UnsafeConfig",
-    "host_of",
-    "is_loopback",
     "make_authenticate",
     "make_tls",
+    "read_metrics_token",
 ]
 
 
@@ -53,15 +52,23 @@ class ServerConfig:
         drain_timeout: seconds that draining may take.
         origins: pages that may connect besides our own: ``https://chat.example.com``,
             ``loopback`` for any page of this machine, ``*`` for every page.
+        hosts: names by which browsers may reach the server: ``chat.example.com``, ``*`` for every
+            name. Those of this machine always may; if it listens beyond, so may all others unless
+            some are given.
+        trusted_proxies: networks or addresses of proxies whose ``X-Forwarded-For``,
+            ``X-Forwarded-Proto`` and ``Forwarded`` are believed.
         auth: ``none`` believes every name, ``jwt`` wants a token.
         jwt_secret: file with the shared secret (HS256).
         jwt_public_key: file with the public key (RS256).
         tls_cert: file with the certificate chain, PEM.
         tls_key: file with its key, PEM.
+        hsts: seconds for which browsers are to come by TLS only, once they came so; 0 for none.
+        metrics_token: file with the token that ``/metrics`` wants as ``Authorization: Bearer``;
+            without it only programs of this machine are answered.
         insecure: listen beyond this machine even without authentication and TLS.
 
     Raises:
-        ValueError: a number is out of its range.
+        ValueError: a number is out of its range, or a name is not what it must be.
 
     >>> ServerConfig(port=0).url_scheme
     'ws'
@@ -81,20 +88,27 @@ class ServerConfig:
     close_timeout: float = 5.0
     drain_timeout: float = 10.0
     origins: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
     auth: Literal["none", "jwt"] = "none"
     jwt_secret: Path | None = None
     jwt_public_key: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    hsts: int = 180 * 24 * 3600
+    metrics_token: Path | None = None
     insecure: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.port < 65536:
             raise ValueError(f"port must be from 0 to 65535, not {self.port}")
-        if not 0 <= self.heartbeat_interval < _MOST:
-            raise ValueError(f"heartbeat_interval must not be {self.heartbeat_interval}")
-        _check_numbers(self, but=("port", "heartbeat_interval"))
+        for name in ("heartbeat_interval", "hsts"):
+            if not 0 <= getattr(self, name) < _MOST:
+                raise ValueError(f"{name} must not be {getattr(self, name)}")
+        _check_numbers(self, but=("port", "heartbeat_interval", "hsts"))
         _check_numbers(self.limits)
+        AllowedOrigins(self.origins)
+        TrustedProxies(self.trusted_proxies)
 
     @classmethod
     def of(cls, **settings: Any) -> Self:
@@ -132,6 +146,7 @@ class ServerConfig:
         self.warning()
         make_tls(self)
         make_authenticate(self)
+        read_metrics_token(self)
 
     def warning(self) -> str | None:
         """What is dangerous about it, or None.
@@ -151,6 +166,11 @@ class ServerConfig:
             raise UnsafeConfig(
                 f"{what}: use --auth jwt or --tls-cert and --tls-key, or --insecure if you mean it"
             )
+        if self.auth == "none" and not self.hosts:
+            what += (
+                ". Any web page may reach it by a name that leads here: give its own names with "
+                "--allow-host"
+            )
         return what
 
 
@@ -160,49 +180,6 @@ def _check_numbers(settings: ServerConfig | ChatLimits, but: Sequence[str] = ())
         value = getattr(settings, one.name)
         if type(value) in (int, float) and one.name not in but and not 0 < value < _MOST:
             raise ValueError(f"{one.name} must be more than 0 and less than {_MOST:g}, not {value}")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether this name or address is this machine's own.
-
-    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0")
-    (True, True, False)
-    """
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost" or host.lower().endswith(".localhost")
-
-
-def host_of(authority: str) -> str:
-    """The host in ``host:port``."""
-    if authority.startswith("["):
-        return authority.partition("]")[0] + "]"
-    return authority.partition(":")[0]
-
-
-class AllowedOrigins:
-    """The pages that may connect, as ``check_origin`` asks for them."""
-
-    def __init__(self, origins: Sequence[str]) -> None:
-        self.everybody = "*" in origins
-        self._loopback = "loopback" in origins
-        self._names = frozenset(origin.lower().rstrip("/") for origin in origins)
-
-    def __contains__(self, origin: object) -> bool:
-        if origin is None or self.everybody:
-            return True  # a client without an Origin is not a page that another site runs
-        if not isinstance(origin, str):
-            return False
-        if origin in self._names:
-            return True
-        return self._loopback and is_loopback(host_of(origin.partition("://")[2]))
-
-    def __iter__(self) -> Any:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
 
 
 def make_tls(config: ServerConfig) -> ssl.SSLContext | None:
@@ -241,3 +218,18 @@ def make_authenticate(config: ServerConfig) -> Authenticate:
     if config.jwt_public_key is not None:
         return TokenVerifier.from_file(config.jwt_public_key, "RS256")
     raise ValueError("no key")
+
+
+def read_metrics_token(config: ServerConfig) -> bytes | None:
+    """The token for ``/metrics``; the newline at the end of its file does not belong to it.
+
+    Raises:
+        ValueError: the file is empty.
+        OSError: it cannot be read.
+    """
+    if config.metrics_token is None:
+        return None
+    token = config.metrics_token.read_bytes().rstrip(b"\r\n")
+    if not token:
+        raise ValueError(f"there is no token in {config.metrics_token}")
+    return token

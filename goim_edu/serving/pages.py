@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from functools import cache
+from hmac import compare_digest
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
 from goim_edu.errors import HandshakeError, StoreError
+from goim_edu.serving.access import AllowedHosts, is_loopback
 from goim_edu.serving.metrics import ServerMetrics
 from goim_edu.serving.ports import ObservedServer
+from goim_edu.serving.visitor import Visitor
 from goim_edu.transport import Connection, ConnectionState
 from goim_edu.websocket.handshake import (
     Headers,
     Request,
     Response,
     check_host,
+    check_target,
     error_response,
 )
 from goim_edu.websocket.http11 import REASONS
+from goim_edu.websocket.origin import host_of
 
 __all__ = ["Pages", "page_files"]
 
@@ -33,10 +39,7 @@ _KINDS: Final = {
 }
 
 
-_POLICY: Final = (
-    "default-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'"
-)
+_POLICY: Final = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 
 _PAGE_HEADERS: Final = (
@@ -67,42 +70,96 @@ class Pages:
 
     Args:
         server: the one whose health and metrics are told.
+        hosts: the names by which browsers may ask for them.
+        metrics_token: what a request for the metrics must show; None: only local ones are answered.
     """
 
-    def __init__(self, server: ObservedServer) -> None:
+    def __init__(
+        self, server: ObservedServer, hosts: AllowedHosts, metrics_token: bytes | None = None
+    ) -> None:
         self._server = server
+        self._hosts = hosts
         self._metrics = ServerMetrics(server)
+        self._metrics_token = metrics_token
 
-    def serve(self, connection: Connection, request: Request) -> None:
+    def serve(self, connection: Connection, request: Request, visitor: Visitor) -> None:
         """Answer a request; then the connection ends."""
-        head = request.method == "HEAD"
+        path = request.path
+        fields = self._fields(request, visitor)
         try:
-            check_host(request)
-            if request.method not in ("GET", "HEAD"):
-                raise HandshakeError(
-                    "only GET and HEAD are served",
-                    status=405,
-                    section="RFC 9110 §15.5.6",
-                    headers=[("Allow", "GET, HEAD")],
-                )
-            if request.path == "/healthz":  # the answer is written when the store has one
-                self._server.start_task(self._serve_health(connection, head))
-            elif request.path == "/metrics":
-                connection.reject(_response(*self._metrics.text(), head=head))
-            elif request.path in page_files():
-                connection.reject(_response(*page_files()[request.path], head=head))
+            self._check(request)
+            if path == "/healthz":  # the answer is written when the store has one
+                health = self._serve_health(connection, visitor.local, fields)
+                self._server.start_task(health)
+            elif path == "/metrics":
+                self._check_reader(request, visitor)
+                connection.reject(_response(*self._metrics.text(), fields=fields))
+            elif path in page_files():
+                connection.reject(_response(*page_files()[path], fields=fields))
             else:
                 raise HandshakeError("there is no such page", status=404, section="RFC 9110 §15.5")
         except HandshakeError as error:
-            response = error_response(error)
-            connection.reject(response._replace(body=b"") if head else response)
+            connection.reject(error_response(error, fields))
 
-    async def _serve_health(self, connection: Connection, head: bool) -> None:
+    def _fields(self, request: Request, visitor: Visitor) -> list[tuple[str, str]]:
+        """Whom TLS serves once, it serves from now on (RFC 6797 §7.1).
+
+        A browser applies that to all ports of a name, so never to those of this machine.
+        """
+        seconds = self._server.config.hsts
+        if not (seconds and visitor.secure) or is_loopback(host_of(request.authority)):
+            return []
+        return [("Strict-Transport-Security", f"max-age={seconds}")]
+
+    def _check(self, request: Request) -> None:
+        """Refuse what is not a proper request for a page of ours."""
+        host = host_of(check_host(request))
+        # A name without a dot leads nowhere in the public DNS: no stranger can let one point here.
+        if "." in host and host not in self._hosts:
+            raise HandshakeError(
+                f"{host} is not a name of this server: --allow-host {host} makes it one",
+                status=421,
+                section="RFC 9110 §15.5.20",
+            )
+        if request.method not in ("GET", "HEAD"):
+            raise HandshakeError(
+                "only GET and HEAD are served",
+                status=405,
+                section="RFC 9110 §15.5.6",
+                headers=[("Allow", "GET, HEAD")],
+            )
+        check_target(request)
+
+    def _check_reader(self, request: Request, visitor: Visitor) -> None:
+        """The metrics are for the operator: a program of this machine, or one with the token."""
+        if self._metrics_token is None:
+            if not visitor.local:
+                raise HandshakeError(
+                    "the metrics are for this machine only, unless there is a --metrics-token",
+                    status=403,
+                    section="RFC 9110 §15.5.4",
+                )
+            return
+        scheme, _, token = request.headers.get("authorization").partition(" ")
+        given = token.strip(" ").encode("latin-1", "replace")
+        if scheme.lower() != "bearer" or not compare_digest(given, self._metrics_token):
+            raise HandshakeError(
+                "the metrics want a token",
+                status=401,
+                section="RFC 6750 §3",
+                headers=[("WWW-Authenticate", 'Bearer realm="metrics"')],
+            )
+
+    async def _serve_health(
+        self, connection: Connection, local: bool, fields: list[tuple[str, str]]
+    ) -> None:
         health = await self._health()
+        status = 200 if health["status"] == "ok" else 503
+        if not local:  # a load balancer needs no more, and a stranger may know no more
+            health = {"status": health["status"]}
         body = json.dumps(health, indent=1).encode() + b"\n"
         if connection.state is ConnectionState.CONNECTING:
-            status = 200 if health["status"] == "ok" else 503
-            connection.reject(_response(body, "application/json", status, head))
+            connection.reject(_response(body, "application/json", status, fields))
 
     async def _health(self) -> dict[str, Any]:
         server = self._server
@@ -126,7 +183,9 @@ class Pages:
         return health
 
 
-def _response(body: bytes, kind: str, status: int = 200, head: bool = False) -> Response:
+def _response(
+    body: bytes, kind: str, status: int = 200, fields: Sequence[tuple[str, str]] = ()
+) -> Response:
     """A response over plain HTTP that ends the connection."""
     headers = Headers(
         [
@@ -134,6 +193,7 @@ def _response(body: bytes, kind: str, status: int = 200, head: bool = False) -> 
             ("Content-Length", str(len(body))),
             ("Connection", "close"),
             *_PAGE_HEADERS,
+            *fields,
         ]
     )
-    return Response(status, REASONS[status], headers, b"" if head else body)
+    return Response(status, REASONS[status], headers, body)

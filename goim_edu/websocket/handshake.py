@@ -32,6 +32,7 @@ from goim_edu.websocket.handshake_request import (
     check_host,
     check_origin,
     check_request,
+    check_target,
     offered_extensions,
     offered_subprotocols,
     select_subprotocol,
@@ -70,6 +71,7 @@ __all__ = [
     "check_origin",
     "check_request",
     "check_response",
+    "check_target",
     "error_response",
     "format_extensions",
     "generate_accept",
@@ -181,14 +183,24 @@ class ServerHandshake:
         Raises:
             LocalProtocolError: there is no request, or the response cannot be written.
         """
-        self.pending_request()
+        head = self.pending_request().method == "HEAD"
         response = answer if isinstance(answer, Response) else error_response(answer)
-        return response, response.to_bytes()
+        return _without_content(response) if head else (response, response.to_bytes())
 
     def fail(self, error: HandshakeError) -> tuple[Response, bytes]:
         """The response to octets that are not a valid request: it says why."""
         response = error_response(error)
-        return response, response.to_bytes()
+        if self.request is None:  # it could not be read to its end, but perhaps its method
+            head = self._buffer.lstrip(b"\r\n").startswith(b"HEAD ")
+        else:
+            head = self.request.method == "HEAD"
+        return _without_content(response) if head else (response, response.to_bytes())
+
+
+def _without_content(response: Response) -> tuple[Response, bytes]:
+    """The answer to HEAD: the fields of the answer to GET, and no content (RFC 9110 §9.3.2)."""
+    bare = response._replace(body=b"")
+    return bare, bare.to_bytes()
 
 
 class ClientHandshake:

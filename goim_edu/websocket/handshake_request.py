@@ -16,6 +16,7 @@ from goim_edu.websocket.http11 import (
     quoted,
     write_head,
 )
+from goim_edu.websocket.origin import normal_origin
 
 __all__ = [
     "VERSION",
@@ -24,6 +25,7 @@ __all__ = [
     "check_host",
     "check_origin",
     "check_request",
+    "check_target",
     "offered_extensions",
     "offered_subprotocols",
     "select_subprotocol",
@@ -136,22 +138,40 @@ def check_extra_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[str, s
 def check_host(request: Request) -> str:
     """There is exactly one valid Host (RFC 9112 §3.2: any other HTTP/1.1 request gets a 400).
 
+    HTTP/1.0 had no Host, and health checks still speak it: there it may be missing.
+
     Returns:
-        Its value.
+        The host that is asked, and its port if it is named: ``request.authority``.
+
+    Raises:
+        HandshakeError: status 400.
+
+    >>> check_host(Request("GET", "/healthz", "HTTP/1.0", Headers()))
+    ''
+    """
+    count = request.headers.count("host")
+    if count != 1 and (count or request.version != "HTTP/1.0"):
+        raise HandshakeError(
+            f"there are {count} Host fields, there must be one", section="RFC 9112 §3.2"
+        )
+    for host in (request.headers.get("host"), request.authority):
+        if (count or host) and not _HOST.fullmatch(host):
+            raise HandshakeError(f"Host {quoted(host)} is not a host", section="RFC 9112 §3.2")
+    return request.authority
+
+
+def check_target(request: Request) -> None:
+    """The target is a path or a URI, without a fragment (RFC 9112 §3.2.1, §3.2.2).
 
     Raises:
         HandshakeError: status 400.
     """
-    headers = request.headers
-    count = headers.count("host")
-    if count != 1:
+    if not request.path.startswith("/"):
         raise HandshakeError(
-            f"there are {count} Host fields, there must be one", section="RFC 9112 §3.2"
+            f"the target {quoted(request.target)} is neither a path nor a URI", section=_READING
         )
-    host = headers["host"]
-    if not _HOST.fullmatch(host):
-        raise HandshakeError(f"Host {quoted(host)} is not a host", section="RFC 9112 §3.2")
-    return host
+    if "#" in request.target:
+        raise HandshakeError("the target has a fragment (#)", section="RFC 6455 §3")
 
 
 def check_request(request: Request) -> str:
@@ -176,12 +196,7 @@ def check_request(request: Request) -> str:
         raise HandshakeError(
             f"the HTTP version is {request.version}, we need HTTP/1.1 or higher", section=_READING
         )
-    if not request.target.startswith(("/", "http://", "https://", "ws://", "wss://")):
-        raise HandshakeError(
-            f"the target {quoted(request.target)} is neither a path nor a URI", section=_READING
-        )
-    if "#" in request.target:
-        raise HandshakeError("the target has a fragment (#)", section="RFC 6455 §3")
+    check_target(request)
     check_host(request)
     headers = request.headers
     if not headers.has_token("upgrade", "websocket"):
@@ -220,7 +235,11 @@ def _check_version(headers: Headers) -> None:
 
 
 def check_origin(
-    request: Request, allowed: Collection[str | None] | None, *, same_host: bool = False
+    request: Request,
+    allowed: Collection[str | None] | None,
+    *,
+    same_host: bool = False,
+    secure: bool | None = None,
 ) -> None:
     """Refuse the page of a stranger: its script would act with our user's cookies (§10.2).
 
@@ -228,7 +247,10 @@ def check_origin(
         request: the client's request.
         allowed: origins such as ``"https://chat.example.com"``; None among them allows clients
             that send none (all but browsers). None instead of a collection allows every page.
+            Written as browsers do: in lower case, and without the default port.
         same_host: also allow a page that came from the very host and port that it now calls.
+        secure: whether it calls by ``wss://``; the page of the same host came by ``https://`` then.
+            None: that is not known, such as behind a proxy.
 
     Raises:
         HandshakeError: status 403; 400 if there are several Origin fields.
@@ -240,9 +262,12 @@ def check_origin(
     if count > 1:
         raise HandshakeError("there are several Origin fields", section="RFC 6454 §7.3")
     origin = headers["origin"].lower() if count else None
-    if origin in allowed:
+    normal = normal_origin(origin) if origin else None
+    if origin in allowed or (normal is not None and normal in allowed):
         return
-    if same_host and origin and origin.partition("://")[2] == headers.get("host").lower():
+    schemes = ("http", "https") if secure is None else ("https" if secure else "http",)
+    own = {normal_origin(f"{scheme}://{request.authority}") for scheme in schemes}
+    if same_host and normal is not None and normal in own:
         return
     shown = "no Origin" if origin is None else f"the Origin {quoted(origin)}"
     raise HandshakeError(f"{shown} is not allowed here", status=403, section="RFC 6455 §10.2")

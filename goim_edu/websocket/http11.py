@@ -34,17 +34,20 @@ VCHAR = r"\t\x20-\x7e\x80-\xff"  # RFC 9110 §5.5: VCHAR, obs-text, SP and HTAB
 TOKEN = re.compile(rf"[{TCHAR}]+")
 _FIELD = re.compile(rf"\r\n([{TCHAR}]+):[ \t]*([{VCHAR}]*)(?=\r\n)")
 _REQUEST_LINE = re.compile(rf"([{TCHAR}]+) ([\x21-\x7e]+) (HTTP/[0-9]\.[0-9])(?=\r\n)")
+_ABSOLUTE = re.compile(r"(?i:https?|wss?)://([^/?#]*)")  # RFC 9112 §3.2.2
 _STATUS_LINE = re.compile(rf"HTTP/1\.[0-9] ([1-9][0-9][0-9])(?: ([{VCHAR}]*))?(?=\r\n)")
 
 REASONS = {
     101: "Switching Protocols",
     200: "OK",
     400: "Bad Request",
+    401: "Unauthorized",
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
     413: "Content Too Large",
     414: "URI Too Long",
+    421: "Misdirected Request",
     426: "Upgrade Required",
     431: "Request Header Fields Too Large",
     500: "Internal Server Error",
@@ -142,9 +145,23 @@ class Request(NamedTuple):
     @property
     def path(self) -> str:
         """The target up to the question mark; an absolute URI loses its scheme and host."""
-        target = self.target.partition("?")[0]
-        _, mark, rest = target.partition("://")
-        return target if target[:1] == "/" or not mark else "/" + rest.partition("/")[2]
+        absolute = _ABSOLUTE.match(self.target)
+        if absolute is None:
+            return self.target.partition("?")[0]
+        return self.target[absolute.end() :].partition("?")[0] or "/"
+
+    @property
+    def authority(self) -> str:
+        """The host that is asked, and its port if it is named; empty if HTTP/1.0 names none.
+
+        An absolute target names it, whatever Host says (RFC 9112 §3.2.2).
+
+        >>> host = Headers([("Host", "a.example")])
+        >>> Request("GET", "http://b.example:81/", "HTTP/1.1", host).authority
+        'b.example:81'
+        """
+        absolute = _ABSOLUTE.match(self.target)
+        return absolute[1] if absolute else self.headers.get("host")
 
     @property
     def query(self) -> str:
