@@ -9,8 +9,7 @@ from typing import Final
 __all__ = ["host_of", "normal_origin"]
 
 _ORIGIN: Final = re.compile(
-    r"([a-z][a-z0-9+\-.]*)://(\[[0-9a-f:.]+\]|[^\s/?#@:\[\]\"<>\\^`{|}]+)(?::([0-9]{0,5}))?",
-    re.ASCII,
+    r"([a-z][a-z0-9+\-.]*)://(\[[0-9a-f:.]+\]|[a-z0-9\-._~!$&'()*+,;=%]+)(?::([0-9]{0,5}))?"
 )
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 
