@@ -1,4 +1,4 @@
-"""Who may come in: origins, the server's own names, and the clients behind proxies."""
+"""Which clients may come in: origins, the server's own names, addresses behind proxies."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def test_an_allowed_origin_may_be_written_in_other_ways() -> None:
     allowed = AllowedOrigins(["https://Chat.example.com:443/", "null", "loopback"])
     here = ("https://chat.example.com", "null", "http://localhost:1", "https://[::1]:8")
     assert all(origin in allowed for origin in here)
-    for origin in ("http://chat.example.com", "chrome-extension://127.0.0.1", "https://a", "x", 1):
-        assert origin not in allowed
+    for other in ("http://chat.example.com", "chrome-extension://127.0.0.1", "https://a", "x", 1):
+        assert other not in allowed
     for wrong in ("chat.example.com", "https://chat.example.com/chat", "https//a", ""):
         with pytest.raises(ValueError, match="not an origin"):
             ServerConfig(origins=(wrong,))
@@ -142,7 +142,7 @@ def test_a_trusted_proxy_says_by_which_scheme_a_page_came(
     proto: str, origin: str, status: int
 ) -> None:
     async def test() -> None:
-        names = {"hosts": ("chat.example.com",)}
+        names: dict[str, Any] = {"hosts": ("chat.example.com",)}
         async with running_server(**names, trusted_proxies=(PROXY,)) as server:
             assert await come(server, "chat.example.com", proto, f"Origin: {origin}") == status
         async with running_server(**names) as server:  # and anybody else could say anything

@@ -24,7 +24,7 @@ _HINT: Final = (
 
 
 class Gate:
-    """Who may come in, by the settings of a server.
+    """Decides which clients may come in, by the settings of a server.
 
     Args:
         config: the settings.

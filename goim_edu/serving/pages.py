@@ -102,7 +102,7 @@ class Pages:
             connection.reject(error_response(error, fields))
 
     def _fields(self, request: Request, visitor: Visitor) -> list[tuple[str, str]]:
-        """Whom TLS serves once, it serves from now on (RFC 6797 §7.1).
+        """A browser that came by TLS is told to come so from now on (RFC 6797 §7.1).
 
         A browser applies that to all ports of a name, so never to those of this machine.
         """

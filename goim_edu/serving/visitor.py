@@ -1,4 +1,4 @@
-"""Who asks: the address and the scheme behind the proxies that we trust (RFC 7239)."""
+"""The client that asks: its address and scheme, also behind trusted proxies (RFC 7239)."""
 
 from __future__ import annotations
 

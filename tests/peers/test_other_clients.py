@@ -179,8 +179,6 @@ def go_peer(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "GO111MODULE": "off",
         "GOPATH": "/usr/share/gocode",
         "GOCACHE": str(folder / "cache"),
-        "GOFLAGS": "-p=2",
-        "CGO_ENABLED": "0",
     }
     command = [go, "build", "-o", str(folder / "peer"), str(PROGRAMS / "peer.go")]
     built = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)

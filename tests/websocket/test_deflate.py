@@ -490,6 +490,7 @@ def test_our_client_and_our_server_always_agree(mine: DeflateConfig, theirs: Def
     assert ours is not None
     assert element is not None
     params = accept_client(parse_extensions(format_extensions([element])), mine)
+    assert params is not None
     # A server may keep to a smaller window than it has told.
     assert params == ours._replace(server_max_window_bits=params.server_max_window_bits)
     assert params.server_max_window_bits >= ours.server_max_window_bits
