@@ -39,7 +39,10 @@ _KINDS: Final = {
 }
 
 
-_POLICY: Final = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+_POLICY: Final = (
+    "default-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
 
 
 _PAGE_HEADERS: Final = (
