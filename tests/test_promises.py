@@ -104,7 +104,7 @@ def test_a_lost_ack_and_a_resend(mongod: LocalMongod) -> None:
                 {"type": "join", "room_id": room},
             ):
                 client.send_text(json.dumps(message))
-            await tom.hear("presence", user_id="lisa")
+            await tom.hear("presence", joined=["lisa"])
             link.deaf = True  # nothing comes back any more
             send = {"type": "send", "room_id": room, "client_msg_id": f"{room}-1", "text": "once"}
             client.send_text(json.dumps(send))
@@ -298,7 +298,7 @@ def test_one_slow_reader_harms_nobody(mongod: LocalMongod) -> None:
             shrink_buffers(slow, newest(server))
             slow.send_text('{"type":"hello","user_id":"snail"}')
             slow.send_text(json.dumps({"type": "join", "room_id": room}))
-            await tom.hear("presence", user_id="snail")
+            await tom.hear("presence", joined=["snail"])
             slow.writer.transport.pause_reading()  # type: ignore[attr-defined]
             said = most = 0
             while server.engine.stats.slow_closed == 0:
@@ -309,7 +309,7 @@ def test_one_slow_reader_harms_nobody(mongod: LocalMongod) -> None:
                 most = max([most, *(info.queued for info in server.connections())])
                 assert said < 5000
             assert 0 < most <= 100_000 + 10_000  # its bound, and what the socket had taken over
-            await tom.hear("presence", user_id="snail", state="left")
+            await tom.hear("presence", left=["snail"])
             slow.writer.transport.resume_reading()  # type: ignore[attr-defined]
             frames = FrameDecoder().feed(await slow.read_all())
             assert parse_close(frames[-1].payload)[0] == 1013
@@ -339,7 +339,7 @@ def shrink_buffers(client: RawClient, connection: Connection) -> None:
     link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
 
 
-def test_typing_is_dropped_for_a_slow_reader_and_messages_are_not(mongod: LocalMongod) -> None:
+def test_news_is_dropped_for_a_slow_reader_and_messages_are_not(mongod: LocalMongod) -> None:
     async def test(store: MessageStore, room: str) -> None:
         async with running_server(
             store, queue_limit=20_000, rate=1e6, burst=1_000_000, compression=False
@@ -354,8 +354,9 @@ def test_typing_is_dropped_for_a_slow_reader_and_messages_are_not(mongod: LocalM
             )
             connection.pause_writing()  # as asyncio does when the socket takes no more
             for number in range(1, 21):
-                for _ in range(20):
-                    await lisa.tell(type="typing", room_id=room)
+                for come in (2 * number, 2 * number + 1):
+                    stranger = await Person.come(server, f"{come:0250}")
+                    await stranger.join(room)
                 await lisa.say("x" * 500, f"{room}-{number}", room)
             stats = server.engine.stats
             assert stats.dropped > 0

@@ -1,10 +1,12 @@
 """The chat: words on the wire, sessions that speak them, rooms that order them, one hub.
 
+    requests    what a client may ask for
     vocabulary  every message that a client or the server may send, in JSON and in BSON
     auth        checks the name of a user: any name is believed, or a token must prove it
     limits      what one client may ask for
     ports       what is asked of the store, and what it answers
     broadcast   one reply for many: encoded once per wire format, the same bytes for all
+    news        presence, typing and read marks: what may come late, and what it may cost
     room        its members, the order of messages, and the fan-out to the members
     hub         all sessions and rooms of a server, their limits, and the way to the store
     session     one connected client: hello, requests, rate limit

@@ -7,6 +7,7 @@ messages are not compressed: with nothing to refer to, they hardly become shorte
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -78,7 +79,7 @@ class Broadcast:
     Args:
         message: the reply.
         seq: its number in the room if it is a chat message, else 0.
-        but: the one member that does not get it, or None.
+        but: the members that do not get it.
 
     >>> from goim_edu.chat.vocabulary import Left
     >>> Broadcast(Left("lobby")).droppable
@@ -87,7 +88,7 @@ class Broadcast:
 
     __slots__ = ("_frames", "_message", "but", "seq")
 
-    def __init__(self, message: Struct, seq: int = 0, but: object | None = None) -> None:
+    def __init__(self, message: Struct, seq: int = 0, but: Collection[object] = ()) -> None:
         self._message = message
         self._frames: dict[WireFormat, bytes] = {}
         self.seq = seq

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from goim_edu.chat.auth import Authenticate, anybody
 from goim_edu.chat.limits import ChatLimits
+from goim_edu.chat.news import NewsTurns
 from goim_edu.chat.ports import Past, Store
 from goim_edu.chat.room import Room
 from goim_edu.errors import StoreError, StoreUnavailable
@@ -70,6 +71,7 @@ class Hub:
         self.rooms: dict[str, Room] = {}
         self.draining = False
         self.stats = ChatStats()
+        self._news = NewsTurns(engine, self.limits.news)
         self._marks: dict[tuple[str, str], int] = {}  # waiting to be stored
         self._marking = False
 
@@ -84,7 +86,7 @@ class Hub:
         """The room of this name."""
         room = self.rooms.get(room_id)
         if room is None:
-            room = self.rooms[room_id] = Room(room_id, self.engine.at_end_of_turn)
+            room = self.rooms[room_id] = Room(room_id, self.engine.at_end_of_turn, self._news.wait)
         return room
 
     def release(self, room: Room) -> None:

@@ -17,6 +17,7 @@ class ChatLimits:
         members: sessions in a room.
         rate: requests a second, in the long run.
         burst: requests at once.
+        news: frames a second that presence, typing and read marks may cost, over all rooms.
         missed: messages that ``join`` with ``since`` brings at most.
         hello_timeout: seconds from the opening handshake to the hello.
 
@@ -29,5 +30,6 @@ class ChatLimits:
     members: int = 5000
     rate: float = 100.0
     burst: int = 500
+    news: float = 20_000.0
     missed: int = 1000
     hello_timeout: float = 10.0

@@ -3,8 +3,9 @@
 The order is that of the store: it numbers messages, and answers those of one room in the order
 of their numbers. The room hands each on once, in that order, to every member.
 
-All that happens in one turn of the event loop goes to each member in one piece: a hundred
-messages of one group commit are encoded once, joined once, and written once per member.
+All that is said in one turn of the event loop goes to each member in one piece: a hundred
+messages of one group commit are encoded once, joined once, and written once per member. So does
+the news of the room, when its turn has come (``chat/news.py``).
 
 A member that joins with ``since`` is first told what it missed. What is said while the store looks
 that up is its backlog: it waits, and is handed on next, without what the store has told already.
@@ -13,10 +14,12 @@ So a member sees every number once, and each is higher than the last (promises 3
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Final, Literal, Protocol
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Container, Iterable, Sequence
+from typing import Final, Protocol
 
 from goim_edu.chat.broadcast import Broadcast, WireFormat
+from goim_edu.chat.news import News
 from goim_edu.chat.ports import StoredMessage
 from goim_edu.chat.vocabulary import ChatMessage, Presence, ReadBy, TypingBy
 from goim_edu.transport import Connection
@@ -66,6 +69,7 @@ class Room:
     Args:
         room_id: its name.
         at_end_of_turn: calls a function when this turn of the loop ends.
+        wait_for_news: sees to it that ``tell_news`` of this room is called when it may be.
 
     Attributes:
         last_seq: the highest number that was handed on, or that the store had at the start;
@@ -79,24 +83,39 @@ class Room:
         "_fresh",
         "_marks",
         "_members",
+        "_names",
+        "_newcomers",
+        "_news",
         "_outbox",
+        "_sessions",
         "_users",
+        "_wait_for_news",
         "last_seq",
         "pending",
         "room_id",
     )
 
-    def __init__(self, room_id: str, at_end_of_turn: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(
+        self,
+        room_id: str,
+        at_end_of_turn: Callable[[Callable[[], None]], None],
+        wait_for_news: Callable[[Room], None],
+    ) -> None:
         self.room_id = room_id
         self.last_seq: int | None = None
         self.pending = 0
         self._at_end_of_turn = at_end_of_turn
+        self._wait_for_news = wait_for_news
         self._members: dict[WireFormat, dict[Member, Connection]] = {}
         self._users: dict[str, int] = {}  # how many sessions each has here
+        self._names: list[str] = []  # of the users, sorted
+        self._sessions = 0
         self._outbox: list[Broadcast] = []
         self._arriving: dict[Member, list[Broadcast]] = {}  # until their past has been looked up
         self._marks: dict[str, int] = {}  # how far each has read, as far as we were told
         self._fresh: dict[Member, int] = {}  # what their past has told them already
+        self._news = News()
+        self._newcomers: dict[Member, int] = {}  # how much of the news their ``joined`` has told
 
     # ------------------------------------------------------------------ members
 
@@ -106,21 +125,35 @@ class Room:
         return not self._users and not self.pending
 
     @property
-    def users(self) -> list[str]:
-        """The names of the users in the room, sorted."""
-        return sorted(self._users)
+    def member_count(self) -> int:
+        """How many users are in the room; one with two sessions counts once."""
+        return len(self._names)
 
     def __len__(self) -> int:
-        return sum(self._users.values())
+        return self._sessions
+
+    def users(self, after: str | None, limit: int) -> tuple[list[str], bool]:
+        """The names of users in the room, sorted, and whether there are more.
+
+        Args:
+            after: only those after this name; None for the first.
+            limit: at most so many.
+        """
+        start = 0 if after is None else bisect_right(self._names, after)
+        return self._names[start : start + limit], start + limit < len(self._names)
 
     def enter(self, member: Member) -> Backlog:
         """Let a member in that hears nothing yet: ``settle`` follows, with this backlog."""
         self.flush()
-        users = self._users
-        users[member.user_id] = users.get(member.user_id, 0) + 1
+        user_id = member.user_id
+        sessions = self._users.get(user_id, 0)
+        self._users[user_id] = sessions + 1
+        self._sessions += 1
+        if not sessions:
+            insort(self._names, user_id)
+            self._news.came(user_id)
+            self._wait_for_news(self)
         backlog = self._arriving[member] = []
-        if users[member.user_id] == 1:
-            self._tell_presence(member, "joined")
         return backlog
 
     def hold(self, member: Member) -> Backlog:
@@ -139,7 +172,7 @@ class Room:
         """From now on the member hears what is said, and first what was said since ``enter``.
 
         Args:
-            member: the newcomer.
+            member: the newcomer, which has been told just now who is here.
             backlog: what ``enter`` or ``hold`` gave.
             told: the highest number that it knows already.
         """
@@ -149,10 +182,13 @@ class Room:
         del self._arriving[member]
         self._members.setdefault(member.wire_format, {})[member] = member.connection
         self._fresh[member] = told
+        if self._news.tells_presence:
+            self._newcomers[member] = self._news.changes
         self._hand_over(member, backlog)
 
     def _remove_member(self, member: Member) -> None:
         self._fresh.pop(member, None)
+        self._newcomers.pop(member, None)
         members = self._members.get(member.wire_format)
         if members is not None:
             members.pop(member, None)
@@ -165,70 +201,106 @@ class Room:
         self._arriving.pop(member, None)
         self._remove_member(member)
         user_id = member.user_id
+        self._sessions -= 1
         self._users[user_id] -= 1
         if not self._users[user_id]:
             del self._users[user_id]
-            self._tell_presence(member, "left")
+            del self._names[bisect_left(self._names, user_id)]
+            self._marks.pop(user_id, None)
+            self._news.went(user_id)
+            self._wait_for_news(self)
 
     # ------------------------------------------------------------------ what is said
 
     def publish(self, stored: StoredMessage) -> None:
-        """A message has been stored: every member gets it."""
-        self._put(Broadcast(chat_message(stored), stored.seq))
+        """A message has been stored: every member gets it at the end of this turn."""
+        if not self._outbox:
+            self._at_end_of_turn(self.flush)
+        self._outbox.append(Broadcast(chat_message(stored), stored.seq))
+        self._news.said(stored.user_id)
 
-    def tell_typing(self, member: Member) -> None:
-        """A member is writing: tell the others."""
-        told = TypingBy(self.room_id, member.user_id)
-        self._put(Broadcast(told, but=member))
+    def tell_typing(self, member: Member, now: float) -> None:
+        """A member is writing: tell the others, unless they have heard so just now.
+
+        Args:
+            member: the one that writes.
+            now: by the clock ``time.monotonic``.
+        """
+        self._news.typing(member.user_id, member, now)
+        if self._news:
+            self._wait_for_news(self)
 
     def mark_read(self, member: Member, seq: int) -> bool:
         """A member has read up to ``seq``: tell the others; False if they know already."""
         if self._marks.get(member.user_id, 0) >= seq:
             return False
         self._marks[member.user_id] = seq
-        told = ReadBy(self.room_id, member.user_id, seq)
-        self._put(Broadcast(told, but=member))
+        self._news.read(member.user_id, seq, member)
+        self._wait_for_news(self)
         return True
-
-    def _tell_presence(self, member: Member, state: Literal["joined", "left"]) -> None:
-        told = Presence(self.room_id, member.user_id, state)
-        self._put(Broadcast(told, but=member))
-
-    def _put(self, broadcast: Broadcast) -> None:
-        if not self._outbox:
-            self._at_end_of_turn(self.flush)
-        self._outbox.append(broadcast)
 
     # ------------------------------------------------------------------ fan-out
 
     def flush(self) -> None:
-        """Hand on what was said in this turn."""
+        """Hand on the messages of this turn."""
         broadcasts = self._outbox
         if not broadcasts:
             return
         self._outbox = []
-        special = {broadcast.but for broadcast in broadcasts if broadcast.but is not None}
-        droppable = all(broadcast.droppable for broadcast in broadcasts)
-        if not droppable:
-            special |= self._fresh.keys()
+        self._fan_out(broadcasts, self._fresh.keys())
+        for member, waiting in tuple(self._arriving.items()):
+            waiting += broadcasts
+            if len(waiting) > _LONGEST_BACKLOG:
+                member.connection.close(1013, "the room is faster than the store")
+        self.last_seq = max(self.last_seq or 0, *(broadcast.seq for broadcast in broadcasts))
+
+    def tell_news(self) -> float:
+        """Tell the members some of what is new; what that has cost, in frames."""
+        self.flush()  # nobody reads a message, or leaves, before it was said
+        broadcasts = list(self._take_news())
+        if not broadcasts:
+            return 0.0
+        special = {member for broadcast in broadcasts for member in broadcast.but}
+        cost = self._fan_out(broadcasts, special)
+        if self._news:
+            self._wait_for_news(self)
+        if not self._news.tells_presence:
+            self._newcomers.clear()
+        return cost
+
+    def _take_news(self) -> Iterable[Broadcast]:
+        """The next news as replies; a newcomer is not told what its ``joined`` has told."""
+        news, room_id = self._news, self.room_id
+        if news.tells_presence:
+            knowing = {m for m, told in self._newcomers.items() if told == news.changes}
+            joined, left = news.take_presence()
+            yield Broadcast(Presence(room_id, joined, left, self.member_count), but=knowing)
+        for user_id, member in news.take_typing().items():
+            yield Broadcast(TypingBy(room_id, user_id), but={member})
+        for user_id, (seq, member) in news.take_reads().items():
+            yield Broadcast(ReadBy(room_id, user_id, seq), but={member})
+
+    def _fan_out(self, broadcasts: Sequence[Broadcast], special: Container[object]) -> float:
+        """Write them to every member, in one piece to all but the special ones.
+
+        Returns:
+            What it has cost: one for each write, and one for each 4 KiB of it.
+        """
+        cost = 0.0
         # Copies, since a slow reader that is given up leaves the room during the loop.
         for wire_format, members in tuple(self._members.items()):
             piece = b"".join([broadcast.frame(wire_format) for broadcast in broadcasts])
+            cost += len(members) * (1 + len(piece) / 4096)
             for member, connection in tuple(members.items()):
-                if (special and member in special) or not connection.write_at_once(piece):
+                if member in special or not connection.write_at_once(piece):
                     self._hand_over(member, broadcasts)
-        for member, waiting in tuple(self._arriving.items()):
-            waiting += [broadcast for broadcast in broadcasts if broadcast.but is not member]
-            if len(waiting) > _LONGEST_BACKLOG:
-                member.connection.close(1013, "the room is faster than the store")
-        if not droppable:
-            self.last_seq = max(self.last_seq or 0, *(broadcast.seq for broadcast in broadcasts))
+        return cost
 
     def _hand_over(self, member: Member, broadcasts: Iterable[Broadcast]) -> None:
         """Write them one by one, to a member that does not get all of them in one piece."""
         told = self._fresh.get(member, 0)
         for broadcast in broadcasts:
-            if broadcast.but is member or 0 < broadcast.seq <= told:
+            if member in broadcast.but or 0 < broadcast.seq <= told:
                 continue
             if broadcast.seq:
                 self._fresh.pop(member, None)

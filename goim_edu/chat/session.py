@@ -22,6 +22,7 @@ from goim_edu.chat.hub import Hub
 from goim_edu.chat.ports import Past, Saved
 from goim_edu.chat.room import Backlog, Room, chat_message
 from goim_edu.chat.vocabulary import (
+    MAX_MEMBERS,
     Ack,
     Draining,
     Error,
@@ -34,6 +35,8 @@ from goim_edu.chat.vocabulary import (
     Joined,
     Leave,
     Left,
+    Members,
+    MembersPage,
     Read,
     Request,
     Send,
@@ -282,7 +285,8 @@ class Session(Handler):
 
     def _joined(self, room: Room, backlog: Backlog, past: Past, ref: str | None) -> None:
         told, missed, truncated = past
-        self.reply(Joined(room.room_id, told, room.users, truncated, ref))
+        names, _ = room.users(None, MAX_MEMBERS)
+        self.reply(Joined(room.room_id, told, names, room.member_count, truncated, ref))
         for stored in missed:
             self.reply(chat_message(stored))
         room.settle(self, backlog, told)
@@ -354,6 +358,12 @@ class Session(Handler):
 
         hub.ask(lambda: hub.store.history(room_id, before, None, limit + 1), answer)
 
+    def _members(self, request: Members) -> None:
+        room = self._in_room(request.room_id)
+        names, has_more = room.users(request.after, request.limit)
+        count = room.member_count
+        self.reply(MembersPage(room.room_id, names, count, has_more, request.ref))
+
     def _leave(self, request: Leave) -> None:
         room = self._in_room(request.room_id)
         self._leave_room(room)
@@ -365,7 +375,7 @@ class Session(Handler):
         self._hub.release(room)
 
     def _typing(self, request: Typing) -> None:
-        self._in_room(request.room_id).tell_typing(self)
+        self._in_room(request.room_id).tell_typing(self, self._last_refill)
 
     def _read(self, request: Read) -> None:
         room = self._in_room(request.room_id)
@@ -387,6 +397,7 @@ class Session(Handler):
         Join: _join,
         Send: _send,
         History: _history,
+        Members: _members,
         Leave: _leave,
         Typing: _typing,
         Read: _read,

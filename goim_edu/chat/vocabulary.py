@@ -19,15 +19,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import bson
 import msgspec
 from bson.codec_options import CodecOptions
 from bson.errors import BSONError
-from msgspec import Meta, Struct
+from msgspec import Struct
 from msgspec.structs import replace
 
+from goim_edu.chat.requests import (
+    MAX_HISTORY,
+    MAX_MEMBERS,
+    Hello,
+    History,
+    Join,
+    Leave,
+    Members,
+    Read,
+    Request,
+    Send,
+    Typing,
+)
 from goim_edu.errors import ProtocolError
 
 __all__ = [
@@ -35,6 +48,7 @@ __all__ = [
     "ERROR_CODES",
     "JSON",
     "MAX_HISTORY",
+    "MAX_MEMBERS",
     "SUBPROTOCOLS",
     "Ack",
     "ChatMessage",
@@ -49,6 +63,8 @@ __all__ = [
     "Joined",
     "Leave",
     "Left",
+    "Members",
+    "MembersPage",
     "Presence",
     "Read",
     "ReadBy",
@@ -61,9 +77,6 @@ __all__ = [
     "Welcome",
 ]
 
-MAX_HISTORY: Final = 200
-"""The most messages of one ``history`` page."""
-
 ErrorCode = Literal[
     "bad_message",
     "unauthenticated",
@@ -75,10 +88,6 @@ ErrorCode = Literal[
     "room_full",
 ]
 ERROR_CODES: Final[tuple[ErrorCode, ...]] = ErrorCode.__args__  # type: ignore[attr-defined]
-
-Name = Annotated[str, Meta(min_length=1, max_length=256)]
-Ref = Annotated[str, Meta(max_length=64)]
-Seq = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class VocabularyError(ProtocolError):
@@ -94,67 +103,6 @@ class VocabularyError(ProtocolError):
         self.ref = ref
         self.kind = kind
 
-
-# ---------------------------------------------------------------------- what a client says
-
-
-class Hello(Struct, tag="hello", forbid_unknown_fields=True):
-    """The first message: who I am, with a token where the server wants one."""
-
-    user_id: Name
-    token: Annotated[str, Meta(max_length=8192)] | None = None
-    ref: Ref | None = None
-
-
-class Join(Struct, tag="join", forbid_unknown_fields=True):
-    """Let me in; with ``since`` also what I missed after that number."""
-
-    room_id: Name
-    since: Seq | None = None
-    ref: Ref | None = None
-
-
-class Send(Struct, tag="send", forbid_unknown_fields=True):
-    """Say this in the room; the same ``client_msg_id`` again means the same message."""
-
-    room_id: Name
-    client_msg_id: Name
-    text: str
-    ref: Ref | None = None
-
-
-class History(Struct, tag="history", forbid_unknown_fields=True):
-    """Show me the last messages, or those before a number."""
-
-    room_id: Name
-    before_seq: Seq | None = None
-    limit: Annotated[int, Meta(ge=1, le=MAX_HISTORY)] = 50
-    ref: Ref | None = None
-
-
-class Leave(Struct, tag="leave", forbid_unknown_fields=True):
-    """Let me out."""
-
-    room_id: Name
-    ref: Ref | None = None
-
-
-class Typing(Struct, tag="typing", forbid_unknown_fields=True):
-    """I am writing something."""
-
-    room_id: Name
-    ref: Ref | None = None
-
-
-class Read(Struct, tag="read", forbid_unknown_fields=True):
-    """I have read up to this number."""
-
-    room_id: Name
-    seq: Annotated[int, Meta(ge=1, le=2**63 - 1)]
-    ref: Ref | None = None
-
-
-Request = Hello | Join | Send | History | Leave | Typing | Read
 
 # ---------------------------------------------------------------------- what the server says
 
@@ -191,6 +139,7 @@ class Joined(Struct, tag="joined", omit_defaults=True):
     room_id: str
     last_seq: int
     members: list[str]
+    member_count: int
     truncated: bool
     ref: str | None = None
 
@@ -226,6 +175,16 @@ class HistoryPage(Struct, tag="history", omit_defaults=True):
     ref: str | None = None
 
 
+class MembersPage(Struct, tag="members", omit_defaults=True):
+    """The answer to ``members``, sorted."""
+
+    room_id: str
+    members: list[str]
+    member_count: int
+    has_more: bool
+    ref: str | None = None
+
+
 class Left(Struct, tag="left", omit_defaults=True):
     """The answer to ``leave``."""
 
@@ -234,11 +193,12 @@ class Left(Struct, tag="left", omit_defaults=True):
 
 
 class Presence(Struct, tag="presence"):
-    """Somebody came or went."""
+    """The users that came and went since the last one, and how many are there now."""
 
     room_id: str
-    user_id: str
-    state: Literal["joined", "left"]
+    joined: list[str]
+    left: list[str]
+    member_count: int
 
 
 class TypingBy(Struct, tag="typing"):
@@ -276,6 +236,7 @@ Reply = (
     | Ack
     | ChatMessage
     | HistoryPage
+    | MembersPage
     | Left
     | Presence
     | TypingBy

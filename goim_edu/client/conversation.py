@@ -36,11 +36,11 @@ from goim_edu.chat.vocabulary import (
     TypingBy,
     Welcome,
 )
-from goim_edu.client.events import ChatEvent, Note, RefusedRequest
+from goim_edu.client.events import ChatEvent, Note, RefusedRequest, listed
 
 __all__ = ["Conversation", "RoomView"]
 
-TYPING_SHOWN: Final = 4.0  # seconds for which a user counts as writing
+TYPING_SHOWN: Final = 5.0  # seconds for which a user counts as writing
 RETRY_AFTER: Final = 1.0  # seconds, where the server could not take something just now
 TYPING_REF: Final = "typing"  # of all of them, since they have no answer
 PASSING: Final = frozenset({"unavailable", "rate_limited"})  # asking again helps
@@ -52,13 +52,14 @@ class RoomView:
 
     ``early`` keeps the messages that wait until the history before them is there; it is None when
     nothing has to wait. ``asked`` is the ``ref`` of the last ``join``, or of the last ``history``
-    that ``early`` waits for.
+    that ``early`` waits for. ``members`` are the names that we know, of ``member_count``.
     """
 
     shown_to: int | None = None
     shown_from: int | None = None
     has_more: bool = False
     members: set[str] = field(default_factory=set)
+    member_count: int = 0
     joined: bool = False
     early: list[ChatMessage] | None = field(default_factory=list)
     asked: str = ""
@@ -237,7 +238,7 @@ class Conversation:
             case ChatMessage():
                 yield from self._message(room, reply)
             case Presence():
-                yield self._presence(room, reply)
+                yield from self._presence(room, reply)
             case TypingBy():
                 self._typing[reply.room_id, reply.user_id] = now + TYPING_SHOWN
 
@@ -274,6 +275,7 @@ class Conversation:
 
     def _entered(self, room: RoomView, reply: Joined) -> Iterator[ChatEvent]:
         room.joined, room.members = True, set(reply.members)
+        room.member_count = reply.member_count
         if reply.last_seq < (room.shown_to or 0):
             room.shown_to, room.shown_from, room.early = None, None, []
             yield Note("the server no longer has the earlier messages")
@@ -286,8 +288,7 @@ class Conversation:
             yield Note("you missed very many messages; /history shows the earlier ones")
         if room.early is not None:
             self._ask_before(reply.room_id, room)
-        others = sorted(room.members - {self.user_id})
-        company = ", ".join(others) if others else "nobody else"
+        company = listed(room.members - {self.user_id}, room.member_count - 1) or "nobody else"
         yield Note(f"you are in {reply.room_id}, with {company}")
         self._send_outbox()
 
@@ -332,11 +333,14 @@ class Conversation:
             room.shown_from = room.shown_from or message.seq
             yield message
 
-    def _presence(self, room: RoomView, reply: Presence) -> Note:
-        came = reply.state == "joined"
-        (room.members.add if came else room.members.discard)(reply.user_id)
+    def _presence(self, room: RoomView, reply: Presence) -> Iterator[Note]:
+        came, left = set(reply.joined) - room.members - {self.user_id}, set(reply.left)
+        room.members = (room.members | came) - left
+        room.member_count = reply.member_count
         where = "" if reply.room_id == self.current else f" ({reply.room_id})"
-        return Note(f"{reply.user_id} has {'come in' if came else 'left'}{where}")
+        for users, what in (came, "come in"), (left, "left"):
+            if users:
+                yield Note(f"{listed(users)} {'has' if len(users) == 1 else 'have'} {what}{where}")
 
     def _refused(self, error: Error, request: Request | None, now: float) -> Iterator[ChatEvent]:
         if error.ref == TYPING_REF:

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from goim_edu.chat.vocabulary import Ack, ChatMessage, Error, Join, Request, Send
 
-__all__ = ["ChatEvent", "Note", "RefusedRequest"]
+__all__ = ["ChatEvent", "Note", "RefusedRequest", "listed"]
+
+
+def listed(names: Iterable[str], count: int = 0, most: int = 5) -> str:
+    """Names in one line, sorted, at most so many.
+
+    Args:
+        names: those that are known.
+        count: how many there are, if more than are known.
+        most: how many to name.
+
+    >>> listed({"tom", "lisa"}), listed("abc", count=200, most=2)
+    ('lisa, tom', 'a, b and 198 others')
+    """
+    known = sorted(names)
+    named = known[:most]
+    others = max(count, len(known)) - len(named)
+    words = "" if not others else " and 1 other" if others == 1 else f" and {others:,} others"
+    return ", ".join(named) + words
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,18 +19,24 @@ from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.styles import Style
 
-from goim_edu.chat.vocabulary import JSON, ChatMessage, Hello, VocabularyError
+from goim_edu.chat.vocabulary import (
+    JSON,
+    MAX_MEMBERS,
+    ChatMessage,
+    Hello,
+    VocabularyError,
+)
 from goim_edu.client.chat import converse
 from goim_edu.client.connect import Backoff, connect
 from goim_edu.client.conversation import Conversation
-from goim_edu.client.events import ChatEvent, Note, RefusedRequest
+from goim_edu.client.events import ChatEvent, Note, RefusedRequest, listed
 from goim_edu.errors import HandshakeError
 from goim_edu.printable import CHAT_TEXT, printable
 from goim_edu.transport import ConnectionClosed, WebSocket
 
 __all__ = ["TerminalChat", "chat_uri", "run"]
 
-TYPING_TOLD: Final = 2.0  # seconds from one ``typing`` to the next
+TYPING_TOLD: Final = 3.5  # seconds from one ``typing`` to the next
 NO_HELLO: Final = 4401
 HELP: Final = """\
 /join ROOM     go into a room, or back to one
@@ -230,7 +236,7 @@ class TerminalChat:
             "join": self._join,
             "leave": lambda _: self._leave(),
             "rooms": lambda _: self._note("rooms: " + ", ".join(self.talk.rooms)),
-            "who": lambda _: self._note("here: " + ", ".join(sorted(self._members()))),
+            "who": lambda _: self._note(self._here(most=MAX_MEMBERS)),
             "history": self._earlier,
             "quit": lambda _: self._quit(),
         }
@@ -253,8 +259,9 @@ class TerminalChat:
     def _quit(self) -> None:
         raise _Leave
 
-    def _members(self) -> set[str]:
-        return self.talk.rooms[self.talk.current].members
+    def _here(self, most: int = 5) -> str:
+        room = self.talk.rooms[self.talk.current]
+        return "here: " + listed(room.members, room.member_count, most)
 
     def _on_typing(self) -> None:
         text = self._session.default_buffer.text
@@ -321,7 +328,7 @@ class TerminalChat:
         if self._status == "not connected":
             parts[0] += f", next attempt in {max(0, round(self._next_attempt - now))} s"
         if good:
-            parts.append("here: " + printable(", ".join(sorted(self._members()))))
+            parts.append(printable(self._here()))
         if self._ws is not None and self._ws.latency is not None:
             parts.append(f"{self._ws.latency * 1000:.1f} ms")
         if talk.outbox:

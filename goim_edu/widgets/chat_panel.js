@@ -117,7 +117,8 @@ class Column {
         this.add(message);
         break;
       case "presence":
-        this.note(`${message.user_id} has ${message.state}`);
+        this.noteMoves(message.joined, "joined");
+        this.noteMoves(message.left, "left");
         break;
       case "error":
         this.note(`refused: ${message.reason}`, "goim-chat-error");
@@ -144,6 +145,14 @@ class Column {
     this.log.insertBefore(line, later ?? null);
     this.log.scrollTop = this.log.scrollHeight;
     this.onMessage({ user_id, text, seq });
+  }
+
+  noteMoves(users, what) {
+    const others = users.filter((user) => user !== this.user);
+    if (others.length === 0) return;
+    const names = others.slice(0, 3).join(", ");
+    const more = others.length > 3 ? ` and ${others.length - 3} others` : "";
+    this.note(`${names}${more} ${others.length === 1 ? "has" : "have"} ${what}`);
   }
 
   note(text, className = "") {

@@ -77,12 +77,16 @@ class Table:
 
     def __init__(self) -> None:
         self.due: list[Callable[[], None]] = []
-        self.room = Room("lobby", self.due.append)
+        self.waiting: list[Room] = []
+        self.room = Room("lobby", self.due.append, self.waiting.append)
 
     def turn(self) -> None:
         due, self.due[:] = list(self.due), []
         for callback in due:
             callback()
+        waiting, self.waiting[:] = set(self.waiting), []
+        for room in waiting:
+            room.tell_news()
 
     def member(self, name: str) -> tuple[Any, Wire]:
         wire = Wire()
@@ -235,18 +239,19 @@ def test_what_may_be_dropped() -> None:
     table.turn()
     tom.written.clear()
     tom.droppable.clear()
-    table.room.tell_typing(lisa)
-    table.turn()
-    table.room.tell_typing(lisa)
+    table.room.tell_typing(lisa, 0.0)
     table.publish(1)
     table.turn()
     tom.congested = True
-    table.room.tell_typing(lisa)
     table.publish(2)
     table.turn()
+    table.room.tell_typing(lisa, 1.0)
+    table.room.mark_read(lisa, 2)
+    table.enter("mei")
+    table.turn()
     kinds = [message["type"] for message in tom.heard()]
-    assert kinds == ["typing", "typing", "message", "typing", "message"]
-    assert tom.droppable[-2:] == [True, False]
+    assert kinds == ["message", "message", "presence", "typing", "read"]
+    assert tom.droppable[-4:] == [False, True, True, True]
 
 
 def test_a_newcomer_for_whom_the_store_is_too_slow_is_given_up() -> None:
@@ -300,13 +305,15 @@ def test_presence_counts_people_not_sessions() -> None:
             assert await lisa.hear("presence") == {
                 "type": "presence",
                 "room_id": "lobby",
-                "user_id": "tom",
-                "state": "joined",
+                "joined": ["tom"],
+                "left": [],
+                "member_count": 2,
             }
             assert (await second.join())["members"] == ["lisa", "tom"]
             await first.ws.close()
             await second.ask(type="leave", room_id="lobby")
-            assert (await lisa.hear("presence"))["state"] == "left"
+            told = await lisa.hear("presence")
+            assert (told["joined"], told["left"], told["member_count"]) == ([], ["tom"], 1)
             await lisa.ask(type="leave", room_id="lobby")
             assert lisa.heard == []
             assert second.heard == []
@@ -464,7 +471,7 @@ def test_a_burst_while_somebody_comes_in() -> None:
             tom = await Person.come(server, "tom")
             store.gate = asyncio.Event()
             await tom.tell(type="join", room_id="lobby", since=4, ref="in")
-            await lisa.hear("presence", user_id="tom")
+            await lisa.hear("presence", joined=["tom"])
             for number in range(10, 20):
                 await lisa.say(str(number), f"m{number}")
             store.gate.set()

@@ -30,6 +30,7 @@ from goim_edu.chat.vocabulary import (
     Joined,
     Leave,
     Left,
+    MembersPage,
     Presence,
     Read,
     ReadBy,
@@ -162,12 +163,13 @@ def test_a_reason_is_never_as_long_as_the_message() -> None:
 
 REPLIES: list[Reply] = [
     Welcome("s", "lisa", NOW, HeartbeatTimes(20, 20), WelcomeLimits(4096, 50, 100), "r"),
-    Joined("lobby", 7, ["lisa"], False),
+    Joined("lobby", 7, ["lisa"], 1, False),
     Ack("lobby", "m1", 7, NOW, True),
     ChatMessage("lobby", 7, "lisa", "m1", "hi", NOW),
     HistoryPage("lobby", [ChatMessage("lobby", 7, "lisa", "m1", "hi", NOW)], True),
     Left("lobby"),
-    Presence("lobby", "lisa", "joined"),
+    MembersPage("lobby", ["lisa"], 300, True),
+    Presence("lobby", ["lisa"], ["tom"], 1),
     TypingBy("lobby", "lisa"),
     ReadBy("lobby", "lisa", 7),
     Draining(1000),

@@ -59,7 +59,7 @@ def taken(talk: Conversation) -> list[Request]:
 
 
 def entered(room: str = "lobby", last: int = 0, truncated: bool = False) -> Joined:
-    return Joined(room, last, ["lisa", "mei"], truncated)
+    return Joined(room, last, ["lisa", "mei"], 2, truncated)
 
 
 def at_home(last: int = 0) -> Conversation:
@@ -225,9 +225,15 @@ def test_a_room_that_cannot_be_entered_now_is_tried_again() -> None:
 
 def test_who_is_here_and_who_writes() -> None:
     talk = at_home()
-    came = tell(talk, Presence("lobby", "tom", "joined"), Presence("lobby", "mei", "left"))
+    came = tell(talk, Presence("lobby", ["lisa", "tom"], [], 3), Presence("lobby", [], ["mei"], 2))
     assert texts(came) == ["tom has come in", "mei has left"]
     assert talk.rooms["lobby"].members == {"lisa", "tom"}
+    crowd = [f"user{number}" for number in range(9)]
+    assert texts(tell(talk, Presence("lobby", crowd, ["tom"], 10))) == [
+        "user0, user1, user2, user3, user4 and 4 others have come in",
+        "tom has left",
+    ]
+    assert talk.rooms["lobby"].member_count == 10
     tell(talk, TypingBy("lobby", "tom"), now=1.0)
     assert talk.typists(2.0) == ["tom"]
     assert talk.typists(60.0) == []

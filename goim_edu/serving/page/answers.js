@@ -4,7 +4,7 @@ import { PAGE, askHistory, drawActivity, noteArrival, pass, refresh, scheduleRea
 import { flush } from "./sending.js";
 import { inspector, joinRoom, link, lists, outbox, rooms, tab } from "./tab.js";
 import * as view from "./view.js";
-import { errorWords } from "./words.js";
+import { errorWords, listed } from "./words.js";
 
 const RETRY_MS = 1_500; // where the server could not do something just now
 const PASSING = new Set(["rate_limited", "unavailable"]); // asking again helps
@@ -24,7 +24,8 @@ export const answers = {
   joined({ message }) {
     const room = rooms.get(message.room_id);
     if (!room) return;
-    Object.assign(room, { state: "joined", refusal: "", members: new Set(message.members) });
+    Object.assign(room, { state: "joined", refusal: "", members: new Set() });
+    takeMembers(room, message, message.members.length < message.member_count);
     if (message.last_seq < (room.resumeAt ?? 0)) startAnew(room);
     if (message.truncated) {
       room.jump(message.last_seq);
@@ -91,14 +92,21 @@ export const answers = {
 
   left() {},
 
-  presence({ message: { room_id, user_id, state } }) {
-    const room = rooms.get(room_id);
+  members({ message }) {
+    const room = rooms.get(message.room_id);
+    if (room?.state !== "joined") return;
+    takeMembers(room, message, message.has_more);
+    if (room.id === tab.current) refresh();
+  },
+
+  presence({ message }) {
+    const room = rooms.get(message.room_id);
     if (!room) return;
-    if (state === "joined") room.members.add(user_id);
-    else room.members.delete(user_id);
-    if (state === "left") room.typing.delete(user_id);
-    if (room_id === tab.current) {
-      pass(`${user_id} ${state === "joined" ? "has come in" : "has left"}`);
+    const { came, went } = room.notePresence(message);
+    if (room.id === tab.current) {
+      const others = came.filter((user) => user !== tab.name);
+      if (others.length) pass(`${listed(others)} ${others.length === 1 ? "has" : "have"} come in`);
+      else if (went.length) pass(`${listed(went)} ${went.length === 1 ? "has" : "have"} left`);
       refresh();
     }
   },
@@ -123,6 +131,15 @@ export const answers = {
     refused(message, request);
   },
 };
+
+/** Some of the members, in the order of the server; ask for those that follow. */
+function takeMembers(room, { members, member_count }, hasMore) {
+  for (const user of members) room.members.add(user);
+  room.memberCount = member_count;
+  if (hasMore && members.length) {
+    link.request("members", { room_id: room.id, after: members.at(-1) });
+  }
+}
 
 /** The store has forgotten the room, as one in memory does when the server ends. */
 function startAnew(room) {
@@ -181,6 +198,7 @@ function refused(error, request) {
     case "typing":
     case "read":
     case "leave":
+    case "members":
       break; // the inspector shows it, and nothing waits for it
     default:
       view.showNotice(words, "bad");

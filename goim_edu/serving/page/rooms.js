@@ -1,7 +1,7 @@
 // What the page knows: the messages of each room in the order of seq, and what is still to be sent.
 
 const KEPT_MESSAGES = 1200; // of one room in memory; what is cut off comes back by scrolling up
-const TYPING_MS = 4_000; // a user who wrote so long ago has stopped
+const TYPING_MS = 5_000; // a user who wrote so long ago has stopped
 const RETRY_MS = { first: 1_000, longest: 15_000 };
 
 /** A room as this page sees it. */
@@ -19,7 +19,8 @@ export class Room {
     this.hasMore = false;
     this.unread = 0;
     this.firstUnread = null; // seq of the first message that came while the user was away
-    this.members = new Set();
+    this.members = new Set(); // the names that are known so far
+    this.memberCount = 0; // as the server counts them
     this.typing = new Map(); // user -> when it stops to count
     this.readBy = new Map(); // user -> seq
     this.readTo = 0; // what the server knows that I have read
@@ -98,6 +99,19 @@ export class Room {
     }
     this.hasMore = true;
     return true;
+  }
+
+  /** The server's word on who came and who went. Returns what is new to this room. */
+  notePresence({ joined, left, member_count }) {
+    const came = joined.filter((user) => !this.members.has(user));
+    const went = left.filter((user) => this.members.has(user));
+    for (const user of came) this.members.add(user);
+    for (const user of left) {
+      this.members.delete(user);
+      this.typing.delete(user);
+    }
+    this.memberCount = member_count;
+    return { came, went };
   }
 
   noteTyping(user) {

@@ -6,7 +6,7 @@ import * as view from "./view.js";
 
 const { element } = view;
 const IN_FLIGHT = 32; // messages that may wait for their ack at once
-const TYPING_EVERY_MS = 2_000;
+const TYPING_EVERY_MS = 3_500; // the server tells it once in 3 s
 
 let lastTyping = 0;
 

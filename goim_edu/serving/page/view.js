@@ -119,8 +119,8 @@ export function showRoom(room, me) {
   element.log.setAttribute("aria-label", `Messages in ${room.id}`);
   element.composerText.placeholder = `Message to ${room.id}`;
   const names = [...room.members].sort((a, b) => a.localeCompare(b));
-  element.peopleCount.textContent = counted(names.length, "person", "people");
-  element.peopleNumber.textContent = names.length;
+  element.peopleCount.textContent = counted(room.memberCount, "person", "people");
+  element.peopleNumber.textContent = room.memberCount;
   const refused = room.state === "refused";
   element.composerText.disabled = element.composerSend.disabled = refused;
   if (refused) element.composerText.placeholder = "You are not in this room";
