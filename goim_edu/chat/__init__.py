@@ -9,6 +9,8 @@
     news        presence, typing and read marks: what may come late, and what it may cost
     room        its members, the order of messages, and the fan-out to the members
     hub         all sessions and rooms of a server, their limits, and the way to the store
+    errands     what a session asks of the store, one after the other
+    past        missed messages and history, told in portions
     session     one connected client: hello, requests, rate limit
 
 The way of a message: session decodes and checks it, the store gives it a number, then the sender

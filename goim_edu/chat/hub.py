@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from goim_edu.chat.auth import Authenticate, anybody
 from goim_edu.chat.limits import ChatLimits
 from goim_edu.chat.news import NewsTurns
-from goim_edu.chat.ports import Past, Store
+from goim_edu.chat.ports import Store
 from goim_edu.chat.room import Room
 from goim_edu.errors import StoreError, StoreUnavailable
 from goim_edu.transport import Engine
@@ -94,37 +94,22 @@ class Hub:
         if room.empty and self.rooms.get(room.room_id) is room:
             del self.rooms[room.room_id]
 
-    def look_up_past(self, room_id: str, since: int | None) -> Past:
-        """What a newcomer has missed; blocks.
-
-        Returns:
-            The last number that the newcomer then knows, the messages that it missed, and whether
-            these are not all. If it missed too many, these are the newest: what is said from now on
-            follows them, and ``history`` brings the earlier ones.
-        """
-        if since is None:
-            return self.store.last_seq(room_id), (), False
-        most = self.limits.missed
-        missed = self.store.history(room_id, None, since, most + 1)
-        truncated = len(missed) > most
-        if truncated:
-            missed = self.store.history(room_id, None, None, most)
-        if missed:
-            return missed[-1].seq, missed, truncated
-        # What was stored since the question above is not told: it comes as it is said.
-        return min(since, self.store.last_seq(room_id)), (), False
-
     # ------------------------------------------------------------------ the store
 
-    def ask(self, question: Callable[[], Any], then: Callable[[Any], None]) -> None:
-        """Ask the store something that blocks; ``then`` gets the answer, or the StoreError."""
+    def ask(self, question: Callable[[], Any], then: Callable[[Any], None]) -> Future[Any] | None:
+        """Ask the store something that blocks; ``then`` gets the answer, or the StoreError.
+
+        Returns:
+            What can be cancelled: then it may not be asked, and ``then`` may not be called.
+        """
         loop = self.engine.loop
         try:
             future = self.store.run(question)
         except StoreError as error:
             loop.call_soon(then, error)
-            return
+            return None
         future.add_done_callback(lambda done: loop.call_soon_threadsafe(_answer, done, then))
+        return future
 
     def mark_read(self, room_id: str, user_id: str, seq: int) -> None:
         """Keep how far a user has read.
@@ -160,6 +145,8 @@ class Hub:
 
 
 def _answer(done: Future[Any], then: Callable[[Any], None]) -> None:
+    if done.cancelled():
+        return
     try:
         answer = done.result()
     except StoreError as error:

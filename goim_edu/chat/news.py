@@ -75,6 +75,11 @@ class News:
         """A user has read up to this number, in the session of this member."""
         self._reads[user_id] = seq, member
 
+    def clear(self) -> None:
+        """Nobody is there to be told."""
+        for news in self._presence, self._typing, self._reads, self._typed:
+            news.clear()
+
     # ------------------------------------------------------------------ to be told
 
     @property

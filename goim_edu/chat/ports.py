@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, Protocol
 
-__all__ = ["Past", "Saved", "Store", "StoredMessage"]
+__all__ = ["Saved", "Store", "StoredMessage"]
 
 
 class StoredMessage(Protocol):
@@ -43,10 +43,6 @@ class StoredMessage(Protocol):
     def created_at(self) -> datetime:
         """When it was stored, UTC."""
         ...
-
-
-Past = tuple[int, Sequence[StoredMessage], bool]
-"""The last number that a newcomer then knows, what it missed, and whether that is not all."""
 
 
 class Saved(Protocol):

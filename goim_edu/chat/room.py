@@ -7,9 +7,10 @@ All that is said in one turn of the event loop goes to each member in one piece:
 messages of one group commit are encoded once, joined once, and written once per member. So does
 the news of the room, when its turn has come (``chat/news.py``).
 
-A member that joins with ``since`` is first told what it missed. What is said while the store looks
-that up is its backlog: it waits, and is handed on next, without what the store has told already.
-So a member sees every number once, and each is higher than the last (promises 3 and 4).
+A member that joins with ``since`` is first told what it missed, in portions. What is said while the
+store looks up the last of them is its backlog: it waits, and is handed on next, without what the
+store has told already. So a member sees every number once, and each is higher than the last
+(promises 3 and 4).
 """
 
 from __future__ import annotations
@@ -26,10 +27,8 @@ from goim_edu.transport import Connection
 
 __all__ = ["Member", "Room"]
 
-Backlog = list[Broadcast]
-"""What is said in the room while a newcomer waits to be told its past."""
-
 _LONGEST_BACKLOG: Final = 10_000  # broadcasts
+_ALL: Final = 1 << 64  # more than any seq
 
 
 class Member(Protocol):
@@ -49,6 +48,27 @@ class Member(Protocol):
     def wire_format(self) -> WireFormat:
         """How replies to it are written."""
         ...
+
+
+class Backlog:
+    """What is said in the room while the store is asked what a newcomer missed.
+
+    Attributes:
+        broadcasts: what was said since ``listen``; None while the store has still to be asked.
+    """
+
+    __slots__ = ("broadcasts",)
+
+    def __init__(self) -> None:
+        self.broadcasts: list[Broadcast] | None = []
+
+    def listen(self) -> None:
+        """The store is asked now: what is said from now on may be missing in its answer."""
+        self.broadcasts = []
+
+    def rest(self) -> None:
+        """The store will be asked later: what is said until then will be in its answer."""
+        self.broadcasts = None
 
 
 def chat_message(stored: StoredMessage) -> ChatMessage:
@@ -111,7 +131,7 @@ class Room:
         self._names: list[str] = []  # of the users, sorted
         self._sessions = 0
         self._outbox: list[Broadcast] = []
-        self._arriving: dict[Member, list[Broadcast]] = {}  # until their past has been looked up
+        self._arriving: dict[Member, Backlog] = {}  # until they have been told their past
         self._marks: dict[str, int] = {}  # how far each has read, as far as we were told
         self._fresh: dict[Member, int] = {}  # what their past has told them already
         self._news = News()
@@ -153,15 +173,22 @@ class Room:
             insort(self._names, user_id)
             self._news.came(user_id)
             self._wait_for_news(self)
-        backlog = self._arriving[member] = []
+        backlog = self._arriving[member] = Backlog()
         return backlog
 
     def hold(self, member: Member) -> Backlog:
         """A member asks for its past again: it waits like a newcomer."""
         self.flush()
-        self._remove_member(member)
-        backlog = self._arriving[member] = []
+        backlog = self._arriving[member] = Backlog()
         return backlog
+
+    def greet(self, member: Member) -> None:
+        """The newcomer has been told just now who is here: from now on it hears the news."""
+        if member not in self._arriving:
+            return  # it is gone already
+        self._members.setdefault(member.wire_format, {})[member] = member.connection
+        if self._news.tells_presence:
+            self._newcomers[member] = self._news.changes
 
     def is_arriving(self, member: Member, backlog: Backlog | None = None) -> bool:
         """Whether it waits to be settled, with this very backlog."""
@@ -169,22 +196,21 @@ class Room:
         return waiting is not None and (backlog is None or waiting is backlog)
 
     def settle(self, member: Member, backlog: Backlog, told: int) -> None:
-        """From now on the member hears what is said, and first what was said since ``enter``.
+        """From now on the member hears what is said, and first what its backlog has.
 
         Args:
-            member: the newcomer, which has been told just now who is here.
+            member: the newcomer.
             backlog: what ``enter`` or ``hold`` gave.
             told: the highest number that it knows already.
         """
         self.flush()
         if not self.is_arriving(member, backlog):
             return
+        if member not in self._members.get(member.wire_format, ()):
+            self.greet(member)
         del self._arriving[member]
-        self._members.setdefault(member.wire_format, {})[member] = member.connection
         self._fresh[member] = told
-        if self._news.tells_presence:
-            self._newcomers[member] = self._news.changes
-        self._hand_over(member, backlog)
+        self._hand_over(member, backlog.broadcasts or ())
 
     def _remove_member(self, member: Member) -> None:
         self._fresh.pop(member, None)
@@ -195,10 +221,14 @@ class Room:
             if not members:
                 del self._members[member.wire_format]
 
-    def exit(self, member: Member) -> None:
-        """A member leaves, or is gone."""
+    def exit(self, member: Member) -> Backlog | None:
+        """A member leaves, or is gone.
+
+        Returns:
+            Its backlog, if it was still on its way in.
+        """
         self.flush()
-        self._arriving.pop(member, None)
+        backlog = self._arriving.pop(member, None)
         self._remove_member(member)
         user_id = member.user_id
         self._sessions -= 1
@@ -209,6 +239,7 @@ class Room:
             self._marks.pop(user_id, None)
             self._news.went(user_id)
             self._wait_for_news(self)
+        return backlog
 
     # ------------------------------------------------------------------ what is said
 
@@ -247,16 +278,20 @@ class Room:
         if not broadcasts:
             return
         self._outbox = []
-        self._fan_out(broadcasts, self._fresh.keys())
-        for member, waiting in tuple(self._arriving.items()):
-            waiting += broadcasts
-            if len(waiting) > _LONGEST_BACKLOG:
+        self._fan_out(broadcasts, self._fresh.keys() | self._arriving.keys())
+        for member, backlog in tuple(self._arriving.items()):
+            if backlog.broadcasts is None:
+                continue
+            backlog.broadcasts += broadcasts
+            if len(backlog.broadcasts) > _LONGEST_BACKLOG:
                 member.connection.close(1013, "the room is faster than the store")
         self.last_seq = max(self.last_seq or 0, *(broadcast.seq for broadcast in broadcasts))
 
     def tell_news(self) -> float:
         """Tell the members some of what is new; what that has cost, in frames."""
         self.flush()  # nobody reads a message, or leaves, before it was said
+        if not self._members:
+            self._news.clear()
         broadcasts = list(self._take_news())
         if not broadcasts:
             return 0.0
@@ -299,6 +334,8 @@ class Room:
     def _hand_over(self, member: Member, broadcasts: Iterable[Broadcast]) -> None:
         """Write them one by one, to a member that does not get all of them in one piece."""
         told = self._fresh.get(member, 0)
+        if member in self._arriving:
+            told = _ALL  # for now
         for broadcast in broadcasts:
             if member in broadcast.but or 0 < broadcast.seq <= told:
                 continue

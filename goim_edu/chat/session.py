@@ -11,6 +11,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable
+from functools import partial
 from time import monotonic, time
 from typing import Any, ClassVar, Final
 
@@ -18,11 +19,12 @@ from msgspec import Struct
 
 from goim_edu.chat.auth import Identity, Unauthenticated
 from goim_edu.chat.broadcast import frame_reply, wire_format_of
+from goim_edu.chat.errands import Errand, Errands, RequestRefused
 from goim_edu.chat.hub import Hub
-from goim_edu.chat.ports import Past, Saved
-from goim_edu.chat.room import Backlog, Room, chat_message
+from goim_edu.chat.past import MOST_OCTETS, Asker, catch_up, page_of_history, page_of_members
+from goim_edu.chat.ports import Saved
+from goim_edu.chat.room import Backlog, Room
 from goim_edu.chat.vocabulary import (
-    MAX_MEMBERS,
     Ack,
     Draining,
     Error,
@@ -30,13 +32,10 @@ from goim_edu.chat.vocabulary import (
     HeartbeatTimes,
     Hello,
     History,
-    HistoryPage,
     Join,
-    Joined,
     Leave,
     Left,
     Members,
-    MembersPage,
     Read,
     Request,
     Send,
@@ -63,15 +62,6 @@ HELLO_TOO_LATE = 4408
 KEPT_FLOODING = 4429
 
 
-class RequestRefused(Exception):
-    """A request cannot be granted; the session answers with ``error``."""
-
-    def __init__(self, code: ErrorCode, reason: str) -> None:
-        super().__init__(reason)
-        self.code: ErrorCode = code
-        self.reason = reason
-
-
 class Session(Handler):
     """What one client says and is told.
 
@@ -88,6 +78,7 @@ class Session(Handler):
     """
 
     __slots__ = (
+        "_errands",
         "_expires",
         "_hub",
         "_last_refill",
@@ -109,6 +100,7 @@ class Session(Handler):
         self.rooms: dict[str, Room] = {}
         self.wire_format = wire_format_of(subprotocol, None)
         self._hub = hub
+        self._errands: Errands | None = None  # until it asks for the first
         self._may_enter: frozenset[str] | None = None
         self._expires = False
         self._tokens = float(hub.limits.burst)
@@ -139,8 +131,15 @@ class Session(Handler):
         elif not self.user_id:
             self._give_up(HELLO_TOO_LATE, "unauthenticated", "hello came too late")
 
+    def on_drained(self, connection: Connection) -> None:
+        """The client reads: tell it what it asked for meanwhile."""
+        if self._errands is not None:
+            self._errands.go_on()
+
     def on_end(self, connection: Connection) -> None:
         """Leave every room."""
+        if self._errands is not None:
+            self._errands.end()
         self._hub.sessions.discard(self)
         rooms, self.rooms = self.rooms, {}
         for room in rooms.values():
@@ -239,6 +238,7 @@ class Session(Handler):
 
     def _join(self, request: Join) -> None:
         room_id = request.room_id
+        self._line.check()
         if self._may_enter is not None and room_id not in self._may_enter:
             raise RequestRefused("forbidden", "your token does not let you into this room")
         room = self.rooms.get(room_id)
@@ -249,7 +249,15 @@ class Session(Handler):
             raise RequestRefused("bad_message", "you are on your way into this room already")
         else:
             backlog = room.hold(self)
-        self._look_up_past(room, backlog, request)
+        self._line.add(self._catch_up(room, backlog, request), request.ref, backlog)
+
+    def _catch_up(self, room: Room, backlog: Backlog, request: Join) -> Errand:
+        most = self._hub.limits.missed
+        try:
+            yield from catch_up(self._asker, room, self, backlog, request, most)
+        except RequestRefused:
+            self._leave_room(room)
+            raise
 
     def _enter(self, room_id: str) -> Room:
         """The room, if there is a place for it and in it."""
@@ -263,33 +271,6 @@ class Session(Handler):
             raise RequestRefused("room_full", f"{len(room)} are in this room, the most allowed")
         self.rooms[room_id] = room
         return room
-
-    def _look_up_past(self, room: Room, backlog: Backlog, request: Join) -> None:
-        """Find out what it missed; a room that is busy knows its last number by itself."""
-        hub, room_id, since, ref = self._hub, room.room_id, request.since, request.ref
-        if since is None and room.last_seq is not None:
-            self._joined(room, backlog, (room.last_seq, (), False), ref)
-            return
-
-        def found(answer: Any) -> None:
-            if not room.is_arriving(self, backlog):
-                return  # it has left meanwhile
-            if isinstance(answer, StoreError):
-                self._leave_room(room)
-                self._refuse("unavailable", str(answer), ref)
-                return
-            room.last_seq = max(room.last_seq or 0, answer[0])
-            self._joined(room, backlog, answer, ref)
-
-        hub.ask(lambda: hub.look_up_past(room_id, since), found)
-
-    def _joined(self, room: Room, backlog: Backlog, past: Past, ref: str | None) -> None:
-        told, missed, truncated = past
-        names, _ = room.users(None, MAX_MEMBERS)
-        self.reply(Joined(room.room_id, told, names, room.member_count, truncated, ref))
-        for stored in missed:
-            self.reply(chat_message(stored))
-        room.settle(self, backlog, told)
 
     def _send(self, request: Send) -> None:
         hub = self._hub
@@ -345,24 +326,31 @@ class Session(Handler):
             hub.release(room)
 
     def _history(self, request: History) -> None:
-        room = self._in_room(request.room_id)
-        hub, limit = self._hub, request.limit
-        room_id, before, ref = room.room_id, request.before_seq, request.ref
-
-        def answer(found: Any) -> None:
-            if isinstance(found, StoreError):
-                self._refuse("unavailable", str(found), ref)
-                return
-            page = [chat_message(stored) for stored in found[-limit:]]
-            self.reply(HistoryPage(room_id, page, len(found) > limit, ref))
-
-        hub.ask(lambda: hub.store.history(room_id, before, None, limit + 1), answer)
+        self._in_room(request.room_id)
+        self._run(page_of_history(self._asker, request), request.ref)
 
     def _members(self, request: Members) -> None:
         room = self._in_room(request.room_id)
-        names, has_more = room.users(request.after, request.limit)
-        count = room.member_count
-        self.reply(MembersPage(room.room_id, names, count, has_more, request.ref))
+        self._run(page_of_members(self._asker, room, request), request.ref)
+
+    def _run(self, errand: Errand, ref: str | None) -> None:
+        """Have it done when its time comes: not while the client does not read."""
+        self._line.check()
+        self._line.add(errand, ref)
+
+    @property
+    def _line(self) -> Errands:
+        if self._errands is None:
+            self._errands = Errands(self._hub, self.connection, self._refuse_errand)
+        return self._errands
+
+    def _refuse_errand(self, refused: RequestRefused, ref: str | None) -> None:
+        self._refuse(refused.code, refused.reason, ref)
+
+    @property
+    def _asker(self) -> Asker:
+        octets = min(MOST_OCTETS, self._hub.engine.queue_limit // 2)
+        return Asker(self._hub.store, self.reply, octets)
 
     def _leave(self, request: Leave) -> None:
         room = self._in_room(request.room_id)
@@ -371,7 +359,9 @@ class Session(Handler):
 
     def _leave_room(self, room: Room) -> None:
         del self.rooms[room.room_id]
-        room.exit(self)
+        backlog = room.exit(self)
+        if backlog is not None:
+            self._line.drop(backlog)
         self._hub.release(room)
 
     def _typing(self, request: Typing) -> None:
@@ -379,10 +369,21 @@ class Session(Handler):
 
     def _read(self, request: Read) -> None:
         room = self._in_room(request.room_id)
-        if room.last_seq is not None and request.seq > room.last_seq:
-            raise RequestRefused(
-                "bad_message", f"seq {request.seq} is beyond the last, {room.last_seq}"
-            )
+        if room.last_seq is None:
+            self._run(self._read_later(room, request), request.ref)
+        else:
+            self._mark_read(room, request, room.last_seq)
+
+    def _read_later(self, room: Room, request: Read) -> Errand:
+        """The room does not know yet what its last number is."""
+        last = yield lambda: partial(self._hub.store.last_seq, room.room_id)
+        if isinstance(last, StoreError):
+            raise RequestRefused("unavailable", str(last))
+        self._mark_read(room, request, last)
+
+    def _mark_read(self, room: Room, request: Read, last: int) -> None:
+        if request.seq > last:
+            raise RequestRefused("bad_message", f"seq {request.seq} is beyond the last, {last}")
         if room.mark_read(self, request.seq):
             self._hub.mark_read(room.room_id, self.user_id, request.seq)
 

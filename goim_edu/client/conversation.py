@@ -308,11 +308,16 @@ class Conversation:
         yield Note("now:" if room.has_more else "that was the beginning; now:")
 
     def _fill(self, room: RoomView, page: HistoryPage) -> Iterator[ChatEvent]:
-        """Put a page before what waits; show all of it unless a gap is still open."""
+        """Put a page before what waits; show all of it unless more is wanted: the server gives
+        fewer messages than it was asked for if they are long."""
         early = room.early = [*page.messages, *(room.early or ())]
         first = page.messages[0].seq if page.messages else 0
-        if room.shown_to is not None and page.has_more and first > room.shown_to + 1:
-            self._ask_before(page.room_id, room)
+        if room.shown_to is None:
+            is_short = len(early) < self._history
+        else:
+            is_short = first > room.shown_to + 1
+        if is_short and page.has_more and first:
+            self._ask_before(page.room_id, room, first)
             return
         room.early, room.shown_to = None, room.shown_to or 0
         for message in sorted(early, key=lambda message: message.seq):
@@ -384,9 +389,9 @@ class Conversation:
         room.asked = self._ref("join")
         self._ask(Join(room_id, room.shown_to, room.asked))
 
-    def _ask_before(self, room_id: str, room: RoomView) -> None:
-        """Ask for the history before what waits in ``early``."""
-        before, limit = None, self._history
+    def _ask_before(self, room_id: str, room: RoomView, before: int | None = None) -> None:
+        """Ask for the history before what waits in ``early``; at first for the newest."""
+        limit = self._history - len(room.early or ()) if before else self._history
         if room.shown_to is not None:
             if not room.early:
                 return  # the first message after the gap will say where it ends

@@ -258,12 +258,15 @@ class Stream(asyncio.BufferedProtocol):
         if self.tap is not None:
             self.tap("out", monotonic(), data)
         if self._slow is None and self._descriptor >= 0:
-            # Nothing waits in the transport, so this is what it would do, only quicker. The rest,
-            # or the error, is for the transport.
+            # Nothing waits in the transport, so this is what it would do, only quicker; the rest is
+            # for the transport. An error is the end: given more to write, asyncio logs each time.
             try:
                 sent = os.write(self._descriptor, data)
-            except OSError:
+            except BlockingIOError:
                 sent = 0
+            except OSError:
+                self.transport.abort()
+                return
             if sent == len(data):
                 return
             data = data[sent:]
@@ -295,6 +298,11 @@ class Stream(asyncio.BufferedProtocol):
         """Octets that wait for the peer to read."""
         waiting = sum(map(len, self._out)) + (self._slow.size if self._slow is not None else 0)
         return waiting + (self.transport.get_write_buffer_size() if self.transport else 0)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the peer keeps up, so that what can wait need not: see ``Handler.on_drained``."""
+        return self._slow is None and sum(map(len, self._out)) < PORTION
 
     @property
     def congested(self) -> bool:

@@ -287,6 +287,21 @@ def test_a_gap_is_filled_page_by_page_before_what_came_later() -> None:
     assert said(tell(talk, message(402), message(403))) == [403]
 
 
+def test_a_first_page_that_is_short_since_its_messages_are_long_is_not_all() -> None:
+    talk = Conversation("lisa", "lobby", history=7)
+    tell(talk, WELCOME, entered(last=9))
+    assert taken(talk)[-1] == History("lobby", None, 7, "history 1")
+    page = HistoryPage("lobby", [message(7), message(8), message(9)], True, "history 1")
+    assert said(tell(talk, page, message(10))) == []
+    assert taken(talk) == [History("lobby", 7, 4, "history 2")]
+    page = HistoryPage("lobby", [message(5), message(6)], True, "history 2")
+    assert said(tell(talk, page)) == []
+    assert taken(talk) == [History("lobby", 5, 1, "history 3")]
+    page = HistoryPage("lobby", [message(4)], True, "history 3")
+    assert said(tell(talk, page)) == [4, 5, 6, 7, 8, 9, 10]
+    assert talk.rooms["lobby"].has_more
+
+
 def test_a_gap_that_was_not_filled_is_told_again_on_the_next_connection() -> None:
     talk = Conversation("lisa", "lobby", history=0, since={"lobby": 1}, fill_gaps=True)
     tell(talk, WELCOME, entered(last=500, truncated=True), message(400))

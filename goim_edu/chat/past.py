@@ -1,0 +1,192 @@
+"""What a session is told of the past: the messages it missed, and pages of the history.
+
+All of it is told in portions. The next one is read from the store when the last has left for the
+client's side. So a client that does not read holds one portion of our memory, whatever it asks
+for, and one that reads slowly but steadily is never cut off for what it missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+
+from goim_edu.chat.errands import Errand, Question, RequestRefused, nothing
+from goim_edu.chat.ports import Store, StoredMessage
+from goim_edu.chat.room import Backlog, Member, Room, chat_message
+from goim_edu.chat.vocabulary import (
+    MAX_HISTORY,
+    MAX_MEMBERS,
+    History,
+    HistoryPage,
+    Join,
+    Joined,
+    Members,
+    MembersPage,
+)
+from goim_edu.errors import StoreError
+
+__all__ = ["MOST_OCTETS", "Asker", "Past", "catch_up", "page_of_history", "page_of_members"]
+
+MOST_OCTETS: Final = 160 * 1024
+"""Of the texts and names in one answer. JSON writes an octet in six at most, so the answer stays
+below the 1 MiB that clients take."""
+
+_FIRST_PORTION: Final = 50  # messages
+_OVERHEAD: Final = 150  # octets of a message beside its texts and names
+
+Tell = Callable[[Struct], None]
+
+
+class Past(NamedTuple):
+    """What a newcomer missed, as far as one question tells.
+
+    Args:
+        last_seq: the last number that the newcomer knows when it has been told all of it.
+        told: the number that ``messages`` begin after.
+        messages: the first of them.
+        truncated: whether those up to ``told`` were missed, too.
+    """
+
+    last_seq: int
+    told: int
+    messages: Sequence[StoredMessage]
+    truncated: bool
+
+
+def look_up_past(store: Store, room_id: str, since: int | None, most: int) -> Past:
+    """What a newcomer has missed; blocks.
+
+    Args:
+        store: where the messages are.
+        room_id: the room.
+        since: the last number that the newcomer knows, None if it wants nothing of the past.
+        most: how many numbers it is told at most. If it missed more, these are the newest: what is
+            said from now on follows them, and ``history`` brings the earlier ones.
+    """
+    last = store.last_seq(room_id)
+    if since is None or since >= last:
+        return Past(last, last, (), False)
+    told = max(since, last - most)
+    messages = store.history(room_id, None, told, _FIRST_PORTION)
+    return Past(last, told, messages, told > since)
+
+
+def fitting(messages: Sequence[StoredMessage], octets: int) -> Sequence[StoredMessage]:
+    """The first of these messages, as many as have so many octets; one at least."""
+    for number, message in enumerate(messages):
+        texts = message.text, message.user_id, message.client_msg_id, message.room_id
+        octets -= _OVERHEAD + sum(len(text.encode()) for text in texts)
+        if octets < 0 and number:
+            return messages[:number]
+    return messages
+
+
+class Asker(NamedTuple):
+    """The session that asks.
+
+    Args:
+        store: where the messages are.
+        tell: writes a reply to it.
+        octets: of the texts and names in one portion.
+    """
+
+    store: Store
+    tell: Tell
+    octets: int
+
+
+def catch_up(
+    to: Asker, room: Room, member: Member, backlog: Backlog, request: Join, most: int
+) -> Errand:
+    """Answer a ``join``: who is here, what was missed, and from then on what is said.
+
+    Raises:
+        RequestRefused: the store cannot tell what was missed.
+    """
+    backlog.rest()
+    if request.since is None and room.last_seq is not None:
+        yield nothing
+        if room.is_arriving(member, backlog):
+            room.flush()
+            _join(to, room, member, request, room.last_seq)
+            room.settle(member, backlog, room.last_seq)
+        return
+
+    def look_up() -> Question:
+        backlog.listen()
+        return partial(look_up_past, to.store, room.room_id, request.since, most)
+
+    past = yield look_up
+    if not room.is_arriving(member, backlog):
+        return  # it has left meanwhile
+    if isinstance(past, StoreError):
+        raise RequestRefused("unavailable", str(past))
+    room.last_seq = max(room.last_seq or 0, past.last_seq)
+    _join(to, room, member, request, past.last_seq, past.truncated)
+    yield from _tell_missed(to, room, member, backlog, past)
+
+
+def _join(
+    to: Asker,
+    room: Room,
+    member: Member,
+    request: Join,
+    last_seq: int,
+    truncated: bool = False,
+) -> None:
+    names, _ = room.users(None, MAX_MEMBERS)
+    count = room.member_count
+    to.tell(Joined(room.room_id, last_seq, names, count, truncated, request.ref))
+    room.greet(member)
+
+
+def _tell_missed(to: Asker, room: Room, member: Member, backlog: Backlog, past: Past) -> Errand:
+    """Tell it portion by portion, until the store has no more than was told."""
+    told, messages, most = past.told, past.messages, _FIRST_PORTION
+
+    def look_on() -> Question:
+        backlog.listen()
+        return partial(to.store.history, room.room_id, None, told, most)
+
+    while True:
+        portion = fitting(messages, to.octets)
+        for message in portion:
+            to.tell(chat_message(message))
+            told = message.seq
+        if len(portion) == len(messages) < most:
+            room.settle(member, backlog, told)
+            return
+        most = min(MAX_HISTORY, 2 * len(portion))
+        backlog.rest()
+        messages = yield look_on
+        if not room.is_arriving(member, backlog):
+            return
+        if isinstance(messages, StoreError):
+            # It is in the room, but must not miss anything: it comes back with ``since``.
+            member.connection.close(1013, "the store does not answer")
+            return
+
+
+def page_of_history(to: Asker, request: History) -> Errand:
+    """Answer a ``history``.
+
+    Raises:
+        RequestRefused: the store cannot tell.
+    """
+    room_id, before, limit = request.room_id, request.before_seq, request.limit
+    found = yield lambda: partial(to.store.history, room_id, before, None, limit + 1)
+    if isinstance(found, StoreError):
+        raise RequestRefused("unavailable", str(found))
+    newest = fitting(found[: -limit - 1 : -1], to.octets)
+    page = [chat_message(message) for message in reversed(newest)]
+    to.tell(HistoryPage(room_id, page, len(page) < len(found), request.ref))
+
+
+def page_of_members(to: Asker, room: Room, request: Members) -> Errand:
+    """Answer a ``members``."""
+    yield nothing
+    names, has_more = room.users(request.after, request.limit)
+    to.tell(MembersPage(room.room_id, names, room.member_count, has_more, request.ref))
