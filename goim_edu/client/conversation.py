@@ -308,8 +308,10 @@ class Conversation:
         yield Note("now:" if room.has_more else "that was the beginning; now:")
 
     def _fill(self, room: RoomView, page: HistoryPage) -> Iterator[ChatEvent]:
-        """Put a page before what waits; show all of it unless more is wanted: the server gives
-        fewer messages than it was asked for if they are long."""
+        """Put a page before what waits; show all of it unless more is wanted.
+
+        The server gives fewer messages than it was asked for if they are long.
+        """
         early = room.early = [*page.messages, *(room.early or ())]
         first = page.messages[0].seq if page.messages else 0
         if room.shown_to is None:

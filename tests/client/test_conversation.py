@@ -64,7 +64,7 @@ def entered(room: str = "lobby", last: int = 0, truncated: bool = False) -> Join
 
 def at_home(last: int = 0) -> Conversation:
     """Lisa, connected, in the lobby, with the newest message shown."""
-    talk = Conversation("lisa", "lobby")
+    talk = Conversation("lisa", "lobby", history=1)
     page = [message(last)] if last else []
     tell(talk, WELCOME, entered(last=last), HistoryPage("lobby", page, last > 1))
     talk.requests.clear()
@@ -81,7 +81,7 @@ def test_welcome_joins_and_asks_for_the_last_messages() -> None:
 
 
 def test_what_is_said_before_the_first_page_is_shown_behind_it_once() -> None:
-    talk = Conversation("lisa", "lobby")
+    talk = Conversation("lisa", "lobby", history=2)
     assert said(tell(talk, WELCOME, entered(last=2), message(3), message(4))) == []
     page = HistoryPage("lobby", [message(2), message(3)], True)
     assert said(tell(talk, page)) == [2, 3, 4]
@@ -319,7 +319,7 @@ def test_without_history_a_new_room_begins_with_what_is_said_from_now_on() -> No
 
 
 def test_history_that_cannot_be_had_now_is_asked_for_again() -> None:
-    talk = Conversation("lisa", "lobby")
+    talk = Conversation("lisa", "lobby", history=2)
     tell(talk, WELCOME, entered(last=2))
     (_, history) = taken(talk)
     assert isinstance(history, History)
