@@ -147,7 +147,6 @@ class NewsTurns:
 
     def _tell(self) -> None:
         """Let rooms tell their news until the next frames would come too early."""
-        self._is_due = False
         waiting, self._rooms = self._rooms, {}
         time = self._engine.loop.time
         while waiting and self._paid_until <= time() + _AHEAD:
@@ -156,6 +155,6 @@ class NewsTurns:
             cost = room.tell_news()
             self._paid_until = max(self._paid_until, time()) + cost / self._rate
         self._rooms = waiting | self._rooms  # a room with more news waits behind the others
-        if self._rooms and not self._is_due:
-            self._is_due = True
+        self._is_due = bool(self._rooms)
+        if self._is_due:  # but not in this turn again
             self._engine.loop.call_at(self._paid_until - _AHEAD, self._tell)

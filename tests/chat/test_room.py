@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,91 +13,14 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from goim_edu.chat.broadcast import Broadcast, wire_format_of
-from goim_edu.chat.room import Member, Room
 from goim_edu.chat.vocabulary import BSON, JSON, Codec, Left
 from goim_edu.errors import StoreUnavailable
-from goim_edu.store import MemoryBackend, MessageStore, StoredMessage
-from goim_edu.websocket.decoder import FrameDecoder
+from goim_edu.store import MemoryBackend, MessageStore
 from goim_edu.websocket.deflate import DeflateConfig, DeflateParams, PerMessageDeflate
 from tests.chatting import Person, run, running_server, until
-
-NOW = datetime(2026, 11, 23, tzinfo=UTC)
-
+from tests.rooms import Table
 
 # ---------------------------------------------------------------------- a room by itself
-
-
-class Wire:
-    """In place of a connection: what was written."""
-
-    def __init__(self) -> None:
-        self.congested = False
-        self.written: list[bytes] = []
-        self.droppable: list[bool] = []
-        self.closed = 0
-
-    def write(self, data: bytes, droppable: bool = False) -> None:
-        self.written.append(data)
-        self.droppable.append(droppable)
-
-    def write_at_once(self, data: bytes) -> bool:
-        if not self.congested:
-            self.write(data)
-        return not self.congested
-
-    def close(self, code: int, reason: str) -> None:
-        self.closed = code
-
-    def heard(self) -> list[dict[str, Any]]:
-        import json
-
-        frames = FrameDecoder().feed(b"".join(self.written))
-        return [json.loads(frame.payload) for frame in frames]
-
-    def seqs(self) -> list[int]:
-        return [message["seq"] for message in self.heard() if message["type"] == "message"]
-
-
-@dataclass(eq=False)
-class Somebody:
-    """In place of a session."""
-
-    user_id: str
-    connection: Wire
-
-    @property
-    def wire_format(self) -> Any:
-        return wire_format_of("goim.v1.json", None)
-
-
-class Table:
-    """A room whose turns of the loop this test makes."""
-
-    def __init__(self) -> None:
-        self.due: list[Callable[[], None]] = []
-        self.waiting: list[Room] = []
-        self.room = Room("lobby", self.due.append, self.waiting.append)
-
-    def turn(self) -> None:
-        due, self.due[:] = list(self.due), []
-        for callback in due:
-            callback()
-        waiting, self.waiting[:] = set(self.waiting), []
-        for room in waiting:
-            room.tell_news()
-
-    def member(self, name: str) -> tuple[Any, Wire]:
-        wire = Wire()
-        return cast("Member", Somebody(name, wire)), wire
-
-    def enter(self, name: str, told: int = 0) -> tuple[Any, Wire]:
-        member, wire = self.member(name)
-        self.room.settle(member, self.room.enter(member), told)
-        return member, wire
-
-    def publish(self, *seqs: int) -> None:
-        for seq in seqs:
-            self.room.publish(StoredMessage("lobby", seq, "lisa", f"m{seq}", "hi", NOW))
 
 
 def test_all_messages_of_a_turn_come_in_one_piece_that_is_the_same_for_all() -> None:

@@ -38,6 +38,7 @@ def test_the_way_of_a_message(codec: Codec, compression: bool) -> None:
                 "room_id": "lobby",
                 "last_seq": 0,
                 "members": ["lisa"],
+                "member_count": 1,
                 "truncated": False,
             }
             text = "你好 " * 300  # long enough to be compressed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
 from collections.abc import Callable
 from time import monotonic
@@ -24,6 +25,7 @@ from goim_edu.transport import (
     TimerWheel,
     WebSocket,
 )
+from goim_edu.transport.slow_reader import PORTION
 from goim_edu.websocket.close import parse_close
 from goim_edu.websocket.decoder import FrameDecoder
 from goim_edu.websocket.events import Event
@@ -340,6 +342,44 @@ def test_a_real_slow_reader_harms_nobody() -> None:
             assert await quick.read(4) == build_frame("hi")
             slow.reset()
             quick.go()
+
+    run(test())
+
+
+def test_a_write_error_ends_the_connection_once_and_without_a_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """asyncio has a line for each write after the fifth: "socket.send() raised exception."."""
+
+    async def test() -> None:
+        recorder = Recorder()
+        ours, theirs = socket.socketpair()
+        endpoint = Endpoint(Side.SERVER, already_open=True)
+        connection = Connection(Engine(), endpoint, recorder)
+        await asyncio.get_running_loop().create_connection(lambda: connection, sock=ours)
+        theirs.close()
+        for _ in range(20):
+            assert connection.write_at_once(b"x")
+        assert recorder.calls == []
+        assert connection.transport.is_closing()
+        await until(lambda: "lost" in recorder.calls)
+        assert recorder.calls == ["end", "lost"]
+
+    run(test())
+    assert caplog.records == []
+
+
+def test_there_is_room_while_the_peer_keeps_up() -> None:
+    async def test() -> None:
+        connection, pipe = plug(Recorder())
+        assert connection.has_room
+        connection.write(b"x" * PORTION)
+        assert not connection.has_room
+        connection.flush()
+        assert connection.has_room
+        pipe.full = True
+        connection.pause_writing()
+        assert not connection.has_room
 
     run(test())
 
