@@ -11,6 +11,7 @@ from typing import Any, cast
 from goim_edu.chat.broadcast import wire_format_of
 from goim_edu.chat.room import Member, Room
 from goim_edu.store import StoredMessage
+from goim_edu.transport import ConnectionState
 from goim_edu.websocket.decoder import FrameDecoder
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -21,9 +22,14 @@ class Wire:
 
     def __init__(self) -> None:
         self.congested = False
+        self.state = ConnectionState.OPEN
         self.written: list[bytes] = []
         self.droppable: list[bool] = []
         self.closed = 0
+
+    @property
+    def has_room(self) -> bool:
+        return not self.congested
 
     def write(self, data: bytes, droppable: bool = False) -> None:
         self.written.append(data)
