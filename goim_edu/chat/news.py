@@ -54,11 +54,10 @@ class News:
         self.changes += 1
 
     def went(self, user_id: str) -> None:
-        """A user is gone: what it did is of no interest any more."""
+        """A user is gone."""
         self._presence[user_id] = False
         self.changes += 1
-        self.said(user_id)
-        self._reads.pop(user_id, None)
+        self._typed.pop(user_id, None)
 
     def typing(self, user_id: str, member: object, now: float) -> None:
         """A user is typing, in the session of this member; told once in ``TYPING_EVERY``."""
@@ -97,7 +96,8 @@ class News:
         """The users that are typing, and their sessions; only some if there are many."""
         typing, self._typing = self._typing, {}
         for user_id in tuple(typing)[_MOST_TYPING:]:
-            del typing[user_id], self._typed[user_id]
+            del typing[user_id]
+            self._typed.pop(user_id, None)
         return typing
 
     def take_reads(self) -> dict[str, tuple[int, object]]:

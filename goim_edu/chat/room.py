@@ -306,14 +306,14 @@ class Room:
     def _take_news(self) -> Iterable[Broadcast]:
         """The next news as replies; a newcomer is not told what its ``joined`` has told."""
         news, room_id = self._news, self.room_id
-        if news.tells_presence:
+        for user_id, (seq, member) in news.take_reads().items():
+            yield Broadcast(ReadBy(room_id, user_id, seq), but={member})
+        for user_id, member in news.take_typing().items():
+            yield Broadcast(TypingBy(room_id, user_id), but={member})
+        if news.tells_presence:  # last: clients forget what a user that is gone was typing
             knowing = {m for m, told in self._newcomers.items() if told == news.changes}
             joined, left = news.take_presence()
             yield Broadcast(Presence(room_id, joined, left, self.member_count), but=knowing)
-        for user_id, member in news.take_typing().items():
-            yield Broadcast(TypingBy(room_id, user_id), but={member})
-        for user_id, (seq, member) in news.take_reads().items():
-            yield Broadcast(ReadBy(room_id, user_id, seq), but={member})
 
     def _fan_out(self, broadcasts: Sequence[Broadcast], special: Container[object]) -> float:
         """Write them to every member, in one piece to all but the special ones.

@@ -193,7 +193,8 @@ def test_the_highest_mark_of_a_reader_is_told() -> None:
     assert own.written == []
 
 
-def test_what_a_user_did_who_is_gone_is_no_news() -> None:
+def test_that_a_user_is_gone_is_told_last() -> None:
+    """Or the others would show for a while that it is typing."""
     table = Table()
     _, lisa = table.enter("lisa")
     tom, _ = table.enter("tom")
@@ -203,8 +204,22 @@ def test_what_a_user_did_who_is_gone_is_no_news() -> None:
     table.room.mark_read(tom, 3)
     table.room.exit(tom)
     table.turn()
-    assert kinds(lisa) == ["presence"]
-    assert not table.room.mark_read(tom, 0)
+    assert kinds(lisa) == ["read", "typing", "presence"]
+
+
+def test_nothing_is_remembered_of_a_user_that_is_gone() -> None:
+    table = Table()
+    table.enter("lisa")
+    for number in range(100):
+        passer, _ = table.enter(f"user{number}")
+        table.room.mark_read(passer, 3)
+        table.room.tell_typing(passer, 1.0)
+        table.room.exit(passer)
+    table.turn()
+    room = table.room
+    kept = [room._users, room._names, room._marks, room._newcomers, room._fresh]
+    assert [len(some) for some in kept] == [1, 1, 0, 0, 1]
+    assert not room._news._typed
 
 
 # ---------------------------------------------------------------------- taking turns

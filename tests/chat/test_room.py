@@ -171,7 +171,7 @@ def test_what_may_be_dropped() -> None:
     table.enter("mei")
     table.turn()
     kinds = [message["type"] for message in tom.heard()]
-    assert kinds == ["message", "message", "presence", "typing", "read"]
+    assert kinds == ["message", "message", "read", "typing", "presence"]
     assert tom.droppable[-4:] == [False, True, True, True]
 
 
