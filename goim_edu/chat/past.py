@@ -28,7 +28,15 @@ from goim_edu.chat.vocabulary import (
 )
 from goim_edu.errors import StoreError
 
-__all__ = ["MOST_OCTETS", "Asker", "Past", "catch_up", "page_of_history", "page_of_members"]
+__all__ = [
+    "MOST_OCTETS",
+    "Asker",
+    "Past",
+    "catch_up",
+    "greet_again",
+    "page_of_history",
+    "page_of_members",
+]
 
 MOST_OCTETS: Final = 160 * 1024
 """Of the texts and names in one answer. JSON writes an octet in six at most, so the answer stays
@@ -127,6 +135,14 @@ def catch_up(
     room.last_seq = max(room.last_seq or 0, past.last_seq)
     _join(to, room, member, request, past.last_seq, past.truncated)
     yield from _tell_missed(to, room, member, backlog, past)
+
+
+def greet_again(to: Asker, room: Room, member: Member, request: Join) -> Errand:
+    """Answer the ``join`` of a member that wants nothing of the past: it goes on as before."""
+    yield nothing
+    if room.last_seq is not None:
+        room.flush()
+        _join(to, room, member, request, room.last_seq)
 
 
 def _join(

@@ -21,7 +21,14 @@ from goim_edu.chat.auth import Identity, Unauthenticated
 from goim_edu.chat.broadcast import frame_reply, wire_format_of
 from goim_edu.chat.errands import Errand, Errands, RequestRefused
 from goim_edu.chat.hub import Hub
-from goim_edu.chat.past import MOST_OCTETS, Asker, catch_up, page_of_history, page_of_members
+from goim_edu.chat.past import (
+    MOST_OCTETS,
+    Asker,
+    catch_up,
+    greet_again,
+    page_of_history,
+    page_of_members,
+)
 from goim_edu.chat.ports import Saved
 from goim_edu.chat.room import Backlog, Room
 from goim_edu.chat.vocabulary import (
@@ -247,6 +254,9 @@ class Session(Handler):
             backlog = room.enter(self)
         elif room.is_arriving(self):
             raise RequestRefused("bad_message", "you are on your way into this room already")
+        elif request.since is None:
+            self._line.add(greet_again(self._asker, room, self, request), request.ref)
+            return
         else:
             backlog = room.hold(self)
         self._line.add(self._catch_up(room, backlog, request), request.ref, backlog)

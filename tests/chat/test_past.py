@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from goim_edu.chat.broadcast import frame_reply
 from goim_edu.chat.errands import Errands, RequestRefused
-from goim_edu.chat.past import Asker, catch_up, fitting, page_of_history
+from goim_edu.chat.past import Asker, catch_up, fitting, greet_again, page_of_history
 from goim_edu.chat.ports import Store
 from goim_edu.chat.vocabulary import History, Join
 from goim_edu.errors import StoreUnavailable
@@ -172,6 +172,24 @@ def test_only_the_newest_are_told_if_too_many_were_missed() -> None:
     joined = guest.wire.heard()[0]
     assert (joined["truncated"], joined["last_seq"]) == (True, 100)
     assert guest.wire.seqs() == list(range(41, 101))
+
+
+def test_joining_again_without_since_loses_nothing_while_the_answer_waits() -> None:
+    kept, table = Kept(5), Table()
+    guest = Guest(kept, table)
+    guest.join(None)
+    kept.answer()
+    guest.wire.congested = True
+    request = Join("lobby", None, "again")
+    guest.errands.add(greet_again(guest.asker, table.room, guest.member, request), "again")
+    table.room.publish(kept.add())
+    table.turn()
+    guest.wire.congested = False
+    table.room.publish(kept.add())
+    guest.errands.go_on()
+    table.turn()
+    told = [(told["type"], told.get("last_seq", told.get("seq"))) for told in guest.wire.heard()]
+    assert told == [("joined", 5), ("message", 6), ("message", 7), ("joined", 7)]
 
 
 def test_news_comes_to_a_member_that_is_still_catching_up() -> None:
