@@ -8,7 +8,7 @@ the loop that brought it, once for all who came and went in that turn.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, Protocol
 
 from goim_edu.transport import Engine
@@ -105,7 +105,7 @@ class News:
         return {name: self._reads.pop(name) for name in tuple(_some(self._reads))}
 
 
-def _some(names: dict[str, object] | dict[str, bool]) -> Iterator[str]:
+def _some(names: Iterable[str]) -> Iterator[str]:
     """The first names, as many as may be told at once."""
     octets = 0
     for name in names:

@@ -36,6 +36,7 @@ __all__ = [
     "greet_again",
     "page_of_history",
     "page_of_members",
+    "portion_of",
 ]
 
 MOST_OCTETS: Final = 160 * 1024
@@ -62,6 +63,11 @@ class Past(NamedTuple):
     told: int
     messages: Sequence[StoredMessage]
     truncated: bool
+
+
+def portion_of(queue_limit: int) -> int:
+    """How many octets of texts and names to tell at once, where so many may wait for a client."""
+    return min(MOST_OCTETS, queue_limit // 2)
 
 
 def look_up_past(store: Store, room_id: str, since: int | None, most: int) -> Past:

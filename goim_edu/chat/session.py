@@ -22,12 +22,12 @@ from goim_edu.chat.broadcast import frame_reply, wire_format_of
 from goim_edu.chat.errands import Errand, Errands, RequestRefused
 from goim_edu.chat.hub import Hub
 from goim_edu.chat.past import (
-    MOST_OCTETS,
     Asker,
     catch_up,
     greet_again,
     page_of_history,
     page_of_members,
+    portion_of,
 )
 from goim_edu.chat.ports import Saved
 from goim_edu.chat.room import Backlog, Room
@@ -359,8 +359,7 @@ class Session(Handler):
 
     @property
     def _asker(self) -> Asker:
-        octets = min(MOST_OCTETS, self._hub.engine.queue_limit // 2)
-        return Asker(self._hub.store, self.reply, octets)
+        return Asker(self._hub.store, self.reply, portion_of(self._hub.engine.queue_limit))
 
     def _leave(self, request: Leave) -> None:
         room = self._in_room(request.room_id)

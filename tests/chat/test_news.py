@@ -49,7 +49,12 @@ def test_a_crowd_costs_members_times_turns(monkeypatch: pytest.MonkeyPatch) -> N
     """500 come and 500 go: 1,000 writes at most, and one encoding; it was 500 x 500 of each."""
     encoded: list[Struct] = []
     encode = JSON.encode
-    monkeypatch.setattr(JSON, "encode", lambda message: encoded.append(message) or encode(message))
+
+    def note(message: Struct) -> bytes:
+        encoded.append(message)
+        return encode(message)
+
+    monkeypatch.setattr(JSON, "encode", note)
     table = Table()
     members = [table.enter(f"{number:03}") for number in range(500)]
     table.turn()

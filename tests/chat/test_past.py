@@ -342,8 +342,8 @@ def test_many_rooms_at_once() -> None:
     async def test() -> None:
         store = MessageStore(MemoryBackend())
         for number in range(30):
-            for message in range(60):
-                store.submit(f"room{number}", "lisa", f"{number}-{message}", "hi")
+            for nth in range(60):
+                store.submit(f"room{number}", "lisa", f"{number}-{nth}", "hi")
         store.flush()
         async with running_server(store) as server:
             tom = await Person.come(server, "tom")
