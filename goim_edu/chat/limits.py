@@ -30,6 +30,6 @@ class ChatLimits:
     members: int = 5000
     rate: float = 100.0
     burst: int = 500
-    news: float = 20_000.0
+    news: float = 10_000.0
     missed: int = 1000
     hello_timeout: float = 10.0
