@@ -17,7 +17,7 @@ class ChatLimits:
         members: sessions in a room.
         rate: requests a second, in the long run.
         burst: requests at once.
-        news: frames a second that presence, typing and read marks may cost, over all rooms.
+        news: share of the time that presence, typing and read marks may take, over all rooms.
         missed: messages that ``join`` with ``since`` brings at most.
         hello_timeout: seconds from the opening handshake to the hello.
 
@@ -30,6 +30,6 @@ class ChatLimits:
     members: int = 5000
     rate: float = 100.0
     burst: int = 500
-    news: float = 10_000.0
+    news: float = 0.1
     missed: int = 1000
     hello_timeout: float = 10.0

@@ -2,7 +2,7 @@
 
 One request for news makes a frame for each member. So what it costs is limited, and not how often
 it comes: news gathers, the last word on each user counts, and the rooms of a server take turns at
-telling it, so many frames a second. While that suffices, news is told at the end of the turn of
+telling it, for a share of the time. While that suffices, news is told at the end of the turn of
 the loop that brought it, once for all who came and went in that turn.
 """
 
@@ -20,7 +20,8 @@ TYPING_EVERY: Final = 3.0
 
 _MOST_OCTETS: Final = 16 * 1024  # of the names in what is told at once
 _MOST_TYPING: Final = 20  # users; nobody reads more
-_AHEAD: Final = 0.1  # seconds of the rate that may be spent at once
+_AHEAD: Final = 0.05  # seconds by which news may be early
+_LONGEST_PAUSE: Final = 2.0  # seconds; what took so long was not the news alone
 
 
 class News:
@@ -118,24 +119,24 @@ def _some(names: Iterable[str]) -> Iterator[str]:
 class Teller(Protocol):
     """A room, as far as its news goes."""
 
-    def tell_news(self) -> float:
-        """Tell some of the news; what that has cost, in frames."""
+    def tell_news(self) -> None:
+        """Tell the news, or some of it."""
         ...
 
 
 class NewsTurns:
-    """Rooms take turns at telling their news, so many frames a second.
+    """Rooms take turns at telling their news, for a share of the time.
 
     Args:
         engine: of the loop that the rooms live in.
-        rate: frames a second, over all rooms.
+        share: of the time, above 0, at most 1.
     """
 
-    def __init__(self, engine: Engine, rate: float) -> None:
+    def __init__(self, engine: Engine, share: float) -> None:
         self._engine = engine
-        self._rate = rate
+        self._share = share
         self._rooms: dict[Teller, None] = {}  # in the order of their turns
-        self._paid_until = 0.0
+        self._paid_until = 0.0  # when the share is kept again
         self._is_due = False
 
     def wait(self, room: Teller) -> None:
@@ -146,14 +147,18 @@ class NewsTurns:
             self._engine.at_end_of_turn(self._tell)
 
     def _tell(self) -> None:
-        """Let rooms tell their news until the next frames would come too early."""
+        """Let rooms tell their news until that has taken long enough for now."""
         waiting, self._rooms = self._rooms, {}
         time = self._engine.loop.time
-        while waiting and self._paid_until <= time() + _AHEAD:
+        begin = time()
+        while waiting and self._paid_until <= begin + _AHEAD:
             room = next(iter(waiting))
             del waiting[room]
-            cost = room.tell_news()
-            self._paid_until = max(self._paid_until, time()) + cost / self._rate
+            room.tell_news()
+            now = time()
+            pause = min((now - begin) / self._share, _LONGEST_PAUSE)
+            self._paid_until = max(self._paid_until, now) + pause
+            begin = now
         self._rooms = waiting | self._rooms  # a room with more news waits behind the others
         self._is_due = bool(self._rooms)
         if self._is_due:  # but not in this turn again

@@ -287,21 +287,20 @@ class Room:
                 member.connection.close(1013, "the room is faster than the store")
         self.last_seq = max(self.last_seq or 0, *(broadcast.seq for broadcast in broadcasts))
 
-    def tell_news(self) -> float:
-        """Tell the members some of what is new; what that has cost, in frames."""
+    def tell_news(self) -> None:
+        """Tell the members what is new, or some of it."""
         self.flush()  # nobody reads a message, or leaves, before it was said
         if not self._members:
             self._news.clear()
         broadcasts = list(self._take_news())
         if not broadcasts:
-            return 0.0
+            return
         special = {member for broadcast in broadcasts for member in broadcast.but}
-        cost = self._fan_out(broadcasts, special)
+        self._fan_out(broadcasts, special)
         if self._news:
             self._wait_for_news(self)
         if not self._news.tells_presence:
             self._newcomers.clear()
-        return cost
 
     def _take_news(self) -> Iterable[Broadcast]:
         """The next news as replies; a newcomer is not told what its ``joined`` has told."""
@@ -315,21 +314,14 @@ class Room:
             joined, left = news.take_presence()
             yield Broadcast(Presence(room_id, joined, left, self.member_count), but=knowing)
 
-    def _fan_out(self, broadcasts: Sequence[Broadcast], special: Container[object]) -> float:
-        """Write them to every member, in one piece to all but the special ones.
-
-        Returns:
-            What it has cost: one for each write, and one for each 4 KiB of it.
-        """
-        cost = 0.0
+    def _fan_out(self, broadcasts: Sequence[Broadcast], special: Container[object]) -> None:
+        """Write them to every member, in one piece to all but the special ones."""
         # Copies, since a slow reader that is given up leaves the room during the loop.
         for wire_format, members in tuple(self._members.items()):
             piece = b"".join([broadcast.frame(wire_format) for broadcast in broadcasts])
-            cost += len(members) * (1 + len(piece) / 4096)
             for member, connection in tuple(members.items()):
                 if member in special or not connection.write_at_once(piece):
                     self._hand_over(member, broadcasts)
-        return cost
 
     def _hand_over(self, member: Member, broadcasts: Iterable[Broadcast]) -> None:
         """Write them one by one, to a member that does not get all of them in one piece."""
