@@ -25,7 +25,7 @@ BELOW: dict[str, set[str]] = {
     "websocket": {"errors"},
     "protocol": {"errors", "websocket"},
     "transport": {"errors", "websocket", "protocol"},
-    "chat": {"errors", "websocket", "protocol", "transport"},
+    "chat": {"errors", "printable", "websocket", "protocol", "transport"},
     "client": {"errors", "printable", "websocket", "protocol", "transport", "chat"},
     "serving": {"errors", "websocket", "protocol", "transport", "chat"},
     "server": {"errors", "websocket", "protocol", "transport", "chat", "serving"},

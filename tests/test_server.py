@@ -64,13 +64,9 @@ def test_the_page_and_its_files() -> None:
 def test_each_script_of_the_page_says_what_it_is_for_and_imports_what_is_served() -> None:
     files = {path: body.decode() for path, (body, _) in page_files().items()}
     scripts = {path: text for path, text in files.items() if path.endswith(".js")}
-    wanted = {
-        path
-        for text in scripts.values()
-        for path in re.findall(r'^import .*"\./(.+)";', text, re.M)
-    }
-    entrances = set(re.findall(r'<script type="module" src="(.+?)">', files["/"]))
-    assert {f"/{name}" for name in wanted | entrances} == scripts.keys()
+    pages = "".join([*scripts.values(), files["/"]])
+    wanted = re.findall(r'^import .*"\./(.+)";|<script type="module" src="(.+?)">', pages, re.M)
+    assert {f"/{one or other}" for one, other in wanted} == scripts.keys()
     for path, text in scripts.items():
         first, *lines = text.splitlines()
         assert first.startswith("// "), path

@@ -52,6 +52,7 @@ from goim_edu.chat.vocabulary import (
     WelcomeLimits,
 )
 from goim_edu.errors import DuplicateMessage, StoreError, StoreUnavailable
+from goim_edu.printable import quoted
 from goim_edu.transport import Connection, ConnectionState, Handler
 from goim_edu.websocket.events import BinaryMessage, Event, TextMessage
 
@@ -153,7 +154,7 @@ class Session(Handler):
             room.exit(self)
             self._hub.release(room)
         if self.user_id and log.isEnabledFor(logging.INFO):
-            log.info("gone connection=%d user=%r", connection.id, self.user_id)
+            log.info("gone connection=%d user=%s", connection.id, quoted(self.user_id))
 
     # ------------------------------------------------------------------ requests
 
@@ -240,8 +241,8 @@ class Session(Handler):
             float("inf") if identity.expires is None else monotonic() + identity.expires - time()
         )
         if log.isEnabledFor(logging.INFO):
-            details = self.connection.id, self.session_id, self.user_id
-            log.info("hello connection=%d session=%s user=%r", *details)
+            details = self.connection.id, self.session_id, quoted(self.user_id)
+            log.info("hello connection=%d session=%s user=%s", *details)
 
     def _join(self, request: Join) -> None:
         room_id = request.room_id

@@ -37,6 +37,7 @@ from goim_edu.chat.vocabulary import (
     Welcome,
 )
 from goim_edu.client.events import ChatEvent, Note, RefusedRequest, listed
+from goim_edu.printable import printable_name
 
 __all__ = ["Conversation", "RoomView"]
 
@@ -221,7 +222,7 @@ class Conversation:
                 self.outbox.pop(reply.client_msg_id, None)
                 yield reply
             case Left():
-                yield Note(f"you have left {reply.room_id}")
+                yield Note(f"you have left {printable_name(reply.room_id)}")
             case _:
                 room = self.rooms.get(reply.room_id)
                 if room is not None:
@@ -289,7 +290,7 @@ class Conversation:
         if room.early is not None:
             self._ask_before(reply.room_id, room)
         company = listed(room.members - {self.user_id}, room.member_count - 1) or "nobody else"
-        yield Note(f"you are in {reply.room_id}, with {company}")
+        yield Note(f"you are in {printable_name(reply.room_id)}, with {company}")
         self._send_outbox()
 
     def _page(
@@ -344,7 +345,8 @@ class Conversation:
         came, left = set(reply.joined) - room.members - {self.user_id}, set(reply.left)
         room.members = (room.members | came) - left
         room.member_count = reply.member_count
-        where = "" if reply.room_id == self.current else f" ({reply.room_id})"
+        here = reply.room_id == self.current
+        where = "" if here else f" ({printable_name(reply.room_id)})"
         for users, what in (came, "come in"), (left, "left"):
             if users:
                 yield Note(f"{listed(users)} {'has' if len(users) == 1 else 'have'} {what}{where}")

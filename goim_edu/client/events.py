@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from goim_edu.chat.vocabulary import Ack, ChatMessage, Error, Join, Request, Send
+from goim_edu.printable import printable_name
 
 __all__ = ["ChatEvent", "Note", "RefusedRequest", "listed"]
 
@@ -22,7 +23,7 @@ def listed(names: Iterable[str], count: int = 0, most: int = 5) -> str:
     ('lisa, tom', 'a, b and 198 others')
     """
     known = sorted(names)
-    named = known[:most]
+    named = [printable_name(name) for name in known[:most]]
     others = max(count, len(known)) - len(named)
     words = "" if not others else " and 1 other" if others == 1 else f" and {others:,} others"
     return ", ".join(named) + words
@@ -59,9 +60,9 @@ class RefusedRequest:
             case Send():
                 return f"not sent ({reason}): {self.request.text}"
             case Join() if self.again:
-                return f"not yet in {self.request.room_id}: {reason}"
+                return f"not yet in {printable_name(self.request.room_id)}: {reason}"
             case Join():
-                return f"you cannot go into {self.request.room_id}: {reason}"
+                return f"you cannot go into {printable_name(self.request.room_id)}: {reason}"
         return f"refused: {reason}"
 
 

@@ -30,8 +30,9 @@ from goim_edu.client.chat import converse
 from goim_edu.client.connect import Backoff, connect
 from goim_edu.client.conversation import Conversation
 from goim_edu.client.events import ChatEvent, Note, RefusedRequest, listed
+from goim_edu.client.names import clipped, company
 from goim_edu.errors import HandshakeError
-from goim_edu.printable import CHAT_TEXT, printable
+from goim_edu.printable import printable, printable_message, printable_name
 from goim_edu.transport import ConnectionClosed, WebSocket
 
 __all__ = ["TerminalChat", "chat_uri", "run"]
@@ -235,7 +236,7 @@ class TerminalChat:
             "help": lambda _: self._note(HELP),
             "join": self._join,
             "leave": lambda _: self._leave(),
-            "rooms": lambda _: self._note("rooms: " + ", ".join(self.talk.rooms)),
+            "rooms": lambda _: self._list_rooms(),
             "who": lambda _: self._note(self._here(most=MAX_MEMBERS)),
             "history": self._earlier,
             "quit": lambda _: self._quit(),
@@ -258,6 +259,9 @@ class TerminalChat:
 
     def _quit(self) -> None:
         raise _Leave
+
+    def _list_rooms(self) -> None:
+        self._note("rooms: " + ", ".join(map(printable_name, self.talk.rooms)))
 
     def _here(self, most: int = 5) -> str:
         room = self.talk.rooms[self.talk.current]
@@ -303,42 +307,48 @@ class TerminalChat:
         print_formatted_text(FormattedText(fragments[:-1]), style=_STYLE)
 
     def _remark(self, kind: Literal["note", "trouble"], text: str) -> list[tuple[str, str]]:
-        indented = printable(text, keep=CHAT_TEXT).replace("\n", "\n   ")
+        indented = printable_message(text).replace("\n", "\n   ")
         return [(f"class:{kind}", f"-- {indented}")]
 
     def _message(self, message: ChatMessage) -> list[tuple[str, str]]:
         own, here = message.user_id == self.talk.user_id, message.room_id == self.talk.current
         colour = "class:own" if own else _COLOURS[sum(map(ord, message.user_id)) % len(_COLOURS)]
-        where = "" if here else f"[{printable(message.room_id)}] "
-        text = printable(message.text, keep=CHAT_TEXT).replace("\n", "\n      ")
+        where = "" if here else f"[{printable_name(message.room_id)}] "
+        text = printable_message(message.text).replace("\n", "\n      ")
         return [
             ("class:time", f"{message.created_at.astimezone():%H:%M} {where}"),
-            (colour, f"{printable(message.user_id)}: "),
+            (colour, f"{printable_name(message.user_id)}: "),
             ("", text),
             ("class:seq", f"  #{message.seq}"),
         ]
 
     def _prompt(self) -> str:
-        return f"{printable(self.talk.current)}> "
+        return f"{clipped(printable_name(self.talk.current), self._columns() // 3)}> "
+
+    def _columns(self) -> int:
+        return self._session.app.output.get_size().columns
 
     def _toolbar(self) -> FormattedText:
-        talk, now = self.talk, monotonic()
+        """One line, however many are here and whatever they are called."""
+        talk, now, room = self.talk, monotonic(), self._columns() - len(" ● ")
         good = self._status == "connected"
         parts = [self._status]
         if self._status == "not connected":
             parts[0] += f", next attempt in {max(0, round(self._next_attempt - now))} s"
-        if good:
-            parts.append(printable(self._here()))
         if self._ws is not None and self._ws.latency is not None:
             parts.append(f"{self._ws.latency * 1000:.1f} ms")
         if talk.outbox:
             parts.append(f"{len(talk.outbox)} not yet stored")
-        writing = talk.typists(now)
-        if writing:
-            parts.append(printable(f"{', '.join(writing)} writing…"))
+        if writing := talk.typists(now):
+            parts.append(f"{company(writing, len(writing), room // 4)} writing…")
+        if good:
+            here = talk.rooms[talk.current]
+            left = room - len("  ".join([*parts, "here: ", "   /help"]))
+            names = company(sorted(here.members), here.member_count, max(1, left))
+            parts.insert(1, f"here: {names}")
         state = "class:bottom-toolbar.good" if good else "class:bottom-toolbar.away"
-        lamp = "●" if good else "○"
-        return FormattedText([(state, f" {lamp} "), ("", "  ".join(parts) + "   /help")])
+        text = clipped("  ".join(parts) + "   /help", max(1, room))
+        return FormattedText([(state, " ● " if good else " ○ "), ("", text)])
 
 
 def _end_words(code: int, reason: str) -> str:

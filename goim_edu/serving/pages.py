@@ -61,7 +61,9 @@ def page_files() -> dict[str, tuple[bytes, str]]:
     'text/html; charset=utf-8'
     """
     files = {}
-    for file in resources.files("goim_edu.serving").joinpath("page").iterdir():
+    package = resources.files("goim_edu")
+    page = package.joinpath("serving", "page")
+    for file in (*page.iterdir(), package.joinpath("printable.js")):
         kind = _KINDS.get(Path(file.name).suffix)
         if kind is not None:
             files["/" if file.name == "index.html" else f"/{file.name}"] = file.read_bytes(), kind

@@ -19,11 +19,17 @@ from typing import Any
 import jwt
 import pymongo
 import pytest
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.formatted_text import fragment_list_to_text
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
+from prompt_toolkit.utils import get_cwidth
 from websockets.sync.client import connect
 
-from goim_edu.client.terminal import chat_uri, run
+from goim_edu.client.conversation import Conversation
+from goim_edu.client.names import clipped, company
+from goim_edu.client.terminal import TerminalChat, chat_uri, run
 from goim_edu.mongod import LocalMongod
-from goim_edu.printable import CHAT_TEXT, printable
 from tests.serving import ServerProcess
 
 ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[=>]")
@@ -281,6 +287,34 @@ def test_without_a_terminal_it_says_so() -> None:
 
 def test_addresses_and_texts() -> None:
     assert chat_uri("wss://example.org/elsewhere?x=1") == "wss://example.org/elsewhere?x=1"
-    assert printable("a\nb", CHAT_TEXT) == "a\nb"
-    assert printable("\x9b31m\x7f\u2066", CHAT_TEXT) == r"\x9b31m\x7f\u2066"
-    assert printable("👩‍👧 字 ع", CHAT_TEXT) == "👩‍👧 字 ع"
+
+
+NAMES = ["root\n12:00 admin: hi", "\u202eadmin", "早" * 200, "y" * 250, "\n" * 30]
+
+
+@pytest.mark.parametrize("cells", [1, 10, 40, 97, 300])
+def test_names_take_no_more_than_their_line(cells: int) -> None:
+    said = company(NAMES, 2000, cells)
+    assert "\n" not in said
+    assert "\u202e" not in said
+    assert get_cwidth(clipped(said, cells)) <= cells
+    assert "2000 people" in said or re.search(r"and (1999|199[5-8]) more$", said)
+
+
+def test_the_bar_is_one_line_whatever_people_are_called() -> None:
+    talk = Conversation("victim", NAMES[0])
+    talk.rooms[NAMES[0]].members = {f"{name}{n}" for name in NAMES for n in range(60)}
+    talk.rooms[NAMES[0]].member_count = 2000
+    with create_pipe_input() as keys, create_app_session(input=keys, output=DummyOutput()):
+        chat = TerminalChat("ws://127.0.0.1:1/chat", talk)
+        chat._status = "connected"
+        for name in NAMES:
+            talk._typing[NAMES[0], name] = time.monotonic() + 60
+        bar = fragment_list_to_text(chat._toolbar())
+        columns = DummyOutput().get_size().columns
+        assert get_cwidth(bar) <= columns
+        assert bar.isprintable()
+        assert bar.startswith(" ● connected  here: ")
+        assert bar.endswith("/help")
+        assert get_cwidth(chat._prompt()) < columns // 2
+        assert chat._prompt().isprintable()
