@@ -14,18 +14,24 @@ from goim_edu.errors import LocalProtocolError
 __all__ = ["Lab", "octets_of", "script", "style"]
 
 _HERE: Final = Path(__file__).parent
+_MARKS: Final = _HERE.parent / "printable.js"
 
 
-def script(name: str) -> str:
+def script(name: str, *, marks: bool = False) -> str:
     """Return the JavaScript of a widget, with what it shares with the others before it.
 
     A widget's script reaches the browser as one module with no address, so it cannot import a
     neighbour: they are joined here.
 
+    Args:
+        name: of its file, without ``.js``.
+        marks: whether it shows names and texts of strangers, by the rule of ``printable.js``.
+
     >>> script("frame_lab").strip().endswith("export default { render };")
     True
     """
-    return _joined(f"{name}.js")
+    rule = _MARKS.read_text(encoding="utf-8").replace("export ", "") if marks else ""
+    return rule + _joined(f"{name}.js")
 
 
 def style(name: str) -> str:

@@ -21,19 +21,20 @@ class Column {
   }
 
   build(index) {
+    const name = printableName(this.user);
     this.state = make("span", { className: "goim-chat-state" });
     this.log = make("ol", { className: "goim-chat-log", tabIndex: 0 });
     this.log.setAttribute("role", "log");
-    this.log.setAttribute("aria-label", `Messages that ${this.user} sees`);
+    this.log.setAttribute("aria-label", `Messages that ${name} sees`);
     this.input = make("input", {
       type: "text",
       placeholder: "Type a message, press Enter",
       autocomplete: "off",
       maxLength: 4096,
     });
-    this.input.setAttribute("aria-label", `Message from ${this.user}`);
+    this.input.setAttribute("aria-label", `Message from ${name}`);
     this.button = make("button", { type: "submit", className: "goim-main", textContent: "Send" });
-    this.button.setAttribute("aria-label", `Send as ${this.user}`);
+    this.button.setAttribute("aria-label", `Send as ${name}`);
     const form = make("form", { className: "goim-chat-form" }, this.input, this.button);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -46,11 +47,11 @@ class Column {
     this.node = make(
       "section",
       { className: `goim-chat-column goim-chat-user-${index % 4}` },
-      make("header", {}, make("b", { textContent: this.user }), this.state),
+      make("header", {}, make("b", { textContent: name }), this.state),
       this.log,
       form,
     );
-    this.node.setAttribute("aria-label", `Chat of ${this.user}`);
+    this.node.setAttribute("aria-label", `Chat of ${name}`);
     this.show("connecting");
   }
 
@@ -121,7 +122,7 @@ class Column {
         this.noteMoves(message.left, "left");
         break;
       case "error":
-        this.note(`refused: ${message.reason}`, "goim-chat-error");
+        this.note(`refused: ${printableMessage(message.reason)}`, "goim-chat-error");
         break;
       case "draining":
         this.note("the server is closing");
@@ -136,8 +137,8 @@ class Column {
     const line = make(
       "li",
       { className: user_id === this.user ? "goim-chat-own" : "" },
-      make("b", { textContent: user_id }),
-      make("span", { className: "goim-chat-text", textContent: text }),
+      make("b", { textContent: printableName(user_id) }),
+      make("span", { className: "goim-chat-text", textContent: printableMessage(text) }),
       make("time", { textContent: time.toLocaleTimeString([], { timeStyle: "short" }) }),
     );
     line.dataset.seq = seq;
@@ -150,7 +151,7 @@ class Column {
   noteMoves(users, what) {
     const others = users.filter((user) => user !== this.user);
     if (others.length === 0) return;
-    const names = others.slice(0, 3).join(", ");
+    const names = others.slice(0, 3).map(printableName).join(", ");
     const more = others.length > 3 ? ` and ${others.length - 3} others` : "";
     this.note(`${names}${more} ${others.length === 1 ? "has" : "have"} ${what}`);
   }
@@ -184,7 +185,7 @@ function render({ model, el }) {
   for (const [index, user] of model.get("users").entries()) {
     columns.push(new Column(model, user, index, onState, onMessage));
   }
-  furnish(el, "goim-chat", `Chat room ${model.get("room")}`);
+  furnish(el, "goim-chat", `Chat room ${printableName(model.get("room"))}`);
   el.append(...columns.map((column) => column.node));
 
   const say = (message) => {

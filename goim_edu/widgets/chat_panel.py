@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import anywidget
 import traitlets
 
+from goim_edu.printable import printable_name
 from goim_edu.widgets.base import script, style
 
 __all__ = ["ChatPanel"]
@@ -42,7 +43,7 @@ class ChatPanel(anywidget.AnyWidget):
     ChatPanel(users=['ada', 'lin'], room='lobby')
     """
 
-    _esm = script("chat_panel")
+    _esm = script("chat_panel", marks=True)
     _css = style("chat_panel")
 
     url = traitlets.Unicode().tag(sync=True)
@@ -89,15 +90,16 @@ class ChatPanel(anywidget.AnyWidget):
 
     def _stand_in(self) -> str:
         """What is shown where no kernel runs: the page on the web, the notebook as saved."""
+        users = [printable_name(user) for user in self.users]
         columns = "".join(
             '<div style="flex:1;border:1px solid currentColor;border-radius:6px;padding:8px 10px;'
             f'min-width:12em"><b>{escape(user)}</b><br>'
-            f"<small>room {escape(self.room)}</small></div>"
-            for user in self.users
+            f"<small>room {escape(printable_name(self.room))}</small></div>"
+            for user in users
         )
         return (
             '<figure style="margin:0" role="img" aria-label="A chat panel for '
-            f'{escape(", ".join(self.users))}; it works while the notebook runs.">'
+            f'{escape(", ".join(users))}; it works while the notebook runs.">'
             f'<div style="display:flex;gap:10px;flex-wrap:wrap;opacity:.75">{columns}</div>'
             "<figcaption><small>The chat panel appears here when you run this cell.</small>"
             "</figcaption></figure>"

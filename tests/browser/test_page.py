@@ -257,6 +257,206 @@ def test_a_room_that_is_pressed_while_something_is_said_is_chosen(
     expect(button.locator(".badge")).to_be_hidden()
 
 
+def test_names_and_texts_hide_nothing(somebody: NewPerson, room: str) -> None:
+    evil_name, evil_room = "ad\u200bmin\n\u202e", f"{room}\u2800"
+    shown_name, shown_room = r"ad\u200bmin\n\u202e", rf"{room}\u2800"
+    lisa, evil = somebody(), somebody()
+    for person, name in ((lisa, "lisa"), (evil, "evil")):
+        person.enter(name, room)
+    with connect(lisa.server.chat, subprotocols=["goim.v1.json"]) as ws:  # type: ignore[list-item]
+        ws.send(json.dumps({"type": "hello", "user_id": evil_name}))
+        for where in (room, evil_room):
+            ws.send(json.dumps({"type": "join", "room_id": where}))
+        lisa["join-room"].evaluate("(node, name) => { node.value = name }", evil_room)
+        lisa["join-form"].evaluate("form => form.requestSubmit()")
+        expect(lisa["room-name"]).to_have_text(shown_room)
+        expect(lisa.page).to_have_title(f"{shown_room} · goim")
+        expect(lisa["composer-text"]).to_have_attribute("placeholder", f"Message to {shown_room}")
+        expect(lisa["people-list"].locator(".person")).to_have_text([shown_name, "lisa"])
+        for kind, more in (
+            ("typing", {}),
+            ("send", {"client_msg_id": "1", "text": "a\u202eb 👩\u200d👧 می\u200cخواهم"}),
+        ):
+            ws.send(json.dumps({"type": kind, "room_id": evil_room, **more}))
+        expect(lisa.texts).to_have_text([r"a\u202eb 👩‍👧 می‌خواهم"])
+        expect(lisa.messages.locator(".author")).to_have_text(shown_name)
+        expect(lisa["announcer"]).to_contain_text(f"{shown_name}: a")
+        lisa["open-inspector"].click()
+        expect(lisa["frames"]).not_to_contain_text("\u202e")
+    page_text = lisa.page.evaluate(
+        'document.documentElement.outerHTML.replace(/data-\\S+="[^"]*"/g, \'\')'
+    )
+    assert "\u202e" not in page_text
+    assert "\u200b" not in page_text
+
+
+def test_a_link_with_another_name_or_a_token_asks_first(somebody: NewPerson, room: str) -> None:
+    lisa = somebody().enter("lisa", room)
+    for link in (f"?name=mallory&room={room}-trap", "#token=of-mallory", "?name=m#token=x"):
+        lisa.page.goto("about:blank")
+        lisa.page.goto(f"{lisa.server.page}/{link}")
+        expect(lisa["entrance-link"]).to_contain_text("A link has filled in this form")
+        expect(lisa["entrance-stay"]).to_have_text("Stay lisa")
+        expect(lisa["app"]).to_be_hidden()
+        kept = lisa.page.evaluate("JSON.parse(sessionStorage['goim.tab'])")
+        assert (kept["name"], kept["token"], kept["rooms"]) == ("lisa", "", [room])
+    lisa["entrance-stay"].click()
+    lisa.is_connected()
+    expect(lisa["me-name"]).to_have_text("lisa")
+    expect(lisa["room-name"]).to_have_text(room)
+    lisa.page.goto("about:blank")
+    lisa.page.goto(f"{lisa.server.page}/?name=mei&room={room}")
+    lisa["entrance-button"].press("Enter")
+    lisa.is_connected()
+    expect(lisa["me-name"]).to_have_text("mei")
+
+
+def test_a_link_with_a_token_asks_in_a_new_tab_too(somebody: NewPerson, room: str) -> None:
+    lisa = somebody()
+    lisa.page.goto(f"{lisa.server.page}/?name=mallory&room={room}#token=of-mallory")
+    expect(lisa["entrance-link"]).to_contain_text("as mallory, with the token of the link")
+    expect(lisa["entrance-token"]).to_have_value("of-mallory")
+    expect(lisa["entrance-stay"]).to_be_hidden()
+    assert lisa.page.evaluate("sessionStorage.length + localStorage.length") == 0
+
+
+class BigRoom:
+    """Stands between a page and the server, and tells the page of ``count`` members."""
+
+    def __init__(self, page: Page, count: int) -> None:
+        self.names = [f"member {number:04}" for number in range(count)]
+        self.route: WebSocketRoute | None = None
+        page.route_web_socket("**/chat", self._between)
+
+    def _between(self, route: WebSocketRoute) -> None:
+        self.route, server = route, route.connect_to_server()
+
+        def from_server(data: str | bytes) -> None:
+            told = json.loads(data)
+            if told["type"] == "joined":
+                told |= {"members": self.names[:200], "member_count": len(self.names) + 1}
+            if told["type"] != "presence":
+                route.send(json.dumps(told))
+
+        def from_page(data: str | bytes) -> None:
+            asked = json.loads(data)
+            if asked["type"] == "members":
+                self._answer(asked)
+            else:
+                server.send(data)
+
+        server.on_message(from_server)
+        route.on_message(from_page)
+
+    def _answer(self, asked: dict[str, Any]) -> None:
+        rest = [name for name in self.names if name > asked.get("after", "")]
+        fields = {"members": rest[:200], "has_more": len(rest) > 200, "ref": asked["ref"]}
+        self.tell("members", asked["room_id"], **fields)
+
+    def tell(self, kind: str, room: str, **fields: Any) -> None:
+        told = {"type": kind, "room_id": room, "member_count": len(self.names) + 1, **fields}
+        assert self.route is not None
+        self.route.send(json.dumps(told))
+
+
+WATCH_PEOPLE = """() => {
+    window.touched = 0;
+    const seen = new MutationObserver((changes) => { window.touched += changes.length; });
+    const all = {childList: true, subtree: true, characterData: true, attributes: true};
+    seen.observe(document.getElementById("people-list"), all);
+}"""
+
+
+def test_a_message_costs_the_list_of_people_nothing(
+    somebody: NewPerson, server: ServerProcess, room: str
+) -> None:
+    lisa = somebody()
+    big = BigRoom(lisa.page, 2000)
+    lisa.enter("lisa", room)
+    rows = lisa["people-list"].locator("li")
+    expect(rows).to_have_count(201)
+    expect(lisa["people-count"]).to_have_text("2,001 people")
+    lisa.page.evaluate(WATCH_PEOPLE)
+    fill(server, room, 50)
+    lisa.say("and mine")
+    lisa.stored("and mine")
+    assert lisa.page.evaluate("touched") == 0
+    rows.nth(5).evaluate("row => { row.id = 'the-same' }")
+    big.names.insert(0, "aaa")
+    big.tell("presence", room, joined=["aaa"], left=[])
+    expect(lisa["people-list"].locator(".person").first).to_have_text("aaa")
+    expect(rows.nth(6)).to_have_id("the-same")
+    expect(lisa["activity"]).to_have_text("aaa has come in")
+    expect(lisa["people-count"]).to_have_text("2,002 people")
+
+
+def test_a_big_room_shows_its_people_page_by_page(somebody: NewPerson, room: str) -> None:
+    lisa = somebody()
+    BigRoom(lisa.page, 450)
+    lisa.enter("lisa", room)
+    people = lisa["people-list"].locator(".person")
+    expect(lisa["more-people"]).to_have_text("and 250 others: show more")
+    lisa["more-people"].click()
+    expect(people).to_have_count(401)
+    expect(lisa["more-people"]).to_have_text("and 50 others: show more")
+    lisa["more-people"].click()
+    expect(people).to_have_count(451)
+    expect(people.first).to_have_text("lisa")
+    expect(people.last).to_have_text("member 0449")
+    expect(lisa["more-people"]).to_be_hidden()
+
+
+def test_somebody_who_reads_far_above_does_not_fill_the_page(
+    somebody: NewPerson, server: ServerProcess, room: str
+) -> None:
+    fill(server, room, 60)
+    lisa = somebody()
+
+    def route(ws: WebSocketRoute) -> None:
+        upstream = ws.connect_to_server()
+
+        def from_server(data: str | bytes) -> None:
+            told = json.loads(data)
+            for message in told.get("messages", []):
+                message["seq"] += 10_000
+            for field in ("seq", "last_seq"):
+                if field in told:
+                    told[field] += 10_000
+            ws.send(json.dumps(told))
+
+        def from_page(data: str | bytes) -> None:
+            asked = json.loads(data)
+            before = asked.get("before_seq")
+            if asked["type"] == "history" and before is not None:
+                ws.send(json.dumps(earlier(asked, range(before - 1000, before))))
+            else:
+                upstream.send(data)
+
+        upstream.on_message(from_server)
+        ws.on_message(from_page)
+
+    def earlier(asked: dict[str, Any], seqs: range) -> dict[str, Any]:
+        old = {"user_id": "old", "created_at": "2026-01-01T00:00:00.000Z", "room_id": room}
+        told = [{**old, "client_msg_id": f"k{n}", "text": f"old {n}", "seq": n} for n in seqs]
+        return {"type": "history", "room_id": room, "messages": told, "has_more": True} | {
+            "ref": asked["ref"]
+        }
+
+    lisa.page.route_web_socket("**/chat", route)
+    lisa.enter("lisa", room)
+    for _ in range(5):
+        first = lisa.seqs()[0]
+        lisa["log"].evaluate("log => { log.scrollTop = 0 }")
+        expect(lisa.messages.first).not_to_have_attribute("data-seq", str(first))
+    expect(lisa.messages).to_have_count(3600)
+    fill(server, room, 5, "late")
+    expect(lisa["to-latest"]).to_have_text("5 new messages ↓")
+    expect(lisa.messages).to_have_count(3600)
+    lisa["to-latest"].click()
+    expect(lisa.message("late 4")).to_be_in_viewport()
+    assert lisa.seqs() == list(range(10_016, 10_066))
+
+
 def test_several_rooms_at_once(somebody: NewPerson, room: str) -> None:
     other = f"{room}-文学"
     lisa, mei = somebody().enter("lisa", room), somebody().enter("mei", other)
@@ -453,6 +653,65 @@ def test_what_the_database_could_not_take_goes_again(somebody: NewPerson, room: 
     lisa.stored("please keep this")
     expect(lisa["notice"]).to_be_hidden()
     expect(lisa.messages).to_have_count(1)
+
+
+@pytest.mark.parametrize("code", ["unavailable", "rate_limited"])
+def test_own_texts_keep_their_order_when_one_is_refused_for_now(
+    somebody: NewPerson, mongod: LocalMongod, room: str, code: str
+) -> None:
+    lisa = somebody()
+    sends = itertools.count()
+
+    def route(ws: WebSocketRoute) -> None:
+        server = ws.connect_to_server()
+
+        def from_page(data: str | bytes) -> None:
+            message = json.loads(data)
+            if message["type"] == "send" and next(sends) == 1:
+                error = {"type": "error", "ref": message["ref"], "code": code, "reason": "later"}
+                ws.send(json.dumps(error))
+            else:
+                server.send(data)
+
+        ws.on_message(from_page)
+
+    lisa.page.route_web_socket("**/chat", route)
+    lisa.enter("lisa", room)
+    written = [f"text {number}" for number in range(6)]
+    for text in written:
+        lisa.say(text)
+    lisa.stored(written[-1])
+    expect(lisa.texts).to_have_text(written)
+    assert [one["text"] for one in documents(mongod, room)] == written
+
+
+def test_own_texts_keep_their_order_over_a_lost_connection(
+    somebody: NewPerson, mongod: LocalMongod, room: str
+) -> None:
+    """The second one was on its way when the link broke; those behind it must not overtake it."""
+    lisa = somebody()
+    sends = itertools.count()
+
+    def route(ws: WebSocketRoute) -> None:
+        server = ws.connect_to_server()
+
+        def from_page(data: str | bytes) -> None:
+            if json.loads(data)["type"] == "send" and next(sends) == 1:
+                server.close()
+                ws.close(code=1012, reason="cut by the test")
+            else:
+                server.send(data)
+
+        ws.on_message(from_page)
+
+    lisa.page.route_web_socket("**/chat", route)
+    lisa.enter("lisa", room)
+    written = [f"text {number}" for number in range(6)]
+    for text in written:
+        lisa.say(text)
+    lisa.stored(written[-1])
+    expect(lisa.texts).to_have_text(written)
+    assert [one["text"] for one in documents(mongod, room)] == written
 
 
 def test_a_store_that_forgot_everything_begins_anew(

@@ -1,6 +1,7 @@
 // What the server says: one function for each type of message, and where a refusal is shown.
 
-import { PAGE, askHistory, drawActivity, noteArrival, pass, refresh, scheduleRead, settleSoon, toBottom } from "./reading.js";
+import { printableMessage, printableName } from "./printable.js";
+import { PAGE, askHistory, askPeople, askPeopleSoon, noteArrival, pass, refresh, scheduleRead, settleSoon, toBottom } from "./reading.js";
 import { flush } from "./sending.js";
 import { inspector, joinRoom, link, lists, outbox, rooms, tab } from "./tab.js";
 import * as view from "./view.js";
@@ -24,8 +25,8 @@ export const answers = {
   joined({ message }) {
     const room = rooms.get(message.room_id);
     if (!room) return;
-    Object.assign(room, { state: "joined", refusal: "", members: new Set() });
-    takeMembers(room, message, message.members.length < message.member_count);
+    Object.assign(room, { state: "joined", refusal: "" });
+    room.people.reset(message.members, message.member_count);
     if (message.last_seq < (room.resumeAt ?? 0)) startAnew(room);
     if (message.truncated) {
       room.jump(message.last_seq);
@@ -56,6 +57,7 @@ export const answers = {
     if (room.id !== tab.current || newest) add();
     else view.keepPlace(add);
     if (room.id === tab.current && newest) toBottom();
+    settleSoon();
     scheduleRead();
   },
 
@@ -69,6 +71,10 @@ export const answers = {
     }
     if (room.contradicts(message)) startAnew(room);
     if (room.push(message)) showNew(room, message, own);
+    else if (room.behind && room.id === tab.current) {
+      noteArrival(own);
+      settleSoon();
+    }
   },
 
   ack({ message, request, took }) {
@@ -92,35 +98,38 @@ export const answers = {
 
   left() {},
 
-  members({ message }) {
+  members({ message, request }) {
     const room = rooms.get(message.room_id);
-    if (room?.state !== "joined") return;
-    takeMembers(room, message, message.has_more);
-    if (room.id === tab.current) refresh();
+    if (!room) return;
+    const { members, member_count, has_more } = message;
+    const news = room.people.addPage(members, member_count, request?.fields.after);
+    if (!news && has_more) askPeople(room);
+    refresh();
   },
 
   presence({ message }) {
     const room = rooms.get(message.room_id);
     if (!room) return;
-    const { came, went } = room.notePresence(message);
-    if (room.id === tab.current) {
-      const others = came.filter((user) => user !== tab.name);
-      if (others.length) pass(`${listed(others)} ${others.length === 1 ? "has" : "have"} come in`);
-      else if (went.length) pass(`${listed(went)} ${went.length === 1 ? "has" : "have"} left`);
-      refresh();
-    }
+    const { came, went } = room.people.change(message);
+    for (const user of message.left) room.typing.delete(user);
+    if (message.joined.length + message.left.length === 0) askPeopleSoon(room); // too many to be named
+    if (room.id !== tab.current) return;
+    const has = (names) => `${listed(names)} ${names.length === 1 ? "has" : "have"}`;
+    if (came.length) pass(`${has(came)} come in`);
+    else if (went.length) pass(`${has(went)} left`);
+    settleSoon();
   },
 
   typing({ message }) {
     rooms.get(message.room_id)?.noteTyping(message.user_id);
-    drawActivity();
+    settleSoon();
   },
 
   read({ message: { room_id, user_id, seq } }) {
     const room = rooms.get(room_id);
     if (!room) return;
     room.readBy.set(user_id, Math.max(seq, room.readBy.get(user_id) ?? 0));
-    lists.get(room_id).showReaders(room.readBy);
+    settleSoon();
   },
 
   draining() {
@@ -131,15 +140,6 @@ export const answers = {
     refused(message, request);
   },
 };
-
-/** Some of the members, in the order of the server; ask for those that follow. */
-function takeMembers(room, { members, member_count }, hasMore) {
-  for (const user of members) room.members.add(user);
-  room.memberCount = member_count;
-  if (hasMore && members.length) {
-    link.request("members", { room_id: room.id, after: members.at(-1) });
-  }
-}
 
 /** The store has forgotten the room, as one in memory does when the server ends. */
 function startAnew(room) {
@@ -158,8 +158,8 @@ function showNew(room, message, own) {
   list.addStored(message);
   if (!own && (room.id !== tab.current || document.hidden)) room.unread += 1;
   if (!own) {
-    const where = room.id === tab.current ? "" : ` in ${room.id}`;
-    view.announce(`${message.user_id}${where}: ${message.text}`);
+    const where = room.id === tab.current ? "" : ` in ${printableName(room.id)}`;
+    view.announce(`${printableName(message.user_id)}${where}: ${printableMessage(message.text)}`);
   }
   if (room.id === tab.current) {
     noteArrival(own);
@@ -195,10 +195,10 @@ function refused(error, request) {
     case "history":
       refusedHistory(rooms.get(request.fields.room_id), error, words);
       break;
+    case "members":
     case "typing":
     case "read":
     case "leave":
-    case "members":
       break; // the inspector shows it, and nothing waits for it
     default:
       view.showNotice(words, "bad");

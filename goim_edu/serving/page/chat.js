@@ -9,24 +9,27 @@
 //   link.js       the WebSocket               view.js      the elements of index.html
 //   rooms.js      rooms, outbox, storage      messages.js  the list of one room
 //   inspector.js  frames and figures          facts.js     what it tells about the connection
-//   panels.js     what opens and closes       words.js     sentences, times and sizes
+//   people.js     who is in a room            panels.js    what opens and closes
+//   words.js      sentences, times, sizes     printable.js what cannot be seen, as marks
 //
 // Names that tests and other pages may rely on; those without a mark are ids of index.html:
-//   entrance-name, entrance-room, entrance-button, entrance-error   the form for the name
+//   entrance-name, entrance-room, entrance-token, entrance-button, entrance-error   the form for the
+//     name; entrance-link, entrance-stay   what a link would change, and the way to refuse it
 //   connection[data-state = connecting | online | waiting | stopped], connection-text, banner, retry-now
 //   room-list button[data-room][aria-current], join-room, room-name, leave-room
-//   people-list li, people-count, open-people
+//   people-list li, people-count, open-people, more-people
 //   log (role log) li.message[data-seq][data-user][data-key][data-state = queued | sent | held |
 //     stored | failed] .author .text .seq .state; load-earlier, log-start, empty, to-latest
 //   composer-text, composer-send, composer-count, activity, notice, notice-text, announcer
 //   open-inspector, inspector, frames li[data-kind = sent | received | event], .frame-type, way, facts
-// The address: ?room=lobby&name=lisa enters at once; #token=... is sent with hello and kept in this tab.
+// The address: ?room=lobby&name=lisa enters at once if nobody is in this tab. With another name than the
+// tab's, or with #token=..., the page asks first; a token is sent with hello and kept in this tab.
 
 import { answers } from "./answers.js";
 import "./facts.js";
 import { MessageList } from "./messages.js";
 import { closeOne, closePanels, wirePanels } from "./panels.js";
-import { askEarlier, drawActivity, inviteAddress, keepBottom, onReturn, onScroll, pass, place, refresh, standAt, toBottom } from "./reading.js";
+import { askEarlier, askPeople, drawActivity, inviteAddress, keepBottom, onReturn, onScroll, pass, place, refresh, standAt, toBottom } from "./reading.js";
 import { Room } from "./rooms.js";
 import { actOnMessage, onInput, submitMessage } from "./sending.js";
 import { currentRoom, inspector, joinRoom, link, lists, outbox, rooms, storage, tab } from "./tab.js";
@@ -56,22 +59,32 @@ function lastName(name) {
 
 function begin() {
   const asked = new URLSearchParams(location.search);
-  const token = new URLSearchParams(location.hash.slice(1)).get("token");
-  const saved = storage.read("goim.tab") ?? {};
-  const name = (asked.get("name") ?? saved.name ?? "").trim();
-  const same = name === saved.name;
-  tab.token = token ?? (same ? saved.token : "") ?? "";
-  const wanted = (asked.get("room") ?? (same ? saved.current : "") ?? "").trim();
-  if (!name) {
-    view.showEntrance({ name: lastName(), room: wanted || "lobby", askToken: Boolean(tab.token) });
-    return;
-  }
-  enter(name, same ? (saved.rooms ?? []) : [], wanted || "lobby");
+  const token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
+  const saved = storage.read("goim.tab") ?? { name: "", token: "", current: "", rooms: [] };
+  const name = (asked.get("name") ?? "").trim();
+  const room = (asked.get("room") ?? "").trim();
+  const stranger = Boolean(saved.name && name && name !== saved.name);
+  if (stranger || (token && token !== saved.token)) askFirst({ name, room, token, saved });
+  else if (saved.name) takeUp(saved, room);
+  else if (name) enter(name, [], room || "lobby");
+  else view.showEntrance({ name: lastName(), room: room || "lobby" });
+}
+
+/** Anybody can make a link: what it would change is shown, and changed by the user only. */
+function askFirst({ name, room, token, saved }) {
+  element.entranceStay.onclick = () => takeUp(saved, "");
+  const shown = { name: name || saved.name || lastName(), room: room || "lobby" };
+  view.showEntrance({ ...shown, token, link: true, stay: saved.name });
+}
+
+/** Go on as in an earlier life of this tab. */
+function takeUp(saved, room) {
+  tab.token = saved.token;
+  enter(saved.name, saved.rooms, room || saved.current || "lobby");
 }
 
 function enter(name, roomIds, first) {
   tab.name = name;
-  lastName(name);
   rooms.clear();
   lists.clear();
   for (const id of [...roomIds, first]) addRoom(id);
@@ -89,14 +102,15 @@ function signOut(problem = "", askToken = false) {
   link.stop();
   storage.write("goim.tab", null);
   closePanels();
-  view.showEntrance({ name: tab.name, room: tab.current || "lobby", problem, askToken });
+  const token = askToken ? "" : tab.token;
+  view.showEntrance({ name: tab.name, room: tab.current || "lobby", token, problem, askToken });
 }
 
 // ---------------------------------------------------------------- rooms
 
 function addRoom(id) {
   if (rooms.has(id)) return rooms.get(id);
-  const room = new Room(id);
+  const room = new Room(id, tab.name);
   rooms.set(id, room);
   lists.set(id, new MessageList(room, () => tab.name, actOnMessage));
   return room;
@@ -212,7 +226,8 @@ function onClick(node, act) {
 onSubmit(element.entranceForm, () => {
   const name = element.entranceName.value.trim();
   const room = element.entranceRoom.value.trim() || "lobby";
-  tab.token = element.entranceToken.value.trim() || tab.token;
+  tab.token = element.entranceToken.value.trim();
+  lastName(name);
   if (name) enter(name, [], room);
 });
 onSubmit(element.joinForm, joinByForm);
@@ -229,6 +244,7 @@ onClick(element.leaveRoom, () => leaveRoom(tab.current));
 onClick(element.copyLink, copyLink);
 onClick(element.closeNotice, () => view.showNotice(""));
 onClick(element.loadEarlier, askEarlier);
+onClick(element.morePeople, () => askPeople(currentRoom()));
 onClick(element.toLatest, () => {
   toBottom();
   element.log.focus();

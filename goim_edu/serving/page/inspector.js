@@ -1,6 +1,7 @@
 // The drawer "What is going on": each message on the wire, the way of the last one, the connection.
 
 import { make } from "./messages.js";
+import { printableMessage, printableName } from "./printable.js";
 import { duration, hintFor, octets, preciseClock } from "./words.js";
 
 const KEPT = 200; // messages on the wire that are remembered
@@ -53,7 +54,7 @@ function summary({ kind, text }) {
   const told = fields.text ?? fields.reason ?? fields.room_id ?? fields.user_id ?? fields.session_id;
   const seq = fields.seq === undefined ? "" : `#${fields.seq} `;
   const many = fields.messages ? `${fields.messages.length} messages, ` : "";
-  return `${seq}${many}${told ?? ""}`;
+  return `${seq}${many}${typeof told === "string" ? printableName(told) : ""}`;
 }
 
 /** The drawer. It is told everything, and draws only while it is open. */
@@ -170,7 +171,7 @@ export class Inspector {
     return [
       ...parts,
       make("p", { className: "frame-octets", textContent: this.#frameWords(line) }),
-      make("pre", { textContent: JSON.stringify(JSON.parse(line.text), null, 2), tabIndex: 0 }),
+      make("pre", { textContent: printableMessage(JSON.stringify(JSON.parse(line.text), null, 2)), tabIndex: 0 }),
     ];
   }
 

@@ -10,7 +10,7 @@ const ANSWER_TIMEOUT_MS = 12_000; // a request is unanswered and not one octet h
 const IDLE_PROBE_MS = 30_000; // after so long without an octet, ask for something
 const STEADY_MS = 5_000; // a connection that lived so long resets the backoff
 const REFUSED = "the server is there, but no WebSocket comes about; its log says why";
-const ANSWERED = new Set(["hello", "join", "send", "history", "leave"]);
+const ANSWERED = new Set(["hello", "join", "send", "history", "members", "leave"]);
 const MAX_REFS = 500; // requests without an answer that are remembered, for a late `error`
 
 /** How long to wait before attempt number `attempt` (0, 1, ...): doubled each time, half of it random. */

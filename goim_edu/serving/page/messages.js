@@ -1,5 +1,6 @@
 // The list of messages of one room: keeps the DOM in the order of seq. User text is textContent only.
 
+import { printableMessage, printableName } from "./printable.js";
 import { clock, dayWords, hueOf, initial } from "./words.js";
 
 const PENDING = 1e15; // order of what has no seq yet: below everything that is stored
@@ -61,7 +62,7 @@ export class MessageList {
     item.querySelector(".seq").textContent = `#${message.seq}`;
     item.querySelector("time").textContent = clock(new Date(message.created_at));
     item.querySelector("time").dateTime = message.created_at;
-    item.querySelector(".text").textContent = message.text;
+    item.querySelector(".text").textContent = printableMessage(message.text);
     this.#place(item);
     return item;
   }
@@ -99,6 +100,12 @@ export class MessageList {
     this.#tidy(this.node.firstElementChild);
   }
 
+  /** Forget what was stored behind `seq`. */
+  cutAfter(seq) {
+    for (const item of [...this.node.children]) if (Number(item.dataset.seq) > seq) item.remove();
+    this.#tidy(this.node.lastElementChild);
+  }
+
   clearStored() {
     for (const item of [...this.node.children]) if (item.dataset.seq) item.remove();
     this.#tidy(this.node.firstElementChild);
@@ -121,7 +128,7 @@ export class MessageList {
       .filter(([user, seq]) => user !== this.me() && seq >= Number(own.dataset.seq))
       .map(([user]) => user);
     if (names.length === 0) return;
-    const text = `read by ${names.length > 3 ? names.length : names.join(", ")}`;
+    const text = `read by ${names.length > 3 ? names.length : names.map(printableName).join(", ")}`;
     own.querySelector(".meta").append(make("span", { className: "readers", textContent: text }));
   }
 
@@ -133,8 +140,8 @@ export class MessageList {
       make(
         "div",
         { className: "bubble" },
-        make("p", { className: "author", textContent: own ? "You" : user_id, dir: "auto" }),
-        make("span", { className: "text", textContent: text, dir: "auto" }),
+        make("p", { className: "author", textContent: own ? "You" : printableName(user_id), dir: "auto" }),
+        make("span", { className: "text", textContent: printableMessage(text), dir: "auto" }),
         make(
           "p",
           { className: "meta" },

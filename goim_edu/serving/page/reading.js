@@ -7,6 +7,8 @@ const { element } = view;
 const READ_AFTER_MS = 400;
 const NEAR_TOP_PX = 160;
 const PASSING_MS = 4_000;
+const PEOPLE_PAGE = 200; // names of one request for members
+const PEOPLE_AFTER_MS = 15_000; // and up to twice as much more, so that not all pages ask at once
 
 export const PAGE = 50; // messages of one request for history
 
@@ -24,9 +26,10 @@ export function refresh() {
   const room = currentRoom();
   if (!room) return;
   view.showRooms(rooms, tab.current);
-  view.showRoom(room, tab.name);
+  view.showRoom(room);
   view.showStart(room, lists.get(tab.current).size === 0);
-  element.invite.href = element.invite.textContent = inviteAddress();
+  element.invite.href = inviteAddress();
+  view.write(element.invite, inviteAddress());
 }
 
 export function inviteAddress() {
@@ -86,6 +89,7 @@ export function onScroll() {
   else if (top < lastTop) stickToBottom = false;
   lastTop = top;
   if (stickToBottom) below = 0;
+  if (stickToBottom && currentRoom()?.behind) catchUp(currentRoom());
   view.showBelow(below, !stickToBottom);
   if (element.log.scrollTop < NEAR_TOP_PX) askEarlier();
   scheduleRead();
@@ -104,7 +108,7 @@ function settle() {
   if (stickToBottom) {
     if (room.trim()) list.cutBefore(room.lowest);
     toBottom();
-  }
+  } else if (room.cutEnd()) list.cutAfter(room.highest);
   list.showReaders(room.readBy);
   drawActivity();
   onScroll();
@@ -119,11 +123,32 @@ export function askHistory(room, before) {
   room.loading = Boolean(link.request("history", { room_id: room.id, limit: PAGE, ...older }));
 }
 
+/** Come back from far above: the newest page takes the place of what is here. */
+function catchUp(room) {
+  room.jump(room.resumeAt);
+  lists.get(room.id).clearStored();
+  askHistory(room);
+}
+
 export function askEarlier() {
   const room = currentRoom();
   if (!room?.loaded || !room.hasMore || room.loading || room.state !== "joined") return;
   askHistory(room, room.lowest ?? room.floor + 1);
   refresh();
+}
+
+/** Ask for the names behind `after`. */
+export function askPeople(room, after = room.people.after) {
+  const behind = after ? { after } : {};
+  link.request("members", { room_id: room.id, limit: PEOPLE_PAGE, ...behind });
+}
+
+/** Somebody came or left unnamed: ask for the names again, by and by. */
+export function askPeopleSoon(room) {
+  room.peopleTimer ||= setTimeout(() => {
+    room.peopleTimer = 0;
+    if (room.state === "joined") askPeople(room, "");
+  }, PEOPLE_AFTER_MS * (1 + 2 * Math.random()));
 }
 
 export function scheduleRead() {

@@ -1,12 +1,16 @@
 // What the page knows: the messages of each room in the order of seq, and what is still to be sent.
 
+import { People } from "./people.js";
+
 const KEPT_MESSAGES = 1200; // of one room in memory; what is cut off comes back by scrolling up
+const MOST_MESSAGES = 3 * KEPT_MESSAGES; // while somebody reads the earlier ones
 const TYPING_MS = 5_000; // a user who wrote so long ago has stopped
 const RETRY_MS = { first: 1_000, longest: 15_000 };
 
 /** A room as this page sees it. */
 export class Room {
-  constructor(id) {
+  /** `me` is the name of the user. */
+  constructor(id, me) {
     this.id = id;
     this.state = "new"; // new | joining | joined | refused
     this.refusal = "";
@@ -17,10 +21,10 @@ export class Room {
     this.loaded = false; // the newest page of the history is here
     this.loading = false;
     this.hasMore = false;
+    this.behind = false; // the newest were cut off or not taken, because the user reads far above
     this.unread = 0;
     this.firstUnread = null; // seq of the first message that came while the user was away
-    this.members = new Set(); // the names that are known so far
-    this.memberCount = 0; // as the server counts them
+    this.people = new People(me);
     this.typing = new Map(); // user -> when it stops to count
     this.readBy = new Map(); // user -> seq
     this.readTo = 0; // what the server knows that I have read
@@ -40,7 +44,7 @@ export class Room {
     if (message.seq <= this.floor) return false;
     this.resumeAt = Math.max(this.resumeAt ?? 0, message.seq);
     this.typing.delete(message.user_id);
-    return this.#insert(message);
+    return !this.behind && this.#insert(message);
   }
 
   /**
@@ -72,6 +76,7 @@ export class Room {
     this.resumeAt = lastSeq;
     this.loaded = false;
     this.hasMore = true;
+    this.behind = false;
   }
 
   /** The store has lost this room (it was in memory only): its numbers begin anew. */
@@ -101,17 +106,12 @@ export class Room {
     return true;
   }
 
-  /** The server's word on who came and who went. Returns what is new to this room. */
-  notePresence({ joined, left, member_count }) {
-    const came = joined.filter((user) => !this.members.has(user));
-    const went = left.filter((user) => this.members.has(user));
-    for (const user of came) this.members.add(user);
-    for (const user of left) {
-      this.members.delete(user);
-      this.typing.delete(user);
-    }
-    this.memberCount = member_count;
-    return { came, went };
+  /** Forget the newest if there are very many. Returns whether any were forgotten. */
+  cutEnd() {
+    if (this.messages.length <= MOST_MESSAGES) return false;
+    for (const { seq } of this.messages.splice(MOST_MESSAGES)) this.seqs.delete(seq);
+    this.behind = true;
+    return true;
   }
 
   noteTyping(user) {
@@ -120,7 +120,8 @@ export class Room {
 
   /** The users who are writing now. */
   typists(now = Date.now()) {
-    return [...this.typing].filter(([, until]) => until > now).map(([user]) => user);
+    for (const [user, until] of this.typing) if (until <= now) this.typing.delete(user);
+    return [...this.typing.keys()];
   }
 
   #insert(message) {
@@ -193,13 +194,19 @@ export class Outbox {
     return item;
   }
 
-  /** What may go now, at most `window` on their way at once. */
-  next(joined, window, now = Date.now()) {
+  /**
+   * What may go now: of each room the oldest, if it is not on its way.
+   *
+   * The next one waits for its ack. If two were on their way, the server could refuse the first and
+   * store the second, or a lost connection leave the second only; then they would change places.
+   */
+  next(joined, now = Date.now()) {
     if (now < this.pauseUntil) return [];
-    const onTheWay = this.items.filter((item) => item.state === "sent").length;
-    return this.items
-      .filter((item) => (item.state === "queued" || item.state === "held") && joined(item.room_id))
-      .slice(0, Math.max(0, window - onTheWay));
+    const oldest = new Map();
+    for (const item of this.items) {
+      if (item.state !== "failed" && !oldest.has(item.room_id)) oldest.set(item.room_id, item);
+    }
+    return [...oldest.values()].filter((item) => item.state !== "sent" && joined(item.room_id));
   }
 
   /** The connection is gone: what has no answer is sent again, under the same key. */

@@ -5,7 +5,6 @@ import { currentRoom, inspector, link, lists, outbox, rooms, tab } from "./tab.j
 import * as view from "./view.js";
 
 const { element } = view;
-const IN_FLIGHT = 32; // messages that may wait for their ack at once
 const TYPING_EVERY_MS = 3_500; // the server tells it once in 3 s
 
 let lastTyping = 0;
@@ -31,7 +30,7 @@ function say(text) {
 /** Send what may be sent now. */
 export function flush() {
   const joined = (id) => link.state === "online" && rooms.get(id)?.state === "joined";
-  for (const item of outbox.next(joined, IN_FLIGHT)) {
+  for (const item of outbox.next(joined)) {
     const { client_msg_id, room_id, text } = item;
     const request = link.request("send", { room_id, client_msg_id, text });
     if (!request) return;

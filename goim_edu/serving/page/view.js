@@ -1,6 +1,8 @@
 // The window: finds the elements of index.html once, and shows what it is told. It decides nothing.
 
-import { avatar, make } from "./messages.js";
+import { make } from "./messages.js";
+import { PeopleList } from "./people.js";
+import { printableName } from "./printable.js";
 import { counted, hueOf, initial, listed } from "./words.js";
 
 const NEAR_BOTTOM_PX = 60;
@@ -8,13 +10,13 @@ const ANNOUNCED = 5; // so many messages stay in the region that screen readers 
 
 const IDS = [
   "entrance", "entrance-form", "entrance-name", "entrance-room", "entrance-token",
-  "entrance-token-field", "entrance-error", "app", "open-rooms", "unread-elsewhere", "connection",
+  "entrance-token-field", "entrance-error", "entrance-link", "entrance-stay", "entrance-button", "app", "open-rooms", "unread-elsewhere", "connection",
   "connection-text", "open-inspector", "rooms", "room-list", "join-form", "join-room",
   "join-error", "me-avatar", "me-name", "change-name", "conversation", "room-name", "copy-link",
   "leave-room", "open-people", "people-count", "banner", "banner-text", "banner-countdown",
   "retry-now", "notice", "notice-text", "close-notice", "log", "log-top", "load-earlier",
   "log-start", "empty", "invite", "to-latest", "activity", "composer", "composer-text",
-  "composer-send", "composer-count", "people", "people-list", "inspector", "close-inspector",
+  "composer-send", "composer-count", "people", "people-list", "more-people", "inspector", "close-inspector",
   "veil", "announcer", "people-number",
 ];
 
@@ -30,24 +32,49 @@ const camel = (id) => id.replace(/-./g, (part) => part[1].toUpperCase());
 /** The elements of the page by their ids in camel case: `element.composerText`. */
 export const element = Object.fromEntries(IDS.map((id) => [camel(id), document.getElementById(id)]));
 
-/** Show the form at the entrance; `problem` says why one is here again. */
-export function showEntrance({ name, room, problem = "", askToken = false }) {
+const peopleList = new PeopleList(element.peopleList, element.morePeople);
+
+/**
+ * Show the form at the entrance.
+ *
+ * `problem` says why one is here again. `link` says that a link has filled in the form: nothing happens
+ * before the user has agreed. `stay` is the name that the user has in this tab and may keep.
+ */
+export function showEntrance({ name, room, token = "", problem = "", askToken = false, link = false, stay = "" }) {
   element.app.hidden = true;
   element.entrance.hidden = false;
   element.entranceName.value = name;
   element.entranceRoom.value = room;
+  element.entranceToken.value = token;
+  element.entranceTokenField.hidden = !(askToken || token);
   element.entranceError.hidden = !problem;
   element.entranceError.textContent = problem;
-  if (askToken) element.entranceTokenField.hidden = false;
+  element.entranceLink.hidden = !link;
+  element.entranceLink.textContent = linkWords({ name, room, token, stay });
+  element.entranceStay.hidden = !stay;
+  element.entranceStay.textContent = `Stay ${printableName(stay)}`;
   document.title = "goim";
-  (name && askToken ? element.entranceToken : element.entranceName).focus();
+  if (name && link) element.entranceButton.focus();
+  else (name && askToken ? element.entranceToken : element.entranceName).focus();
+}
+
+function linkWords({ name, room, token, stay }) {
+  const who = name ? ` as ${printableName(name)}` : "";
+  const how = token ? ", with the token of the link" : "";
+  const now = stay ? ` In this tab you are ${printableName(stay)}.` : "";
+  return `A link has filled in this form: you would enter ${printableName(room)}${who}${how}.${now}`;
+}
+
+/** Write a text, unless it stands there already: the page is drawn often, and mostly nothing is new. */
+export function write(node, text) {
+  if (node.textContent !== text) node.textContent = text;
 }
 
 /** Show the chat in the place of the entrance. */
 export function showApp(user) {
   element.entrance.hidden = true;
   element.app.hidden = false;
-  element.meName.textContent = user;
+  element.meName.textContent = printableName(user);
   element.meAvatar.textContent = initial(user);
   element.meAvatar.className = `avatar hue-${hueOf(user)}`;
 }
@@ -56,7 +83,7 @@ export function showApp(user) {
 export function showConnection(state, why, again) {
   element.connection.dataset.state = state;
   const words = state === "connecting" && again ? "Reconnecting" : CONNECTION_WORDS[state];
-  if (element.connectionText.textContent !== words) element.connectionText.textContent = words;
+  write(element.connectionText, words);
   const away = state === "waiting" || (state === "connecting" && again);
   element.banner.hidden = !away;
   element.retryNow.hidden = state !== "waiting";
@@ -73,7 +100,7 @@ export function showConnection(state, why, again) {
 /** Show how long until the next attempt; apart from the text, so that it is not read out. */
 export function showCountdown(ms) {
   const text = ms > 0 ? `Next attempt in ${Math.max(1, Math.ceil(ms / 1000))} s` : "";
-  if (element.bannerCountdown.textContent !== text) element.bannerCountdown.textContent = text;
+  write(element.bannerCountdown, text);
 }
 
 function drawRoom(id) {
@@ -81,7 +108,7 @@ function drawRoom(id) {
     "button",
     { type: "button", className: "room", "data-room": id },
     make("span", { className: "hash", textContent: "#", "aria-hidden": "true" }),
-    make("span", { className: "room-label", textContent: id, dir: "auto" }),
+    make("span", { className: "room-label", textContent: printableName(id), dir: "auto" }),
     make("span", { className: "badge", "aria-hidden": "true" }),
     make("span", { className: "visually-hidden" }),
   );
@@ -105,36 +132,26 @@ export function showRooms(rooms, current) {
     if (room.id === current) button.setAttribute("aria-current", "true");
     else button.removeAttribute("aria-current");
     badge.hidden = room.unread === 0;
-    badge.textContent = `${Math.min(room.unread, 99)}${room.unread > 99 ? "+" : ""}`;
-    said.textContent = room.unread ? `, ${room.unread} unread` : "";
+    write(badge, `${Math.min(room.unread, 99)}${room.unread > 99 ? "+" : ""}`);
+    write(said, room.unread ? `, ${room.unread} unread` : "");
   }
   const unread = [...rooms.values()].reduce((sum, room) => sum + room.unread, 0);
   element.unreadElsewhere.hidden = unread === 0;
-  document.title = `${unread ? `(${unread}) ` : ""}${current} · goim`;
+  document.title = `${unread ? `(${unread}) ` : ""}${printableName(current)} · goim`;
 }
 
 /** Show the head of the room and its members. */
-export function showRoom(room, me) {
-  element.roomName.textContent = room.id;
-  element.log.setAttribute("aria-label", `Messages in ${room.id}`);
-  element.composerText.placeholder = `Message to ${room.id}`;
-  const names = [...room.members].sort((a, b) => a.localeCompare(b));
-  element.peopleCount.textContent = counted(room.memberCount, "person", "people");
-  element.peopleNumber.textContent = room.memberCount;
+export function showRoom(room) {
+  const name = printableName(room.id);
+  write(element.roomName, name);
+  element.log.setAttribute("aria-label", `Messages in ${name}`);
+  element.composerText.placeholder = `Message to ${name}`;
+  write(element.peopleCount, counted(room.people.count, "person", "people"));
+  write(element.peopleNumber, room.people.count.toLocaleString("en"));
+  peopleList.show(room.people);
   const refused = room.state === "refused";
   element.composerText.disabled = element.composerSend.disabled = refused;
   if (refused) element.composerText.placeholder = "You are not in this room";
-  element.peopleList.replaceChildren(
-    ...names.map((name) =>
-      make(
-        "li",
-        {},
-        avatar(name),
-        make("span", { className: "person", textContent: name, dir: "auto" }),
-        name === me ? make("span", { className: "you", textContent: "you" }) : null,
-      ),
-    ),
-  );
 }
 
 function startWords(room, isEmpty) {
@@ -147,25 +164,25 @@ function startWords(room, isEmpty) {
 export function showStart(room, isEmpty) {
   const words = startWords(room, isEmpty);
   element.logStart.hidden = !words;
-  element.logStart.textContent = words;
+  write(element.logStart, words);
   const ready = room.loaded && !room.refusal;
   element.empty.hidden = !(ready && isEmpty && !room.hasMore);
   element.loadEarlier.hidden = !(ready && room.hasMore);
-  element.loadEarlier.textContent = room.loading ? "Fetching…" : "Show earlier messages";
+  write(element.loadEarlier, room.loading ? "Fetching…" : "Show earlier messages");
 }
 
 /** Show the users who are writing, or `other` words. */
 export function showActivity(typists, other) {
   const verb = typists.length === 1 ? "is" : "are";
   const text = typists.length ? `${listed(typists)} ${verb} writing…` : other;
-  if (element.activity.textContent !== text) element.activity.textContent = text;
+  write(element.activity, text);
 }
 
 /** Show a problem ("bad") or a remark ("warn") until it is dismissed; without words, none. */
 export function showNotice(words, kind = "warn") {
   element.notice.hidden = !words;
   element.notice.dataset.kind = kind;
-  if (element.noticeText.textContent !== words) element.noticeText.textContent = words;
+  write(element.noticeText, words);
 }
 
 /** Let screen readers say `words` when they have time. */
@@ -195,7 +212,7 @@ export function keepPlace(change) {
 export function showBelow(count, away) {
   element.toLatest.hidden = !away;
   const words = count ? counted(count, "new message", "new messages") : "To the newest";
-  element.toLatest.textContent = `${words} ↓`;
+  write(element.toLatest, `${words} ↓`);
 }
 
 /** Fit the message box to its text, up to a third of the window, and count what is left. */

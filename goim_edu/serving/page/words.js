@@ -1,5 +1,7 @@
 // What the page says: sentences for errors, close codes and hints, and how times and sizes are written.
 
+import { printableName } from "./printable.js";
+
 /** Close codes in words (RFC 6455 §7.4.1, and the chat's own from 4000 on). */
 const CLOSE_WORDS = {
   1000: "the connection was closed normally",
@@ -57,13 +59,13 @@ const HINTS = {
 /** Why a connection ended, as half a sentence. */
 export function closeWords(code, reason = "") {
   const own = CLOSE_WORDS[code] ?? "the server closed the connection";
-  return reason ? `${own} (${code}, “${reason}”)` : `${own} (${code})`;
+  return reason ? `${own} (${code}, “${printableName(reason)}”)` : `${own} (${code})`;
 }
 
 /** An `error` of the server as a sentence. */
 export function errorWords({ code, reason }) {
   const own = ERROR_WORDS[code] ?? "The server refused";
-  return reason ? `${own}: ${reason}` : own;
+  return reason ? `${own}: ${printableName(reason)}` : own;
 }
 
 /** The hint for a type of message or event; empty if there is none. */
@@ -114,10 +116,10 @@ export function counted(count, one, many) {
 
 /** "lin", "lin and tom", "lin, tom and 3 others". */
 export function listed(names) {
-  if (names.length <= 2) return names.join(" and ");
+  const shown = names.slice(0, 3).map(printableName);
+  if (names.length <= 2) return shown.join(" and ");
   const others = names.length - 2;
-  if (others === 1) return `${names[0]}, ${names[1]} and ${names[2]}`;
-  return `${names[0]}, ${names[1]} and ${others} others`;
+  return `${shown[0]}, ${shown[1]} and ${others === 1 ? shown[2] : `${others} others`}`;
 }
 
 /** The colour class of a name: always the same one for the same name, 0 to 7. */
@@ -129,5 +131,5 @@ export function hueOf(name) {
 
 /** The letter that stands for a name in its circle. */
 export function initial(name) {
-  return [...name.trim()][0]?.toLocaleUpperCase() ?? "?";
+  return [...printableName(name)][0]?.toLocaleUpperCase() ?? "?";
 }
