@@ -51,10 +51,10 @@ def printable(text: str, keep: str = "") -> str:
     >>> print(printable("a\r\n\0"))
     a\r\n\x00
     """
-    if text.isprintable():
+    if text.isprintable() and _BLANK.isdisjoint(text):
         return text
     return "".join(
-        character if character.isprintable() or character in keep else _escape(character)
+        character if _is_seen(character) or character in keep else _escape(character)
         for character in text
     )
 
@@ -141,6 +141,10 @@ def _stays(before: str, character: str, after: str, *, message: bool) -> bool:
         return message or (before not in ("", " ") and after != "")
     if message and (character in "\n\t" or category(character) == "Zs"):
         return True
+    return _is_seen(character)
+
+
+def _is_seen(character: str) -> bool:
     return character.isprintable() and character not in _BLANK
 
 

@@ -115,6 +115,10 @@ def test_printable_text_fits_into_xml(content: str) -> None:
     assert printable(content).isprintable()
 
 
+def test_printable_text_has_no_blank_that_is_a_letter() -> None:
+    assert printable("a\u3164\u2800b") == r"a\u3164\u2800b"
+
+
 @pytest.mark.parametrize("name", HIDDEN_IN_NAMES.values(), ids=HIDDEN_IN_NAMES)
 def test_a_name_hides_nothing(name: str) -> None:
     shown = printable_name(name)
