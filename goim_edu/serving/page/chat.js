@@ -9,7 +9,7 @@
 //   link.js       the WebSocket               view.js      the elements of index.html
 //   rooms.js      rooms, outbox, storage      messages.js  the list of one room
 //   inspector.js  frames and figures          facts.js     what it tells about the connection
-//   people.js     who is in a room            panels.js    what opens and closes
+//   people.js     the users of a room         panels.js    what opens and closes
 //   words.js      sentences, times, sizes     printable.js what cannot be seen, as marks
 //
 // Names that tests and other pages may rely on; those without a mark are ids of index.html:

@@ -7,7 +7,7 @@ import { counted } from "./words.js";
 const DRAW_EVERY_MS = 250; // a crowd that comes in is drawn so often at most
 const collator = new Intl.Collator("en");
 
-/** Who is in a room. Of a big one the server names a part; the others come in pages, when asked for. */
+/** The users of a room. Of a big one the server names a part; the others come in pages, when asked for. */
 export class People {
   constructor(me) {
     this.me = me; // in every room that I am in, whatever part of the others is known
