@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -75,11 +77,8 @@ def enter(driver: Driver, server: ServerProcess, room: str, name: str = "lisa") 
 class Peer:
     """Somebody else in the room, without a browser."""
 
-    def __init__(self, server: ServerProcess, name: str, room: str) -> None:
-        self._ws: ClientConnection = connect(
-            server.chat,
-            subprotocols=["goim.v1.json"],  # type: ignore[list-item]
-        )
+    def __init__(self, ws: ClientConnection, name: str, room: str) -> None:
+        self._ws = ws
         self.room = room
         self._tell("hello", user_id=name)
         self._tell("join", room_id=room)
@@ -97,21 +96,32 @@ class Peer:
             if told["type"] == kind:
                 return told
 
-    def leave(self) -> None:
-        self._tell("leave", room_id=self.room)
-        self._ws.close()
+
+@contextmanager
+def peer(server: ServerProcess, name: str, room: str) -> Iterator[Peer]:
+    with connect(server.chat, subprotocols=["goim.v1.json"]) as ws:  # type: ignore[list-item]
+        yield Peer(ws, name, room)
+
+
+def test_an_error_on_the_console_is_heard(driver: Driver, server: ServerProcess) -> None:
+    driver.open(f"{server.page}/")
+    driver.ask("console.error('to be heard')")
+    end = time.monotonic() + 10
+    heard: list[str] = []
+    while not heard and time.monotonic() < end:
+        heard = driver.errors()
+    assert "to be heard" in "".join(heard)
 
 
 def test_a_talk(driver: Driver, server: ServerProcess, room: str) -> None:
     enter(driver, server, room)
-    mei = Peer(server, "mei", room)
-    until(driver, PEOPLE, ["lisa", "mei"])
-    driver.type("Good morning" + ENTER)
-    assert mei.hear("message")["text"] == "Good morning"
-    mei.say("早上好 👩\u200d👧")
-    until(driver, TEXTS, ["Good morning", "早上好 👩\u200d👧"])
-    until(driver, STORED, 2)
-    mei.leave()
+    with peer(server, "mei", room) as mei:
+        until(driver, PEOPLE, ["lisa", "mei"])
+        driver.type("Good morning" + ENTER)
+        assert mei.hear("message")["text"] == "Good morning"
+        mei.say("早上好 👩\u200d👧")
+        until(driver, TEXTS, ["Good morning", "早上好 👩\u200d👧"])
+        until(driver, STORED, 2)
     until(driver, PEOPLE, ["lisa"])
     assert driver.ask("document.querySelector('#people-count').textContent") == "1 person"
 
@@ -125,7 +135,7 @@ def test_what_is_written_while_the_server_is_away_comes_in_its_order(
         until(driver, STORED, 1)
         server.stop()
         until(driver, "document.querySelector('#banner').hidden", False)
-        written = [f"written {number}" for number in range(12)]
+        written = [f"w{number}" for number in range(8)]
         driver.type("".join(text + ENTER for text in written))
         server.start()
         until(driver, CONNECTED, "online")
@@ -157,11 +167,11 @@ def test_a_link_with_a_token_asks_first(driver: Driver, server: ServerProcess, r
 
 def test_names_hide_nothing(driver: Driver, server: ServerProcess, room: str) -> None:
     enter(driver, server, room)
-    evil = Peer(server, "lisa\u200b\n\u202e\u2800", room)
     shown = r"lisa\u200b\n\u202e\u2800"
-    until(driver, PEOPLE, ["lisa", shown])
-    evil.say("x")
-    until(driver, "document.querySelector('#log .author').textContent", shown)
+    with peer(server, "lisa\u200b\n\u202e\u2800", room) as evil:
+        until(driver, PEOPLE, ["lisa", shown])
+        evil.say("x")
+        until(driver, "document.querySelector('#log .author')?.textContent", shown)
 
 
 @pytest.mark.parametrize(
