@@ -64,6 +64,7 @@ async def start_goim(compression: bool) -> int:
         compression=compression,
         rate=1e9,
         burst=1_000_000_000,
+        echo_rate=1e12,
         max_connections=100_000,
         max_per_ip=100_000,
         origins=("*",),

@@ -146,6 +146,7 @@ class Endpoint(Lifecycle):
 
     Attributes:
         state: where the connection is in its life.
+        reader: what reads the frames; None before the handshake and after the end.
         request: the client's request, once a server has received it.
         response: the server's response, once it is sent or received.
         subprotocol: the agreed subprotocol, or None.
@@ -162,11 +163,11 @@ class Endpoint(Lifecycle):
     __slots__ = (
         "_handshake",
         "_last_close_body",
-        "_reader",
         "_writer",
         "deflate",
         "extensions",
         "limits",
+        "reader",
         "request",
         "response",
         "subprotocol",
@@ -193,7 +194,7 @@ class Endpoint(Lifecycle):
         handshake: type[ServerHandshake | ClientHandshake]
         handshake = ServerHandshake if server else ClientHandshake
         self._handshake = handshake(limits.handshake, deflate)
-        self._reader = MessageReader(server, limits) if already_open else None  # while we read
+        self.reader = MessageReader(server, limits) if already_open else None
         self._last_close_body = b""  # the body of our last Close
 
     # ------------------------------------------------------------------ octets in, events out
@@ -211,7 +212,7 @@ class Endpoint(Lifecycle):
             The events, in order. If the peer broke a rule, nothing is raised: the last event is
             ``Failed``, and ``data_to_send`` has the Close or the HTTP error for it.
         """
-        reader = self._reader
+        reader = self.reader
         if reader is None:
             return self._receive_handshake(bytes(data), eof=False)
         events: list[Event] = []
@@ -219,7 +220,7 @@ class Endpoint(Lifecycle):
             if reader.read(data, events):
                 self._answer(events)
         except RemoteProtocolError as error:
-            self._break_off(error, events)
+            self.fail(error, events)
         return events
 
     def receive_eof(self) -> list[Event]:
@@ -332,7 +333,7 @@ class Endpoint(Lifecycle):
         self.subprotocol, self.extensions = agreement
         self._writer.deflate = self.deflate
         masked = self.side is Side.SERVER  # §5.1: that is what a server demands
-        self._reader = MessageReader(masked, self.limits, self.deflate, early)
+        self.reader = MessageReader(masked, self.limits, self.deflate, early)
         self._move(Step.AGREE)
 
     def _fail_handshake(self, error: HandshakeError) -> Failed:
@@ -354,8 +355,8 @@ class Endpoint(Lifecycle):
             # §5.5.1: the answer repeats the code that came. It may stand within a message (§5.4).
             self._finish(Step.HEAR_CLOSE, code, reason, build_close(code))
 
-    def _break_off(self, error: RemoteProtocolError, events: list[Event]) -> None:
-        """RFC 6455 §7.1.7: a rule is broken: a Close says which, and nothing more is read."""
+    def fail(self, error: RemoteProtocolError, events: list[Event]) -> None:
+        """The peer broke a rule, or a bound of yours: append ``Failed`` (RFC 6455 §7.1.7)."""
         if events:
             self._answer(events)
         reason = str(error).encode()[:123].decode(errors="ignore")
@@ -435,7 +436,7 @@ class Endpoint(Lifecycle):
             self._end(step, code, reason)
             return
         self._move(step)
-        self._reader = None
+        self.reader = None
         self.close_code, self.close_reason, self._last_close_body = code, reason, close_body
 
     def _send_last_close(self) -> None:
@@ -446,4 +447,4 @@ class Endpoint(Lifecycle):
         """CLOSED: nothing that is half received or half sent is kept."""
         self._move(step)
         self.close_code, self.close_reason = code, reason
-        self._reader = self.deflate = None
+        self.reader = self.deflate = None

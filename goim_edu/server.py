@@ -15,14 +15,16 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from time import monotonic
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self, cast
 
 from goim_edu.chat.hub import Hub
 from goim_edu.chat.session import Session
 from goim_edu.chat.vocabulary import SUBPROTOCOLS
 from goim_edu.errors import HandshakeError, StoreError
 from goim_edu.protocol import Endpoint, Limits, Side
+from goim_edu.serving.accepting import Acceptor, Admission, Newcomer, too_busy
 from goim_edu.serving.config import (
     ServerConfig,
     UnsafeConfig,
@@ -30,15 +32,15 @@ from goim_edu.serving.config import (
     make_tls,
     read_metrics_token,
 )
+from goim_edu.serving.echo import Echo
 from goim_edu.serving.gate import Gate
-from goim_edu.serving.listening import BACKLOG, listen
+from goim_edu.serving.listening import listen
 from goim_edu.serving.pages import Pages
 from goim_edu.serving.ports import ServerStore
 from goim_edu.serving.visitor import Visitor
 from goim_edu.transport import Connection, ConnectionState, Engine, Handler, Tap, WebSocket
 from goim_edu.transport.allocator import keep_freed_memory
 from goim_edu.websocket.deflate import DeflateConfig
-from goim_edu.websocket.events import BinaryMessage, Event, TextMessage
 from goim_edu.websocket.handshake import (
     HandshakeLimits,
     Request,
@@ -66,25 +68,7 @@ class ConnectionInfo(NamedTuple):
     latency: float | None
 
 
-class Echo(Handler):
-    """Sends every message back as it came."""
-
-    __slots__ = ()
-
-    def on_events(self, connection: Connection, events: list[Event]) -> None:
-        """Answer all messages of one read in one write."""
-        messages = [
-            event.data
-            for event in events
-            if type(event) is TextMessage or type(event) is BinaryMessage
-        ]
-        if messages:
-            connection.send_many(messages)
-
-
 _NO_HANDLER: Final = Handler()
-_CROWDED: Final = "too many connections from your address"
-_ACCEPTS_PER_TURN: Final = 8  # so that a crowd of new clients does not hold up the others
 
 
 class ChatServer:
@@ -101,6 +85,7 @@ class ChatServer:
         handlers: the sync handlers by path; each connection gets one of its own.
         hub: the sessions and rooms.
         engine: what all connections share.
+        admission: how many connections there are, from whom, and how many there may be.
         port: where it listens, known after ``start``.
         tap: called for each new connection; what it returns is given every octet of it.
 
@@ -128,7 +113,7 @@ class ChatServer:
         self.routes = dict(routes or {})
         # A hello proves who is there, and the echo has none: so it is not for a server with tokens.
         self.handlers: dict[str, Callable[[], Handler]] = (
-            {"/echo": Echo} if config.auth == "none" else {}
+            {"/echo": partial(Echo, config.echo_rate)} if config.auth == "none" else {}
         )
         self.port = 0
         self.engine: Engine
@@ -152,7 +137,10 @@ class ChatServer:
             if config.compression
             else None
         )
-        self._listener: asyncio.Server | None = None
+        self.admission = Admission(
+            config.max_connections, config.max_per_ip, unlimited=self._gate.proxies
+        )
+        self._acceptor: Acceptor | None = None
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._all_gone: asyncio.Event
@@ -179,26 +167,20 @@ class ChatServer:
             granularity=granularity,
             queue_limit=config.queue_limit,
             close_timeout=config.close_timeout,
+            message_timeout=config.message_timeout,
+            memory_limit=config.memory_limit,
+            control_rate=config.control_rate,
         )
         self.hub = Hub(self.store, self.engine, config.limits, self._authenticate)
         self._pages = Pages(self, self._gate.hosts, self._metrics_token)
         self._all_gone = asyncio.Event()
         self._started = monotonic()
-        loop = asyncio.get_running_loop()
         link = listen(config.host, config.port)
-        try:
-            self._listener = await loop.create_server(
-                self._make_connection,
-                sock=link,
-                ssl=self._tls,
-                backlog=_ACCEPTS_PER_TURN,
-                ssl_handshake_timeout=config.open_timeout if self._tls else None,
-            )
-        except BaseException:
-            link.close()
-            raise
-        link.listen(BACKLOG)  # asyncio has set it to the number of accepts per turn
         self.port = link.getsockname()[1]
+        self._acceptor = Acceptor(
+            *(link, self.admission, self._make_connection, self.engine.stats),
+            *(self._tls, config.tls_timeout),
+        )
         log.info("listening url=%s store=%r", self.url, self.store.description)
 
     @property
@@ -224,7 +206,8 @@ class ChatServer:
             timeout: seconds until the remaining connections are cut off; default:
                 ``drain_timeout``.
         """
-        if self._listener is None:
+        acceptor = self._acceptor
+        if acceptor is None:
             return
         timeout = self.config.drain_timeout if timeout is None else timeout
         end = monotonic() + timeout
@@ -235,7 +218,7 @@ class ChatServer:
         for connection in tuple(self._connections):
             connection.close(1001, "the server is closing")
         await self._wait_until_empty(min(end, monotonic() + self.config.close_timeout + 1))
-        self._listener.close()
+        await acceptor.close()
         for connection in tuple(self._connections):
             connection.abort()
         await self._wait_until_empty(monotonic() + 1)
@@ -244,14 +227,15 @@ class ChatServer:
         if self._tasks:
             await asyncio.wait(tuple(self._tasks), timeout=1)
         self.engine.wheel.stop()
-        self._listener = None
+        self._acceptor = None
         log.info("drained")
 
     async def _flush_store(self, end: float) -> None:
         """Wait until the store has stored everything and its answers are on their way."""
         left = max(0.0, end - monotonic())
         try:
-            flushed = await asyncio.wrap_future(self.store.run(self.store.flush, left))
+            # Not by a reader of the store: what waits for those must not hold this up.
+            flushed = await asyncio.to_thread(self.store.flush, left)
         except StoreError as error:
             log.warning("flush failed why=%r", str(error))
             return
@@ -275,26 +259,24 @@ class ChatServer:
 
     # ------------------------------------------------------------------ admit
 
-    def _make_connection(self) -> Connection:
+    def _make_connection(self) -> ServerConnection:
         endpoint = Endpoint(Side.SERVER, limits=self._limits, deflate=self._deflate)
         return ServerConnection(self, endpoint)
 
-    def admit(self, connection: Connection) -> HandshakeError | None:
-        """Count a new connection; return why it cannot stay, or None."""
-        config = self.config
-        full = len(self._connections) >= config.max_connections
-        may_stay = self._gate.enter(connection.remote)
+    def welcome(self, connection: Connection) -> None:
+        """A connection that was let in is ready."""
         self._connections.add(connection)
-        if full:
-            return _too_busy("the server is full")
-        return None if may_stay else _too_busy(_CROWDED)
 
     def forget(self, connection: Connection) -> None:
         """A connection is gone."""
         self._connections.discard(connection)
-        self._gate.leave(connection.remote)
         if not self._connections:
             self._all_gone.set()
+
+    @property
+    def starting(self) -> int:
+        """How many connections are in their TLS handshake, or about to be ready."""
+        return self.admission.total - len(self._connections)
 
     # ------------------------------------------------------------------ route
 
@@ -302,11 +284,12 @@ class ChatServer:
         """Answer a request: a page, or a WebSocket."""
         path = connection.path = request.path
         visitor = self._gate.identify(connection.remote, request)
-        may_stay = self._gate.rename(connection.remote, visitor.address)
-        connection.remote = visitor.address
-        if not may_stay:
-            connection.reject(_too_busy(_CROWDED))
-            return
+        if visitor.address != connection.remote:  # a proxy's, which is counted for its client
+            connection.remote = visitor.address
+            why = self.admission.rename(cast("Newcomer", connection), visitor.address)
+            if why is not None:
+                connection.reject(too_busy(why))
+                return
         if not (request.wants_upgrade or self._is_websocket(path)):
             self._pages.serve(connection, request, visitor)
             return
@@ -408,12 +391,8 @@ class ChatServer:
         return infos
 
 
-def _too_busy(why: str) -> HandshakeError:
-    return HandshakeError(why, status=503, section="RFC 6455 §10.4", headers=[("Retry-After", "5")])
-
-
-class ServerConnection(Connection):
-    """A connection that its server counts."""
+class ServerConnection(Newcomer):
+    """A connection of a server."""
 
     __slots__ = ("_server",)
 
@@ -426,17 +405,18 @@ class ServerConnection(Connection):
             open_timeout=server.config.open_timeout,
         )
         self._server = server
+        self.counted_as = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Admit it, or tell it at once that the server is full."""
+        """It is ready."""
         super().connection_made(transport)
         if self._server.tap is not None:
             self.tap = self._server.tap(self)
-        refusal = self._server.admit(self)
-        if refusal is not None:
-            self.turn_away(refusal)
+        self._server.welcome(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         """It is gone."""
         super().connection_lost(error)
+        if self.counted_as:
+            self._server.admission.leave(self.counted_as)
         self._server.forget(self)

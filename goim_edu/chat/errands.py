@@ -47,7 +47,9 @@ def nothing() -> None:
 class Answerer(Protocol):
     """What the errands need of a hub."""
 
-    def ask(self, question: Question, then: Callable[[Any], None]) -> Future[Any] | None:
+    def ask(
+        self, asker: object, question: Question, then: Callable[[Any], None]
+    ) -> Future[Any] | None:
         """Have the question answered in a thread; ``then`` gets the answer, or the StoreError."""
         ...
 
@@ -137,7 +139,7 @@ class Errands:
                 self._resume(errand, None)
             else:
                 self._asked = errand
-                self._future = self._store.ask(question, partial(self._answered, errand))
+                self._future = self._store.ask(self, question, partial(self._answered, errand))
 
     def _wait_for_room(self) -> None:
         """Come back in the next turn, unless ``on_drained`` of the session will tell."""

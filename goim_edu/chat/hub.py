@@ -96,19 +96,28 @@ class Hub:
 
     # ------------------------------------------------------------------ the store
 
-    def ask(self, question: Callable[[], Any], then: Callable[[Any], None]) -> Future[Any] | None:
+    def ask(
+        self, asker: object, question: Callable[[], Any], then: Callable[[Any], None]
+    ) -> Future[Any] | None:
         """Ask the store something that blocks; ``then`` gets the answer, or the StoreError.
+
+        The askers take turns. One that has left (``store.forget``) gets no answer.
 
         Returns:
             What can be cancelled: then it may not be asked, and ``then`` may not be called.
         """
         loop = self.engine.loop
         try:
-            future = self.store.run(question)
+            future = self.store.run(question, asker=asker)
         except StoreError as error:
             loop.call_soon(then, error)
             return None
-        future.add_done_callback(lambda done: loop.call_soon_threadsafe(_answer, done, then))
+
+        def answered(done: Future[Any]) -> None:
+            if not done.cancelled():
+                loop.call_soon_threadsafe(_answer, done, then)
+
+        future.add_done_callback(answered)
         return future
 
     def mark_read(self, room_id: str, user_id: str, seq: int) -> None:
@@ -124,7 +133,7 @@ class Hub:
         marks, self._marks = self._marks, {}
         self._marking = bool(marks)
         if marks:
-            self.ask(lambda: self._mark_all(marks), self._marks_stored)
+            self.ask(self, lambda: self._mark_all(marks), self._marks_stored)
 
     def _mark_all(self, marks: dict[tuple[str, str], int]) -> None:
         for (room_id, user_id), seq in marks.items():

@@ -90,6 +90,10 @@ class Store(Protocol):
         """Keep how far a user has read."""
         ...
 
-    def run(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
-        """Call it in a thread."""
+    def run(self, function: Callable[..., Any], *args: Any, asker: object = None) -> Future[Any]:
+        """Call it in a thread when it is this asker's turn."""
+        ...
+
+    def forget(self, asker: object) -> None:
+        """Ask nothing more for an asker that has left."""
         ...

@@ -148,6 +148,7 @@ class Session(Handler):
         """Leave every room."""
         if self._errands is not None:
             self._errands.end()
+            self._hub.store.forget(self._errands)
         self._hub.sessions.discard(self)
         rooms, self.rooms = self.rooms, {}
         for room in rooms.values():

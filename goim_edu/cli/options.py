@@ -28,6 +28,7 @@ _METAVARS: Final = {
     "octets": "BYTES",
     "characters": "CHARACTERS",
     "requests a second": "PER_SECOND",
+    "frames a second": "PER_SECOND",
     "file": "FILE",
     "pages": "ORIGIN",
     "names": "NAME",

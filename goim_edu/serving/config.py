@@ -47,6 +47,14 @@ class ServerConfig:
         max_connections: connections in all.
         max_per_ip: connections from one address.
         queue_limit: octets that may wait for one slow reader before it is closed with 1013.
+        memory_limit: octets that slow readers and half received messages may take in all; past
+            it, the connections with the most are closed first, with 1013.
+        message_timeout: seconds for a message to arrive, and one more for each 8 KiB of it that
+            have come; then 1013.
+        control_rate: frames a second: Pings and Pongs of one peer; past it, it is read later.
+        echo_rate: octets a second that ``/echo`` sends back to one peer, a message counting as
+            1 KiB more than it has; past it, it is read later.
+        tls_timeout: seconds for the TLS handshake, absolute; it counts as a connection.
         open_timeout: seconds for the opening handshake, absolute.
         close_timeout: seconds for the closing handshake, absolute.
         drain_timeout: seconds that draining may take.
@@ -84,6 +92,11 @@ class ServerConfig:
     max_connections: int = 10_000
     max_per_ip: int = 2_000
     queue_limit: int = 1 << 20
+    memory_limit: int = 1 << 28
+    message_timeout: float = 60.0
+    control_rate: float = 100.0
+    echo_rate: float = float(4 << 20)
+    tls_timeout: float = 10.0
     open_timeout: float = 10.0
     close_timeout: float = 5.0
     drain_timeout: float = 10.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from typing import Final
 
 from goim_edu.errors import HandshakeError
@@ -31,49 +30,21 @@ class Gate:
 
     Attributes:
         hosts: the names by which browsers may reach the server.
+        proxies: those whose word on their clients is believed.
 
-    >>> gate = Gate(ServerConfig(max_per_ip=1))
-    >>> gate.enter("192.0.2.1"), gate.enter("192.0.2.2"), gate.enter("192.0.2.1")
-    (True, True, False)
+    >>> "192.0.2.1" in Gate(ServerConfig(trusted_proxies=("192.0.2.0/24",))).proxies
+    True
     """
 
     def __init__(self, config: ServerConfig) -> None:
         self.hosts = AllowedHosts(config.hosts, config.origins, beyond=not config.is_loopback)
         self._origins = AllowedOrigins(config.origins)
-        self._proxies = TrustedProxies(config.trusted_proxies)
+        self.proxies = TrustedProxies(config.trusted_proxies)
         self._tls = config.tls_cert is not None
-        self._most = config.max_per_ip
-        self._count: Counter[str] = Counter()
-
-    # ------------------------------------------------------------------ connections per address
-
-    def enter(self, address: str) -> bool:
-        """Count a connection from this address; returns whether it may stay.
-
-        That of a trusted proxy may: for whom it stands is told with the request.
-        """
-        self._count[address] += 1
-        return self._count[address] <= self._most or address in self._proxies
-
-    def leave(self, address: str) -> None:
-        """A connection from this address is gone."""
-        self._count[address] -= 1
-        if self._count[address] <= 0:
-            del self._count[address]
 
     def identify(self, peer: str, request: Request) -> Visitor:
         """The client behind a request of this peer."""
-        return self._proxies.visitor(peer, request, tls=self._tls)
-
-    def rename(self, proxy: str, address: str) -> bool:
-        """Count a proxy's connection for the client that it named; whether that one may stay."""
-        if proxy not in self._proxies:
-            return True
-        self.leave(proxy)
-        self._count[address] += 1
-        return self._count[address] <= self._most
-
-    # ------------------------------------------------------------------ pages
+        return self.proxies.visitor(peer, request, tls=self._tls)
 
     def check_page(self, request: Request, visitor: Visitor) -> None:
         """Refuse a WebSocket to the page of a stranger; the log says which it was.

@@ -26,7 +26,8 @@ _KIND: Final = "text/plain; version=0.0.4; charset=utf-8"
 _ROUND_TRIPS: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 _ENGINE: Final = {
     "opened": "WebSockets opened",
-    "refused": "opening handshakes refused",
+    "refused": "connections and opening handshakes refused",
+    "tls_failed": "TLS handshakes that failed or were cut off at their deadline",
     "failed": "connections on which the peer broke a rule",
     "slow_closed": "slow readers closed with 1013",
     "dropped": "droppable frames that a slow reader missed",
@@ -34,6 +35,9 @@ _ENGINE: Final = {
     "we_were_late": "times a peer was excused since our own loop was late",
     "timed_out": "opening or closing handshakes cut off at their deadline",
     "costly_reads": "reads that waited for their turn since they cost much",
+    "half_messages": "connections closed since a message did not arrive in time",
+    "gave_way": "connections closed since the memory limit was reached",
+    "rests": "times a peer was read later since it had spent its allowance",
 }
 
 
@@ -64,6 +68,14 @@ class ServerMetrics(Collector):
         yield CounterMetricFamily("goim_bytes_in", "Octets read", engine.bytes_in)
         yield CounterMetricFamily("goim_bytes_out", "Octets written", engine.bytes_out)
         stats = engine.stats
+        yield GaugeMetricFamily(
+            "goim_kept_bytes",
+            "Octets that slow readers and half received messages take, in all",
+            engine.memory.total,
+        )
+        yield GaugeMetricFamily(
+            "goim_kept_bytes_limit", "What these may be", self._server.config.memory_limit
+        )
         for name, what in _ENGINE.items():
             yield CounterMetricFamily(f"goim_{name}", what.capitalize(), getattr(stats, name))
 
@@ -71,6 +83,11 @@ class ServerMetrics(Collector):
         hub = self._server.hub
         yield GaugeMetricFamily("goim_sessions", "Chat sessions", len(hub.sessions))
         yield GaugeMetricFamily("goim_rooms", "Rooms that are not empty", len(hub.rooms))
+        yield GaugeMetricFamily(
+            "goim_store_questions",
+            "Questions that wait for a reader of the store",
+            self._server.store.questions,
+        )
         yield CounterMetricFamily(
             "goim_acknowledged", "Messages stored and acknowledged", hub.stats.acknowledged
         )
@@ -85,7 +102,11 @@ class ServerMetrics(Collector):
     def _connections(self) -> Iterator[Metric]:
         infos = self._server.connections()
         queued = [info.queued for info in infos]
-        yield GaugeMetricFamily("goim_connections", "Connections", len(infos))
+        starting = self._server.starting
+        yield GaugeMetricFamily(
+            "goim_connections", "Connections, from their first octet", len(infos) + starting
+        )
+        yield GaugeMetricFamily("goim_tls_handshakes", "TLS handshakes under way", starting)
         yield GaugeMetricFamily(
             "goim_queued_bytes", "Octets that wait for slow readers, in all", sum(queued)
         )

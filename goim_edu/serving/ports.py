@@ -21,6 +21,11 @@ class ServerStore(Store, Protocol):
         """Where messages live, in words."""
         ...
 
+    @property
+    def questions(self) -> int:
+        """How many questions wait for a reader."""
+        ...
+
     def ping(self) -> float:
         """Seconds until it answered; StoreUnavailable if it did not."""
         ...
@@ -55,6 +60,11 @@ class ObservedServer(Protocol):
     @property
     def draining(self) -> bool:
         """Whether it is about to close."""
+        ...
+
+    @property
+    def starting(self) -> int:
+        """How many connections are in their TLS handshake."""
         ...
 
     @property

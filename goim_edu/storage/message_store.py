@@ -6,24 +6,24 @@ import asyncio
 import atexit
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from datetime import datetime
+from functools import partial
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 from goim_edu.errors import StoreUnavailable
 from goim_edu.storage.backend import Backend, Change, Page, Plan, Span
 from goim_edu.storage.documents import MAX_SEQ, Saved, StoredMessage, check_name
 from goim_edu.storage.group_commit import WriterStats
+from goim_edu.storage.readers import Readers
 from goim_edu.storage.writers import Writers
 
 __all__ = ["MessageStore"]
 
-P = ParamSpec("P")
 T = TypeVar("T")
 MAX_PAGE = 10_000
-_READERS = 4
 
 
 class MessageStore:
@@ -52,7 +52,7 @@ class MessageStore:
         self.backend = backend
         self.flush_timeout = flush_timeout
         self._writers = Writers(backend, **writer)
-        self._readers: ThreadPoolExecutor | None = None
+        self._readers = Readers()
         self._lock = threading.Lock()
         self._closed = False
         # What a script or notebook has submitted is written even if it just ends.
@@ -291,14 +291,33 @@ class MessageStore:
             check_name(room_id, "room_id")
         return self.backend.watch(room_id, resume_after, wait)
 
-    def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Call a reading method in a thread of the store's own."""
-        with self._lock:
-            if self._closed:
-                raise StoreUnavailable("the store is closed")
-            if self._readers is None:
-                self._readers = ThreadPoolExecutor(_READERS, "goim store reader")
-            return self._readers.submit(function, *args, **kwargs)
+    def run(
+        self, function: Callable[..., T], *args: Any, asker: object = None, **kwargs: Any
+    ) -> Future[T]:
+        """Call a reading method in a thread of the store's own, when it is this asker's turn.
+
+        Args:
+            function: blocks until it knows the answer.
+            *args: its arguments.
+            **kwargs: those that are named.
+            asker: where the question comes from, such as a session; askers are served in turn.
+
+        Returns:
+            A future of the answer, or of StoreUnavailable if there is none after 10 s.
+
+        Raises:
+            StoreUnavailable: too many questions wait; or the store is closed.
+        """
+        return self._readers.ask(asker, partial(function, *args, **kwargs))
+
+    def forget(self, asker: object) -> None:
+        """Ask nothing more for an asker that has left: its waiting questions are cancelled."""
+        self._readers.forget(asker)
+
+    @property
+    def questions(self) -> int:
+        """How many questions wait for a thread."""
+        return self._readers.waiting
 
     # The end.
 
@@ -310,8 +329,7 @@ class MessageStore:
             self._closed = True
         atexit.unregister(self.close)
         self._writers.close(self.flush_timeout)
-        if self._readers is not None:
-            self._readers.shutdown(wait=True, cancel_futures=True)
+        self._readers.close()
         self.backend.close()
 
     def __enter__(self) -> Self:

@@ -13,17 +13,19 @@ What all connections of one loop share is an ``Engine``:
 * one flush per turn of the loop: all that was written to a connection meanwhile goes out in one
   ``send``; what is written while a read is dealt with goes out at the end of that read;
 * one wheel of timers, in place of a timer per connection;
+* one budget of memory: when it is spent, the connection for which most is kept is closed;
 * turns: a read that cost much is followed by a smaller one, and of the connections that cost much
   only one is read per turn. So a peer that sends 20,000 tiny frames a second waits, not the others.
 
-A ``Connection`` has three floors: a ``Stream`` of octets, with a ``SlowReader`` only while the peer
-reads too slowly; a ``WatchedStream`` with a deadline and a heartbeat; on top the endpoint and the
-handler. Its life is a table of states (``states``). The end (RFC 6455 §7) has one absolute
-deadline, whatever the peer does.
+A ``Connection`` has four floors: a ``Stream`` of octets, with a ``SlowReader`` only while the peer
+reads too slowly; a ``WatchedStream`` with deadlines and a heartbeat; an ``EndpointStream``, which
+sends messages; on top the handler. Its life is a table of states (``states``). The end (RFC 6455
+§7) has one absolute deadline, whatever the peer does.
 """
 
-from goim_edu.transport.connection import Connection, Handler
+from goim_edu.transport.connection import Connection
 from goim_edu.transport.engine import Direction, Engine, EngineStats, Tap
+from goim_edu.transport.handler import Handler
 from goim_edu.transport.socket import ConnectionClosed, WebSocket
 from goim_edu.transport.states import ConnectionState
 from goim_edu.transport.timer_wheel import TimerWheel

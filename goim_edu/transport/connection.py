@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable
 from time import monotonic
-from typing import ClassVar, Final
+from typing import Final
 
 from goim_edu.errors import HandshakeError, RemoteProtocolError
-from goim_edu.protocol import Endpoint, ExtensionOffer, State
+from goim_edu.protocol import Endpoint, State
+from goim_edu.transport.endpoint_stream import EndpointStream
 from goim_edu.transport.engine import Engine, Tap
+from goim_edu.transport.handler import Handler
+from goim_edu.transport.pace import Allowance
+from goim_edu.transport.slow_reader import PORTION
 from goim_edu.transport.states import ConnectionState, ConnectionStep
-from goim_edu.transport.watched_stream import WatchedStream
-from goim_edu.websocket.deflate import PerMessageDeflate
 from goim_edu.websocket.events import Event, Failed, Opened, Pong, RequestReceived
-from goim_edu.websocket.handshake import Request, Response, error_response
+from goim_edu.websocket.handshake import Request, Response
 from goim_edu.websocket.heartbeat import Heartbeat
+from goim_edu.websocket.reader import MessageReader
 
-__all__ = ["Connection", "Handler"]
+__all__ = ["Connection"]
 
 log = logging.getLogger("goim_edu.transport")
 
@@ -39,48 +43,12 @@ _AGREE: Final = ConnectionStep.AGREE
 _HEAR_END: Final = ConnectionStep.HEAR_END
 _LAST_WORDS: Final = ConnectionStep.LAST_WORDS
 
+_TRY_AGAIN: Final = 1013  # the peer has not broken a rule, so it may come back
+_CONTROLS_AT_ONCE: Final = 5.0  # seconds of the rate of control frames
 _LINGER: Final = 1.0  # seconds for what is only a courtesy at the end
 
 
-class Handler:
-    """What sits on a connection and is called back; all methods do nothing unless overridden.
-
-    Attributes:
-        keeps_handshake: whether request and response are still needed when the connection is
-            open. They are half of what an idle connection weighs, so they are dropped if not.
-    """
-
-    __slots__ = ()
-
-    keeps_handshake: ClassVar[bool] = False
-
-    def on_open(self, connection: Connection) -> None:
-        """The handshake is done: messages may be sent."""
-
-    def on_events(self, connection: Connection, events: list[Event]) -> None:
-        """One read brought these; what is written now goes out in one write with its answers."""
-
-    def on_deadline(self, connection: Connection) -> None:
-        """The moment has come that ``connection.set_deadline`` named."""
-
-    def on_end(self, connection: Connection) -> None:
-        """From now on nothing can be sent; called once."""
-
-    def on_lost(self, connection: Connection) -> None:
-        """The socket is gone; called once, after ``on_end``."""
-
-    def on_drained(self, connection: Connection) -> None:
-        """What was written has left for the peer's side, after it had piled up."""
-
-    def is_busy(self, connection: Connection) -> bool:
-        """Whether it still has answers to messages that came before the peer's Close.
-
-        If so, our Close waits until ``connection.finish_ending``, but at most a second.
-        """
-        return False
-
-
-class Connection(WatchedStream):
+class Connection(EndpointStream):
     """One socket, one endpoint, one handler; ``state`` says where it is in its life.
 
     Args:
@@ -103,7 +71,7 @@ class Connection(WatchedStream):
 
     __slots__ = (
         "_close_timeout",
-        "_endpoint",
+        "_controls",
         "_greeting",
         "_on_request",
         "_open_timeout",
@@ -125,52 +93,15 @@ class Connection(WatchedStream):
         heartbeat: Heartbeat | None = None,
         tap: Tap | None = None,
     ) -> None:
-        super().__init__(engine, heartbeat, tap)
+        super().__init__(engine, endpoint, heartbeat, tap)
         self.handler = handler
         self.path = ""
         self.error: RemoteProtocolError | None = None
-        self._endpoint = endpoint
         self._on_request = on_request
         self._open_timeout = open_timeout
         self._close_timeout = engine.close_timeout if close_timeout is None else close_timeout
         self._greeting = greeting
-
-    # ------------------------------------------------------------------ what the endpoint knows
-
-    @property
-    def request(self) -> Request | None:
-        """The client's request; None on a client, and where the handler does not keep it."""
-        return self._endpoint.request
-
-    @property
-    def response(self) -> Response | None:
-        """The server's response; None where the handler does not keep it."""
-        return self._endpoint.response
-
-    @property
-    def subprotocol(self) -> str | None:
-        """The agreed subprotocol, or None."""
-        return self._endpoint.subprotocol
-
-    @property
-    def extensions(self) -> tuple[ExtensionOffer, ...]:
-        """The agreed extensions."""
-        return self._endpoint.extensions
-
-    @property
-    def deflate(self) -> PerMessageDeflate | None:
-        """The agreed compression at work, or None."""
-        return self._endpoint.deflate
-
-    @property
-    def close_code(self) -> int | None:
-        """The peer's close code, 1005 if its Close gave none, 1006 if none came; None before."""
-        return self._endpoint.close_code
-
-    @property
-    def close_reason(self) -> str:
-        """The peer's reason."""
-        return self._endpoint.close_reason
+        self._controls: Allowance | None = None
 
     # ------------------------------------------------------------------ called by asyncio
 
@@ -230,6 +161,22 @@ class Connection(WatchedStream):
         replies = endpoint.data_to_send()
         if replies:
             self.write(replies)
+        reader = endpoint.reader
+        if reader is not None and reader.plain:
+            self._watch_reading(reader, events, now)
+
+    def _watch_reading(self, reader: MessageReader, events: list[Event], now: float) -> None:
+        """Look at what only the plain path brings: half received messages and control frames."""
+        controls = reader.controls
+        if reader.idle:
+            self._message_is_whole()
+        else:  # it is a new one if a message before it has ended
+            self._message_is_half(reader.kept, len(events) > controls, now)
+        rate = self.engine.control_rate
+        if controls and rate < math.inf:
+            if self._controls is None:
+                self._controls = Allowance(rate, _CONTROLS_AT_ONCE * rate, now)
+            self.rest(self._controls.spend(controls, now))
 
     def _receive_edge(self, events: list[Event], now: float) -> None:
         """The same at both edges of a life: a handshake, or the closing of a connection."""
@@ -247,6 +194,9 @@ class Connection(WatchedStream):
                 self.error = last.error
                 self.engine.stats.failed += 1
         self._follow_endpoint()
+        reader = self._endpoint.reader
+        if reader is not None and reader.plain:
+            self._watch_reading(reader, events, now)
         if events:
             if self.heartbeat is not None:
                 self._match_pongs(self.heartbeat, events, now)
@@ -311,7 +261,8 @@ class Connection(WatchedStream):
         self._move(_AGREE)
         self._start(handler, heartbeat)
         early = self._endpoint.receive_data(b"")
-        if early:
+        reader = self._endpoint.reader
+        if early or (reader is not None and not reader.idle):
             self._receive_edge(early, monotonic())
 
     def _start(self, handler: Handler, heartbeat: Heartbeat | None) -> None:
@@ -332,40 +283,6 @@ class Connection(WatchedStream):
         if not self._receiving:
             self.flush()
             self._finish()
-
-    def turn_away(self, error: HandshakeError) -> None:
-        """Refuse a client before it has said a word (server)."""
-        self.engine.stats.refused += 1
-        self._endpoint.receive_eof()
-        self.write(error_response(error).to_bytes())
-        self._end(ConnectionStep.REFUSE)
-        self.flush()
-        self.transport.close()
-
-    # ------------------------------------------------------------------ what handlers send
-
-    def send(self, data: str | bytes, *, compress: bool | None = None) -> None:
-        """Send one message: text for str, binary for bytes.
-
-        Args:
-            data: the message.
-            compress: whether to compress it; None does so if that was agreed on.
-
-        Raises:
-            LocalProtocolError: the connection is not open.
-        """
-        if isinstance(data, str):
-            self.write(self._endpoint.send_text(data, compress=compress))
-        else:
-            self.write(self._endpoint.send_binary(data, compress=compress))
-
-    def send_many(self, messages: Sequence[str | bytes], *, compress: bool | None = None) -> None:
-        """Send many messages in one piece; much quicker than one by one. Raises as ``send``."""
-        self.write(self._endpoint.send_many(messages, compress=compress))
-
-    def ping(self, payload: bytes) -> None:
-        """Send a Ping with at most 125 octets. Raises as ``send``."""
-        self.write(self._endpoint.ping(payload))
 
     # ------------------------------------------------------------------ the end
 
@@ -412,14 +329,53 @@ class Connection(WatchedStream):
         """From now on nothing is sent; the socket follows, at the latest at the deadline."""
         self._move(step)
         self.set_deadline(monotonic() + self._close_timeout)
+        self._stop_resting()
         self.handler.on_end(self)
+
+    def fail(self, code: int, why: str) -> None:
+        """The peer has not kept a bound of ours: say so, read nothing more, and end it.
+
+        Args:
+            code: of our Close.
+            why: its reason.
+        """
+        if self._endpoint.reader is None:
+            self.abort()
+            return
+        error = RemoteProtocolError(why, close_code=code, section="RFC 6455 §10.4")
+        events: list[Event] = []
+        self._endpoint.fail(error, events)
+        self._message_is_whole()  # nothing of it is kept
+        self._receive_edge(events, monotonic())
+        if not self._receiving:
+            self.flush()
+            self._finish()
+
+    def _on_late_message(self) -> None:
+        self.engine.stats.half_messages += 1
+        log.info("half a message connection=%d octets=%d", self.id, self._half)
+        self.fail(_TRY_AGAIN, "a message did not arrive in time")
+
+    def give_way(self) -> None:
+        """Keep nothing more for the peer: the server has no memory left, and we keep most."""
+        self.engine.stats.gave_way += 1
+        log.info("no memory left connection=%d kept=%d", self.id, self.kept)
+        slow = self._slow
+        if slow is None:
+            self.fail(_TRY_AGAIN, "the server has no memory left")
+        elif self.transport.get_write_buffer_size() <= PORTION and self.state is _OPEN:
+            slow.clear()
+            self._give_up_reader(self.kept)
+        else:
+            self.abort()  # behind so much no Close would arrive in time
+        self.engine.memory.account(self, 0)
 
     def _give_up_reader(self, queued: int) -> None:
         """The peer reads too slowly: past what its socket holds, a Close is all that it gets."""
         self.engine.stats.slow_closed += 1
         log.info("slow reader connection=%d queued=%d", self.id, queued)
         if self.state is _OPEN:
-            self._write_out(self._endpoint.close(1013, "you read too slowly"))
+            self._write_out(self._endpoint.close(_TRY_AGAIN, "you read too slowly"))
             self._end(ConnectionStep.SAY_CLOSE)
         elif self.state is _ENDING:
             self._write_out(self._endpoint.data_to_send())

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from goim_edu.transport.memory import Memory
 from goim_edu.transport.pace import READ_SIZES, Turns
 from goim_edu.transport.timer_wheel import TimerWheel
 
@@ -36,6 +38,7 @@ class EngineStats:
 
     opened: int = 0
     refused: int = 0
+    tls_failed: int = 0
     failed: int = 0
     slow_closed: int = 0
     dropped: int = 0
@@ -43,6 +46,9 @@ class EngineStats:
     we_were_late: int = 0
     timed_out: int = 0
     costly_reads: int = 0
+    half_messages: int = 0
+    gave_way: int = 0
+    rests: int = 0
 
 
 class Engine:
@@ -52,6 +58,9 @@ class Engine:
         granularity: seconds by which a timer may be late.
         queue_limit: octets that may wait for one connection before it is closed with 1013.
         close_timeout: seconds from our Close, or from the peer's, to the end of TCP.
+        message_timeout: seconds for a message to arrive; one more for each 8 KiB that have come.
+        memory_limit: octets that half received messages and slow readers may take in all.
+        control_rate: Pings and Pongs a second that a peer may send.
 
     Attributes:
         loop: the event loop.
@@ -61,6 +70,7 @@ class Engine:
         bytes_out: octets written.
         buffer: where every connection reads to.
         views: the beginning of it in each of the ``READ_SIZES``.
+        memory: counts what is kept for peers.
         wheel: wakes connections at their deadlines.
         turns: the connections that wait for their turn to be read.
 
@@ -77,10 +87,16 @@ class Engine:
         granularity: float = 0.05,
         queue_limit: int = 1 << 20,
         close_timeout: float = 10.0,
+        message_timeout: float = math.inf,
+        memory_limit: float = math.inf,
+        control_rate: float = math.inf,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.queue_limit = queue_limit
         self.close_timeout = close_timeout
+        self.message_timeout = message_timeout
+        self.control_rate = control_rate
+        self.memory = Memory(memory_limit)
         self.stats = EngineStats()
         self.ids = itertools.count(1)
         self.bytes_in = self.bytes_out = 0

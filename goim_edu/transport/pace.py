@@ -1,4 +1,4 @@
-"""Fairness among connections: how much one read may take, and when a costly one is read again.
+"""Fairness among connections: how much one read may take, when the next comes, and allowances.
 
 A read that cost much is followed by a smaller one, and a cheap one that filled its buffer by a
 larger one. Of the connections that cost much, only one is read in each turn of the loop.
@@ -10,7 +10,16 @@ import asyncio
 from collections import deque
 from typing import Final, Protocol
 
-__all__ = ["COSTLY", "FIRST_READ", "READ_SIZES", "TurnTaker", "Turns", "next_read"]
+__all__ = [
+    "COSTLY",
+    "FIRST_READ",
+    "LONGEST_REST",
+    "READ_SIZES",
+    "Allowance",
+    "TurnTaker",
+    "Turns",
+    "next_read",
+]
 
 READ_SIZES: Final = (256, 1024, 4 * 1024, 16 * 1024, 64 * 1024, 256 * 1024)
 """Octets that one read may take, each four times the one before."""
@@ -18,6 +27,8 @@ FIRST_READ: Final = READ_SIZES[2]
 """Octets that the first read of a connection may take."""
 COSTLY: Final = 0.0004
 """Seconds that a read may cost, with all that it causes, before the next one is smaller."""
+LONGEST_REST: Final = 2.0
+"""Seconds for which a peer that has spent its allowance is not read; its end is not seen either."""
 
 _SMALLEST: Final = READ_SIZES[0]
 _LARGEST: Final = READ_SIZES[-1]
@@ -50,6 +61,45 @@ def next_read(size: int, nbytes: int, seconds: float) -> tuple[int, bool]:
     if seconds < _CHEAP and nbytes == size < _LARGEST:
         return size * 4, False
     return size, size < FIRST_READ and seconds > _CHEAP
+
+
+class Allowance:
+    """How much a peer may have us do: so much at once, and so much a second in the long run.
+
+    Args:
+        rate: of whatever is counted, a second.
+        burst: at once.
+        now: seconds of a clock that never goes back.
+
+    >>> allowance = Allowance(rate=10, burst=20, now=100.0)
+    >>> allowance.spend(20, now=100.0), allowance.spend(5, now=100.0)
+    (0.0, 0.5)
+    """
+
+    __slots__ = ("_at", "_burst", "_left", "_rate")
+
+    def __init__(self, rate: float, burst: float, now: float) -> None:
+        self._rate = rate
+        self._left = self._burst = burst
+        self._at = now
+
+    def spend(self, amount: float, now: float) -> float:
+        """Take this much of it.
+
+        Args:
+            amount: of what is counted.
+            now: seconds of the same clock.
+
+        Returns:
+            Seconds until that is made up for: 0 if it was there, and ``LONGEST_REST`` at most.
+        """
+        if amount <= self._left:  # what has come to it meanwhile can be added later
+            self._left -= amount
+            return 0.0
+        left = min(self._burst, self._left + (now - self._at) * self._rate) - amount
+        self._at = now
+        self._left = max(left, -LONGEST_REST * self._rate)
+        return max(0.0, -self._left / self._rate)
 
 
 class TurnTaker(Protocol):

@@ -15,9 +15,14 @@ __all__ = ["PORTION", "SlowReader"]
 PORTION: Final = 64 * 1024
 """Octets from which on no more is handed to a socket at once."""
 
+_PATIENCE: Final = 5.0  # seconds in which a peer that catches up reads a portion
+
 
 class SlowReader:
     """What waits for a peer until it has read what was written before.
+
+    Args:
+        acknowledged: octets that its TCP has acknowledged so far, or None if that is not known.
 
     Attributes:
         size: octets that wait.
@@ -31,9 +36,11 @@ class SlowReader:
     (b'a message', 0)
     """
 
-    __slots__ = ("_buffered", "_pieces", "size")
+    __slots__ = ("_acknowledged", "_buffered", "_moved_at", "_pieces", "size")
 
-    def __init__(self) -> None:
+    def __init__(self, acknowledged: int | None = None) -> None:
+        self._acknowledged = acknowledged
+        self._moved_at = -1.0  # the last time that it had read a portion
         self._pieces: deque[tuple[bytes, bool]] = deque()
         self._buffered = 1 << 62  # more than a transport can hold
         self.size = 0
@@ -90,3 +97,19 @@ class SlowReader:
         reads_on = buffered < self._buffered
         self._buffered = buffered
         return reads_on
+
+    def catches_up(self, acknowledged: int | None, now: float) -> bool:
+        """Whether the peer reads a portion every few seconds: then it may owe us more.
+
+        The first call gives it as long to begin.
+
+        Args:
+            acknowledged: octets that its TCP has acknowledged by now, or None if that is not known.
+            now: monotonic time in seconds.
+        """
+        if acknowledged is None or self._acknowledged is None:
+            return False
+        if acknowledged - self._acknowledged >= PORTION or self._moved_at < 0:
+            self._acknowledged = acknowledged
+            self._moved_at = now
+        return now - self._moved_at < _PATIENCE

@@ -13,6 +13,7 @@ from typing import Final, cast
 
 from goim_edu.transport.engine import Engine, Tap
 from goim_edu.transport.pace import COSTLY, FIRST_READ, next_read
+from goim_edu.transport.progress import acknowledged
 from goim_edu.transport.slow_reader import PORTION, SlowReader
 from goim_edu.transport.states import (
     CONNECTION_TRANSITIONS,
@@ -47,6 +48,7 @@ class Stream(asyncio.BufferedProtocol):
     Attributes:
         id: its number, as it stands in logs and captures.
         state: where it is in its life.
+        kept: octets that are kept for the peer, as ``engine.memory`` counts them.
         remote: the peer's host, ``"?"`` before there is one.
         port: the peer's port.
     """
@@ -54,13 +56,16 @@ class Stream(asyncio.BufferedProtocol):
     __slots__ = (
         "_awaits_turn",
         "_descriptor",
+        "_half",
         "_out",
         "_read_size",
         "_reading_paused",
         "_receiving",
+        "_resting",
         "_slow",
         "engine",
         "id",
+        "kept",
         "port",
         "remote",
         "state",
@@ -82,7 +87,10 @@ class Stream(asyncio.BufferedProtocol):
         self._read_size = FIRST_READ
         self._receiving = False
         self._awaits_turn = False
+        self._resting = False  # the peer has spent its allowance
         self._reading_paused = False  # by the handler
+        self._half = 0  # octets of a half received message
+        self.kept = 0
 
     # ------------------------------------------------------------------ left to the upper half
 
@@ -146,8 +154,9 @@ class Stream(asyncio.BufferedProtocol):
     def pause_writing(self) -> None:
         """The peer reads too slowly: hold back what we write, and read no more of its requests."""
         if self._slow is None:
-            self._slow = SlowReader()
+            self._slow = SlowReader(acknowledged(self.transport))
             self.transport.pause_reading()
+            self._account()
 
     def resume_writing(self) -> None:
         """The peer has read: write what was held back, as much as the socket takes again."""
@@ -155,8 +164,10 @@ class Stream(asyncio.BufferedProtocol):
         while slow is not None and slow.size:
             self._write_out(slow.take())
             if self.transport.get_write_buffer_size() > self._high_water:
+                self._account()
                 return  # asyncio will call again
         self._slow = None
+        self._account()
         self._go_on_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -165,6 +176,8 @@ class Stream(asyncio.BufferedProtocol):
         self._descriptor = -1
         self._out.clear()
         self._slow = None
+        self._half = 0
+        self._account()
 
     # ------------------------------------------------------------------ reading
 
@@ -195,7 +208,7 @@ class Stream(asyncio.BufferedProtocol):
             self._go_on_reading()
 
     def _go_on_reading(self) -> None:
-        if self._awaits_turn or self._reading_paused or self._slow is not None:
+        if self._awaits_turn or self._resting or self._reading_paused or self._slow is not None:
             return
         if not self.transport.is_closing():
             self.transport.resume_reading()
@@ -276,13 +289,31 @@ class Stream(asyncio.BufferedProtocol):
         """Let it wait; if too much waits, drop what may be dropped, else give up the reader."""
         slow.hold(data, droppable)
         limit = self.engine.queue_limit - self.transport.get_write_buffer_size()
-        if slow.size <= limit:
-            return
-        self.engine.stats.dropped += slow.drop(slow.size - limit)
         if slow.size > limit:
+            self.engine.stats.dropped += slow.drop(slow.size - limit)
+        if slow.size > limit and not self._catches_up(slow):
             queued = slow.size
             slow.clear()
             self._give_up_reader(queued)
+        self._account()
+
+    def _catches_up(self, slow: SlowReader) -> bool:
+        """Whether the peer only has a long way to go, as after a long absence."""
+        if slow.size > self.engine.queue_limit:
+            return False
+        return slow.catches_up(acknowledged(self.transport), monotonic())
+
+    def _account(self) -> None:
+        """Have the octets counted that are kept for the peer."""
+        kept = self._half
+        if self._slow is not None:
+            kept += self._slow.size + self.transport.get_write_buffer_size()
+        if kept != self.kept:
+            self.engine.memory.account(self, kept)
+
+    def give_way(self) -> None:
+        """Keep nothing more for the peer: the server has no memory left."""
+        raise NotImplementedError
 
     @property
     def _high_water(self) -> int:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MessageAssembler", "invalid_utf8"]
 
-_MAX_PIECES: Final = 4_096  # each small piece takes some 60 octets more than it holds
+_MAX_PIECES: Final = 4_096
+_PIECE: Final = 60  # octets that a piece takes beyond what it holds, about
 _NO_MESSAGE: Final = Opcode.CONTINUATION
 _TEXT: Final = Opcode.TEXT
 
@@ -51,6 +52,7 @@ class MessageAssembler:
         "_cut_character",
         "_deflate",
         "_fragments",
+        "_kept",
         "_max_fragments",
         "_max_size",
         "_octets",
@@ -73,9 +75,15 @@ class MessageAssembler:
         self._compressed = False
         self._fragments = 0
         self._size = 0
+        self._kept = 0
         self._octets: list[bytes | memoryview] = []  # of a binary message
         self._texts: list[str] = []  # of a text message
         self._cut_character = b""  # up to three octets; the rest is still to come
+
+    @property
+    def kept(self) -> int:
+        """Octets that the message under way takes so far, about."""
+        return self._kept + _PIECE * (len(self._octets) + len(self._texts))
 
     def add(self, part: Part) -> TextMessage | BinaryMessage | None:
         """Take a part of a data frame; returns the message if the part completes it.
@@ -90,6 +98,7 @@ class MessageAssembler:
         if self._compressed and self._deflate is not None:
             payload = self._deflate.decompress(bytes(payload), final, self._max_size - self._size)
             self._size += len(payload)
+        self._kept += len(payload)
         if self.opcode is _TEXT:
             self._add_text(payload, final)
             return self._finish_text() if final else None
@@ -159,4 +168,4 @@ class MessageAssembler:
 
     def _reset(self) -> None:
         self.opcode = _NO_MESSAGE
-        self._fragments = self._size = 0
+        self._fragments = self._size = self._kept = 0

@@ -36,6 +36,12 @@ class MessageReader:
         deflate: the agreed permessage-deflate, or None.
         early: octets that have come already.
 
+    Attributes:
+        idle: nothing is half received, so the next octet starts a message.
+        plain: the last octets took the plain path. Only there a message may have stayed half
+            received, and only there control frames come.
+        controls: control frames among the last octets, if they took the plain path.
+
     >>> events = []
     >>> MessageReader(False, Limits()).read(b"\x81\x02Hi\x89\x00", events), events
     (True, [TextMessage(data='Hi'), Ping(payload=b'')])
@@ -46,11 +52,13 @@ class MessageReader:
         "_decoder",
         "_deflate",
         "_early",
-        "_idle",
         "_limits",
         "_masked",
         "_max_inflated",
         "_max_size",
+        "controls",
+        "idle",
+        "plain",
     )
 
     def __init__(
@@ -64,11 +72,20 @@ class MessageReader:
         self._limits = limits
         self._deflate = deflate
         self._early = early
-        self._idle = not early  # nothing is half received: the next octet starts a message
+        self.idle = not early
+        self.plain = False
+        self.controls = 0
         self._max_size = min(limits.max_frame_size, limits.max_message_size)
         self._max_inflated = limits.max_message_size
         self._decoder: FrameDecoder | None = None
         self._assembler: MessageAssembler | None = None
+
+    @property
+    def kept(self) -> int:
+        """Octets that a half received message takes, about; 0 if there is none."""
+        if self.idle or self._decoder is None or self._assembler is None:
+            return 0
+        return len(self._decoder.data) - self._decoder.position + self._assembler.kept
 
     def read(self, data: bytes | memoryview, events: list[Event]) -> bool:
         """Take the next octets; append the events that they complete.
@@ -82,7 +99,8 @@ class MessageReader:
         Raises:
             RemoteProtocolError: a rule is broken; the good events before are appended.
         """
-        if self._idle:
+        self.plain = False
+        if self.idle:
             position = take_messages(
                 data, 0, events, self._masked, self._max_size, self._deflate, self._max_inflated
             )
@@ -92,6 +110,8 @@ class MessageReader:
         return self._read_plain(bytes(data), events)
 
     def _read_plain(self, data: bytes, events: list[Event]) -> bool:
+        self.plain = True
+        self.controls = 0
         decoder, assembler = self._plain_path()
         decoder.push(self._early + data)
         self._early = b""
@@ -100,6 +120,7 @@ class MessageReader:
             if part.header.opcode >= _CLOSE:
                 event = _control_event(part.header.opcode, bytes(part.payload))
                 events.append(event)
+                self.controls += 1
                 to_answer = to_answer or type(event) is not Pong
                 if type(event) is CloseReceived:
                     break
@@ -110,7 +131,7 @@ class MessageReader:
                     *(decoder.data, decoder.position, events, self._masked),
                     *(self._max_size, self._deflate, self._max_inflated),
                 )
-        self._idle = decoder.idle and assembler.opcode is _NO_MESSAGE
+        self.idle = decoder.idle and assembler.opcode is _NO_MESSAGE
         return to_answer
 
     def _plain_path(self) -> tuple[FrameDecoder, MessageAssembler]:

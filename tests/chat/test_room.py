@@ -363,11 +363,11 @@ class HeldStore(MessageStore):
         self.gate: asyncio.Event | None = None
         self.broken = False
 
-    def run(self, function: Any, *args: Any, **kwargs: Any) -> Future[Any]:
+    def run(self, function: Any, *args: Any, asker: object = None, **kwargs: Any) -> Future[Any]:
         if self.broken:
             raise StoreUnavailable("the store is away")
         if self.gate is None:
-            return super().run(function, *args, **kwargs)
+            return super().run(function, *args, asker=asker, **kwargs)
         future: Future[Any] = Future()
         gate = self.gate
 

@@ -15,7 +15,7 @@ import pytest
 from goim_edu.client import connect
 from goim_edu.errors import LocalProtocolError
 from goim_edu.protocol import Endpoint, Side
-from goim_edu.server import Echo
+from goim_edu.serving.echo import Echo
 from goim_edu.transport import (
     Connection,
     ConnectionClosed,
