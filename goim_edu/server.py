@@ -284,9 +284,9 @@ class ChatServer:
         """Answer a request: a page, or a WebSocket."""
         path = connection.path = request.path
         visitor = self._gate.identify(connection.remote, request)
-        if visitor.address != connection.remote:  # a proxy's, which is counted for its client
-            connection.remote = visitor.address
+        if connection.remote in self._gate.proxies:  # it is counted for its client
             why = self.admission.rename(cast("Newcomer", connection), visitor.address)
+            connection.remote = visitor.address
             if why is not None:
                 connection.reject(too_busy(why))
                 return

@@ -272,7 +272,7 @@ def test_each_person_behind_a_proxy_is_counted_alone() -> None:
             for guest in guests:
                 guest.go()
             await until(lambda: not server.connections())
-            assert not server._gate._count
+            assert not server.admission._per_host
             held = [await RawClient.come(server.port) for _ in range(2)]
             assert await come(server, "localhost") == 503
             assert await come(server, "localhost", "X-Forwarded-For: unknown") == 503

@@ -52,7 +52,9 @@ class Kept:
         end = len(self.messages) if before is None else before - 1
         return self.messages[max(0, end - limit) : end]
 
-    def ask(self, question: Callable[[], Any], then: Callable[[Any], None]) -> Future[Any] | None:
+    def ask(
+        self, asker: object, question: Callable[[], Any], then: Callable[[Any], None]
+    ) -> Future[Any] | None:
         self.asked += 1
         answer = StoreUnavailable("asleep") if self.away else question()
         future: Future[Any] = Future()
