@@ -81,7 +81,9 @@ class HandshakeError(RemoteProtocolError):
         status: the HTTP status that a server answers with, 400 to 599.
         section: where the rule stands. The package names it at every place; for code that names
             none it is §4.2.2, which lets a server refuse a request.
-        headers: header fields that the answer must carry, such as ``Sec-WebSocket-Version``.
+        headers: header fields that the answer must carry, such as ``Sec-WebSocket-Version``; on a
+            client those of the answer that came.
+        passing: on a client: whether the same request may be granted later.
 
     >>> HandshakeError("only GET may upgrade", status=405, headers=[("Allow", "GET")]).status
     405
@@ -94,10 +96,12 @@ class HandshakeError(RemoteProtocolError):
         status: int = 400,
         section: str = "RFC 6455 §4.2.2",
         headers: Sequence[tuple[str, str]] = (),
+        passing: bool = False,
     ) -> None:
         super().__init__(message, close_code=1002, section=section)
         self.status = status
         self.headers = tuple(headers)
+        self.passing = passing
 
 
 class StoreError(Exception):

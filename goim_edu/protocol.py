@@ -66,6 +66,7 @@ from goim_edu.websocket.handshake import (
     generate_accept,
 )
 from goim_edu.websocket.limits import Limits
+from goim_edu.websocket.octets import as_view
 from goim_edu.websocket.reader import MessageReader
 from goim_edu.websocket.states import (
     COMMANDS,
@@ -212,6 +213,7 @@ class Endpoint(Lifecycle):
             The events, in order. If the peer broke a rule, nothing is raised: the last event is
             ``Failed``, and ``data_to_send`` has the Close or the HTTP error for it.
         """
+        data = as_view(data)
         reader = self.reader
         if reader is None:
             return self._receive_handshake(bytes(data), eof=False)
@@ -227,8 +229,7 @@ class Endpoint(Lifecycle):
         """TCP has ended: the peer sends no more.
 
         Returns:
-            ``Closed`` with code 1006, or ``Failed`` if a client waited for its handshake; no event
-            if the end was reported already.
+            ``Closed`` with 1006, ``Failed`` if a client awaited its 101, or none after the end.
         """
         if self.state is State.ENDING:
             self._send_last_close()
@@ -242,8 +243,7 @@ class Endpoint(Lifecycle):
     def data_to_send(self) -> bytes:
         """The octets that the protocol itself demands: Pong, Close or an HTTP error.
 
-        If the end of the connection was reported, they end with our Close: answer what came before
-        the end first.
+        If the end was reported, they end with our Close: answer first what came before the end.
         """
         if self.state is State.ENDING:
             self._send_last_close()
@@ -376,6 +376,7 @@ class Endpoint(Lifecycle):
         Raises:
             LocalProtocolError: not OPEN, another message is not complete, the text has no UTF-8
                 form, or compression was not agreed on.
+            TypeError: ``data`` is neither text nor octets.
         """
         if self.state is not _OPEN:
             self._require("send")

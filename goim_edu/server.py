@@ -29,7 +29,6 @@ from goim_edu.serving.config import (
     ServerConfig,
     UnsafeConfig,
     make_authenticate,
-    make_tls,
     read_metrics_token,
 )
 from goim_edu.serving.echo import Echo
@@ -37,6 +36,7 @@ from goim_edu.serving.gate import Gate
 from goim_edu.serving.listening import listen
 from goim_edu.serving.pages import Pages
 from goim_edu.serving.ports import ServerStore
+from goim_edu.serving.tls import Certificate
 from goim_edu.serving.visitor import Visitor
 from goim_edu.transport import Connection, ConnectionState, Engine, Handler, Tap, WebSocket
 from goim_edu.transport.allocator import keep_freed_memory
@@ -86,6 +86,7 @@ class ChatServer:
         hub: the sessions and rooms.
         engine: what all connections share.
         admission: how many connections there are, from whom, and how many there may be.
+        certificate: the certificate for TLS, which can be renewed.
         port: where it listens, known after ``start``.
         tap: called for each new connection; what it returns is given every octet of it.
 
@@ -121,7 +122,8 @@ class ChatServer:
         self.tap = tap
         self._pages: Pages
         self._warning = config.warning()
-        self._tls = make_tls(config)
+        self.certificate = Certificate(config.tls_cert, config.tls_key)
+        self._tls = self.certificate.context
         self._authenticate = make_authenticate(config)
         self._gate = Gate(config)
         self._metrics_token = read_metrics_token(config)
@@ -158,6 +160,7 @@ class ChatServer:
         config = self.config
         if self._warning:
             log.warning("insecure why=%r", self._warning)
+        self.certificate.warn_of_dates()
         granularity = 0.05
         if config.heartbeat_interval:
             shortest = min(config.heartbeat_interval, config.heartbeat_timeout)

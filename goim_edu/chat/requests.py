@@ -41,6 +41,11 @@ class Hello(Struct, tag="hello", forbid_unknown_fields=True):
     token: Annotated[str, Meta(max_length=8192)] | None = None
     ref: Ref | None = None
 
+    def __repr__(self) -> str:
+        """All but the token, which is a secret."""
+        token = "None" if self.token is None else "..."
+        return f"Hello(user_id={self.user_id!r}, token={token}, ref={self.ref!r})"
+
 
 class Join(Struct, tag="join", forbid_unknown_fields=True):
     """Let me in; with ``since`` also what I missed after that number."""

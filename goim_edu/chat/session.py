@@ -155,7 +155,8 @@ class Session(Handler):
             room.exit(self)
             self._hub.release(room)
         if self.user_id and log.isEnabledFor(logging.INFO):
-            log.info("gone connection=%d user=%s", connection.id, quoted(self.user_id))
+            details = connection.id, quoted(self.user_id)
+            log.info("gone connection=%d user=%s", *details, extra={"client": connection.remote})
 
     # ------------------------------------------------------------------ requests
 
@@ -243,7 +244,8 @@ class Session(Handler):
         )
         if log.isEnabledFor(logging.INFO):
             details = self.connection.id, self.session_id, quoted(self.user_id)
-            log.info("hello connection=%d session=%s user=%s", *details)
+            client = {"client": self.connection.remote}
+            log.info("hello connection=%d session=%s user=%s", *details, extra=client)
 
     def _join(self, request: Join) -> None:
         room_id = request.room_id

@@ -1,8 +1,9 @@
 """The command line: ``python -m goim_edu serve`` and the other commands.
 
 Each command is a file. Its ``add`` adds the options and sets ``run``, which returns the exit code:
-0 for success, 2 for a command that cannot work, with one line on stderr that says why. A command
-imports what it needs when it runs, so that ``--help`` is quick.
+0 for success, 1 if the output is not read to its end, 2 for a command that cannot work, with one
+line on stderr that says why. A command imports what it needs when it runs, so that ``--help`` is
+quick.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import cast
 
 from goim_edu import __version__
 from goim_edu.cli import chat, dissect, lab, mongo, progress, serve
-from goim_edu.cli.command import CommandError, Subparsers
+from goim_edu.cli.command import CommandError, Subparsers, say, stop_writing
 from goim_edu.errors import StoreError
 
 __all__ = ["main"]
@@ -57,10 +58,16 @@ def _run(argv: Sequence[str] | None) -> int:
     args = parser.parse_args(argv)
     run = cast("Callable[[argparse.Namespace], int]", args.run)
     try:
-        return run(args)
+        code = run(args)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except (CommandError, StoreError) as error:
-        print(f"goim_edu: {error}", file=sys.stderr)
+        say(f"goim_edu: {error}", error=True)
         return 2
+    except BrokenPipeError:  # "... | head": the reader has enough
+        stop_writing(sys.stdout)
+        return 1
+    return code
 
 
 _COMMANDS: tuple[Callable[[Subparsers], None], ...] = (

@@ -2,12 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+import os
+import sys
+from typing import Any, TextIO
 
-__all__ = ["CommandError", "Subparsers"]
+__all__ = ["CommandError", "Subparsers", "say", "stop_writing"]
 
 Subparsers = Any  # argparse has no public name for it
 
 
 class CommandError(Exception):
     """The command cannot be carried out; the text is the one line that the user gets."""
+
+
+def say(text: str, *, error: bool = False) -> None:
+    """Write a line that may be missed: nothing depends on whether it is read.
+
+    Args:
+        text: the line.
+        error: whether it goes to stderr, and not to stdout.
+    """
+    stream = sys.stderr if error else sys.stdout
+    if stream is None:
+        return  # it was closed before we started
+    try:
+        print(text, file=stream, flush=True)
+    except OSError:  # a pipe that nobody reads, a full disk
+        stop_writing(stream)
+
+
+def stop_writing(stream: TextIO) -> None:
+    """Send to nowhere what is still to be written, so that Python does not stumble over it later.
+
+    Args:
+        stream: stdout or stderr, whose file takes no more.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

@@ -33,6 +33,7 @@ _METAVARS: Final = {
     "pages": "ORIGIN",
     "names": "NAME",
     "networks": "NETWORK",
+    "audience": "NAME",
     "address": "HOST",
     "number of the TCP port": "PORT",
 }

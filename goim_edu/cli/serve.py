@@ -8,13 +8,12 @@ import contextlib
 import logging
 import os
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from goim_edu.chat.limits import ChatLimits
-from goim_edu.cli.command import CommandError, Subparsers
+from goim_edu.cli.command import CommandError, Subparsers, say
 from goim_edu.cli.options import options_of
 from goim_edu.serving.config import ServerConfig
 
@@ -62,7 +61,7 @@ def add(commands: Subparsers) -> None:
 _ADDRESS: Final = ("host", "port")
 _ACCESS: Final = (
     *("origins", "hosts", "trusted_proxies", "auth", "jwt_secret", "jwt_public_key"),
-    *("tls_cert", "tls_key", "hsts", "metrics_token", "insecure"),
+    *("jwt_leeway", "jwt_audience", "tls_cert", "tls_key", "hsts", "metrics_token", "insecure"),
 )
 
 
@@ -82,21 +81,20 @@ def _config(args: argparse.Namespace, parser: argparse.ArgumentParser) -> Server
 def _run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     config = _config(args, parser)
     from goim_edu.server import ChatServer
+    from goim_edu.serving.logs import log_to_stderr
     from goim_edu.store import open_store
 
-    logging.basicConfig(
-        level=args.log_level.upper(),
-        stream=sys.stderr,
-        format="%(asctime)s level=%(levelname)s logger=%(name)s %(message)s",
-    )
     _allow_many_sockets()
     new_loop = _loop_factory(args.loop)
     try:
         config.check()
     except (OSError, ValueError) as error:
         raise CommandError(f"cannot serve: {error}") from None
-    with _open_or_say_why(lambda: open_store(args.mongo, data_dir=args.data_dir)) as store:
-        print(f"messages are kept in {store.description}", file=sys.stderr, flush=True)
+    with (
+        log_to_stderr(args.log_level),
+        _open_or_say_why(lambda: open_store(args.mongo, data_dir=args.data_dir)) as store,
+    ):
+        say(f"messages are kept in {store.description}", error=True)
         server = ChatServer(config, store)
         with asyncio.Runner(loop_factory=new_loop) as runner:
             return runner.run(_run_server(server))
@@ -111,7 +109,10 @@ def _open_or_say_why(open_: Callable[[], MessageStore]) -> MessageStore:
 
 
 async def _run_server(server: Any) -> int:
-    """Serve until SIGTERM or SIGINT, then drain; a second one ends it at once."""
+    """Serve until SIGTERM or SIGINT, then drain; a second one ends it at once.
+
+    SIGHUP reads the certificate anew. It does not end the server, also where there is none.
+    """
     config = server.config
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -119,17 +120,19 @@ async def _run_server(server: Any) -> int:
     def on_signal() -> None:
         if stop.is_set():
             logging.getLogger("goim_edu.server").warning("second signal: exit at once")
+            logging.shutdown()  # writes the lines that wait
             os._exit(1)  # nothing is waited for; a mongod of ours ends by its watchdog
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
+    loop.add_signal_handler(signal.SIGHUP, server.certificate.renew)
     try:
         await server.start()
     except OSError as error:
         where = f"{config.host}:{config.port}"
         raise CommandError(f"cannot listen on {where}: {error.strerror or error}") from None
-    print(f"listening on {server.url}", flush=True)
+    say(f"listening on {server.url}")
     await stop.wait()
     await server.drain()
     return 0

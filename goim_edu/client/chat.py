@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import aclosing
 from time import monotonic
 from typing import Any, Self
 
@@ -14,15 +16,15 @@ from goim_edu.chat.vocabulary import (
     ChatMessage,
     Request,
     Send,
-    VocabularyError,
 )
 from goim_edu.client.connect import Backoff, connect
 from goim_edu.client.conversation import Conversation
 from goim_edu.client.events import RefusedRequest
-from goim_edu.errors import HandshakeError
 from goim_edu.transport import ConnectionClosed, WebSocket
 
 __all__ = ["ChatClient", "ChatRefused", "converse"]
+
+log = logging.getLogger("goim_edu.client")
 
 
 class ChatRefused(Exception):
@@ -88,6 +90,7 @@ class ChatClient:
         self._wake = asyncio.Event()
         self._ws: WebSocket | None = None
         self._task: asyncio.Task[None] | None = None
+        self._problem: Exception | None = None  # why no further connection will come
 
     async def __aenter__(self) -> Self:
         """Come in, and wait until all rooms are joined.
@@ -96,22 +99,34 @@ class ChatClient:
             ChatRefused: the server does not let us in.
             HandshakeError: this is not a chat.
             VocabularyError: this is another chat.
+            ssl.SSLError: its certificate is not trusted.
         """
         self._task = asyncio.get_running_loop().create_task(self._run())
         settled = asyncio.get_running_loop().create_task(self._settled.wait())
-        await asyncio.wait({self._task, settled}, return_when=asyncio.FIRST_COMPLETED)
-        settled.cancel()
-        if self._task.done():
-            self._task.result()
+        try:
+            await asyncio.wait({self._task, settled}, return_when=asyncio.FIRST_COMPLETED)
+        except BaseException:  # cancelled: then ``__aexit__`` will not be called
+            if self._ws is not None:
+                self._ws.connection.abort()  # there is no time for a closing handshake
+            await self._stop()
+            raise
+        finally:
+            settled.cancel()
+        if self._problem is not None:
+            raise self._problem
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        if self._ws is not None:
-            await self._ws.close()
+        try:
+            if self._ws is not None:
+                await self._ws.close()
+        finally:
+            await self._stop()
+
+    async def _stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, ChatRefused, HandshakeError):
-                await self._task
+            await asyncio.wait({self._task})
 
     async def send(self, room_id: str, text: str, client_msg_id: str | None = None) -> Ack:
         """Say something, and wait until it is stored; over as many connections as that takes.
@@ -124,8 +139,12 @@ class ChatClient:
         Raises:
             ChatRefused: the server will not take it.
             ConnectionClosed: this chat was left before it was stored.
+            HandshakeError: likewise, since the server no longer lets us in.
             ValueError: it cannot be written as UTF-8.
+            TypeError: one of them is not text.
         """
+        if self._problem is not None:
+            raise self._problem
         if self._task is None or self._task.done():
             raise ConnectionClosed(1006, "this chat was left, or not yet entered")
         answer: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
@@ -135,22 +154,31 @@ class ChatClient:
         return await answer
 
     async def __aiter__(self) -> AsyncIterator[ChatMessage]:
-        """Everything that is said in our rooms, each room in the order of its numbers."""
+        """Everything that is said in our rooms, each room in the order of its numbers.
+
+        It ends when this chat is left, and raises what ``send`` raises when the server no longer
+        lets us in.
+        """
         while (message := await self._heard.get()) is not None:
             yield message
+        self._heard.put_nowait(None)  # for the next loop: it has ended, too
+        if self._problem is not None:
+            raise self._problem
 
     # ------------------------------------------------------------------ the loop
 
     async def _run(self) -> None:
         try:
-            async for ws in self._connect:
-                self._ws = ws
-                with contextlib.suppress(ConnectionClosed):
-                    await converse(ws, self._talk, self._wake, self._take)
-                self.losses += 1
-        except (ChatRefused, HandshakeError, VocabularyError) as error:
+            async with aclosing(aiter(self._connect)) as connections:
+                async for ws in connections:
+                    self._ws = ws
+                    with contextlib.suppress(ConnectionClosed):
+                        await converse(ws, self._talk, self._wake, self._take)
+                    self.losses += 1
+        except Exception as error:  # noqa: BLE001 (it is raised where the caller waits)
+            log.warning("the chat has ended why=%r", str(error))
+            self._problem = error
             self._give_up(error)
-            raise
         finally:
             self._give_up(ConnectionClosed(1006, "this chat was left"))
             self._heard.put_nowait(None)

@@ -12,21 +12,28 @@ and are partly random, so that a thousand clients do not come back at once after
             async for message in ws:
                 ...
 
+A refusal that will not change by itself is raised instead; what passes is waited for, with a line
+in the log ``goim_edu.client`` for each attempt.
+
 ``ChatClient`` does that for the chat: it joins its rooms again, and loses and repeats nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import logging
 import os
 import random
 import ssl as tls
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
+from asyncio import BaseEventLoop
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 from time import monotonic
 from types import TracebackType
 from typing import Any, Final
-from weakref import WeakKeyDictionary
+from weakref import WeakValueDictionary
 
+from goim_edu.client.retry import asked_pause, is_passing, reason_of
 from goim_edu.errors import HandshakeError
 from goim_edu.protocol import Endpoint, Limits, Side
 from goim_edu.transport import Connection, Engine, Tap, WebSocket
@@ -38,7 +45,14 @@ __all__ = ["Backoff", "Connect", "connect"]
 
 _NO_LIMIT: Final = 1 << 62  # ``send`` waits while the peer reads too slowly, so nothing piles up
 
-_engines: WeakKeyDictionary[asyncio.AbstractEventLoop, Engine] = WeakKeyDictionary()
+_NEXT_ADDRESS: Final = 0.25  # seconds until the next address of a name is tried, RFC 8305 §5
+
+log = logging.getLogger("goim_edu.client")
+
+# An engine refers to its loop, so a weak key would never go. Only connections keep an engine, and
+# the loop with it; the next connection gets a new engine, which goes on counting.
+_engines: WeakValueDictionary[asyncio.AbstractEventLoop, Engine] = WeakValueDictionary()
+_ids: Final = itertools.count(1)
 
 
 def _engine() -> Engine:
@@ -47,6 +61,7 @@ def _engine() -> Engine:
     engine = _engines.get(loop)
     if engine is None:
         engine = _engines[loop] = Engine(granularity=0.005, queue_limit=_NO_LIMIT)
+        engine.ids = _ids
     return engine
 
 
@@ -57,6 +72,7 @@ class Backoff:
         first: the most seconds before the first attempt.
         longest: seconds that the pause may grow to.
         steady: seconds; after a connection that lived so long the pauses start anew.
+        most_asked: seconds that a server may ask us to wait, on top of our own pause.
         chance: gives a random number from 0 to 1.
 
     >>> backoff = Backoff(first=1, longest=8, chance=lambda: 1.0)
@@ -70,18 +86,24 @@ class Backoff:
         longest: float = 30.0,
         steady: float = 5.0,
         chance: Callable[[], float] = random.random,
+        most_asked: float = 120.0,
     ) -> None:
         self.first = first
         self.longest = longest
         self.steady = steady
+        self.most_asked = most_asked
         self._chance = chance
         self._attempts = 0
 
-    def next(self) -> float:
-        """Seconds to wait now."""
+    def next(self, asked: float = 0.0) -> float:
+        """Seconds to wait now.
+
+        Args:
+            asked: seconds for which the server asks us to wait; at most ``most_asked`` of them.
+        """
         ceiling = min(self.longest, self.first * 2.0 ** min(self._attempts, 32))
         self._attempts += 1
-        return ceiling * (0.5 + self._chance() / 2)
+        return min(asked, self.most_asked) + ceiling * (0.5 + self._chance() / 2)
 
     def lived(self, seconds: float) -> None:
         """A connection has lived so long."""
@@ -123,28 +145,33 @@ class Connect:
         if self._ws is not None:
             await self._ws.__aexit__(kind, error, trace)
 
-    async def __aiter__(self) -> AsyncIterator[WebSocket]:
+    async def __aiter__(self) -> AsyncGenerator[WebSocket, None]:
         """Connect, and each time that the loop comes round connect again.
 
         Raises:
-            HandshakeError: a refusal that will not change by itself (status 400 to 499).
+            HandshakeError: a refusal that will not change by itself (``retry.is_passing``).
+            ssl.SSLError: likewise, such as a certificate that is not trusted.
         """
         while True:
             began = monotonic()
+            asked = 0.0
             try:
                 ws = await self._open()
-            except HandshakeError as error:
-                if 400 <= error.status < 500:
+            except (HandshakeError, OSError) as error:
+                if not is_passing(error):
                     raise
-            except OSError:
-                pass  # nothing listens there, or it took too long: that may change
+                why, asked = reason_of(error), asked_pause(error)
             else:
                 try:
                     yield ws
                 finally:
                     await ws.close()
                 self._backoff.lived(monotonic() - began)
-            await asyncio.sleep(self._backoff.next())
+                why = f"the connection ended with {ws.close_code}"
+            pause = self._backoff.next(asked)
+            # Without path and query, where some servers want a token.
+            log.info("connecting again to=%s in=%.2f why=%r", self._uri.host_header, pause, why)
+            await asyncio.sleep(pause)
 
     async def _open(self) -> WebSocket:
         uri, settings = self._uri, self._settings
@@ -179,18 +206,28 @@ class Connect:
         )
         try:
             async with asyncio.timeout(open_timeout):
-                await asyncio.get_running_loop().create_connection(
-                    lambda: connection,
-                    uri.host,
-                    uri.port,
-                    ssl=self._tls(),
-                    server_hostname=uri.host if uri.secure else None,
-                )
+                await self._reach(connection)
                 await ws.wait_open()
         except BaseException:
             connection.abort()
             raise
         return ws
+
+    async def _reach(self, connection: Connection) -> None:
+        """Connect by TCP, and TLS, to whichever address of the name answers first."""
+        uri, loop = self._uri, asyncio.get_running_loop()
+        # uvloop tries one address after the other, and does not know the argument.
+        race: dict[str, Any] = {}
+        if isinstance(loop, BaseEventLoop):
+            race["happy_eyeballs_delay"] = _NEXT_ADDRESS
+        await loop.create_connection(
+            lambda: connection,
+            uri.host,
+            uri.port,
+            ssl=self._tls(),
+            server_hostname=uri.server_name if uri.secure else None,
+            **race,
+        )
 
     def _tls(self) -> tls.SSLContext | None:
         if not self._uri.secure:
@@ -242,7 +279,8 @@ def connect(
 
     Raises:
         ValueError: ``uri`` is not the address of a WebSocket, or ``max_waiting`` is less than 1.
-        HandshakeError: (when awaited) the server refused; ``status`` says how.
+        HandshakeError: (when awaited) the server refused; ``status`` says how, and the text has the
+            first words of its answer.
         TimeoutError: (when awaited) it took longer than ``open_timeout``.
         OSError: (when awaited) nothing listens there.
 

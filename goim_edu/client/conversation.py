@@ -145,7 +145,7 @@ class Conversation:
         Raises:
             ValueError: one of them cannot be written as UTF-8.
         """
-        key = client_msg_id or secrets.token_hex(12)
+        key = secrets.token_hex(12) if client_msg_id is None else client_msg_id
         room_id = self.current if room_id is None else room_id
         _check_text(room_id, key, text)
         message = Send(room_id, key, text, self._ref("send"))
@@ -155,7 +155,12 @@ class Conversation:
         return key
 
     def join(self, room_id: str) -> None:
-        """Go into a room, or back to one."""
+        """Go into a room, or back to one.
+
+        Raises:
+            ValueError: its name cannot be written as UTF-8.
+        """
+        _check_text(room_id)
         self.current = room_id
         if room_id not in self.rooms:
             self.rooms[room_id] = RoomView()

@@ -31,9 +31,11 @@ from goim_edu.client.connect import Backoff, connect
 from goim_edu.client.conversation import Conversation
 from goim_edu.client.events import ChatEvent, Note, RefusedRequest, listed
 from goim_edu.client.names import clipped, company
+from goim_edu.client.retry import asked_pause, is_passing, reason_of
 from goim_edu.errors import HandshakeError
 from goim_edu.printable import printable, printable_message, printable_name
 from goim_edu.transport import ConnectionClosed, WebSocket
+from goim_edu.websocket.uri import parse_uri, without_secrets
 
 __all__ = ["TerminalChat", "chat_uri", "run"]
 
@@ -61,9 +63,8 @@ def chat_uri(text: str) -> str:
     >>> chat_uri("ws://127.0.0.1:8765")
     'ws://127.0.0.1:8765/chat'
     """
+    parse_uri(text)
     parts = urlsplit(text)
-    if parts.scheme not in ("ws", "wss") or not parts.hostname:
-        raise ValueError(f"{text!r} is not an address such as ws://127.0.0.1:8765/chat")
     return urlunsplit(parts._replace(path=parts.path if parts.path.strip("/") else "/chat"))
 
 
@@ -122,12 +123,14 @@ class TerminalChat:
         with patch_stdout(raw=True), self._keys_stay_ours():
             reading = asyncio.create_task(self._read_lines())
             linking = asyncio.create_task(self._stay_connected())
-            await asyncio.wait({reading, linking}, return_when=asyncio.FIRST_COMPLETED)
-            self._leaving = True
-            if self._ws is not None:
-                await self._ws.close()
-            for task in (reading, linking):
-                task.cancel()
+            try:
+                await asyncio.wait({reading, linking}, return_when=asyncio.FIRST_COMPLETED)
+                self._leaving = True
+                if self._ws is not None:
+                    await self._ws.close()
+            finally:
+                for task in (reading, linking):
+                    task.cancel()
             results = await asyncio.gather(reading, linking, return_exceptions=True)
         for result in results:
             if isinstance(result, Exception) and not isinstance(result, _Leave):
@@ -156,7 +159,7 @@ class TerminalChat:
             if self.problem or self._leaving:
                 return
             backoff.lived(monotonic() - began)
-            pause = backoff.next() + self.talk.pause_hint
+            pause = backoff.next(self.talk.pause_hint)
             self.talk.pause_hint = 0.0
             self._status, self._next_attempt = "not connected", monotonic() + pause
             self._trouble(f"no connection: {why}; next attempt in {pause:.1f} s")
@@ -169,16 +172,15 @@ class TerminalChat:
                 self._ws = ws
                 await converse(ws, self.talk, self._wake, self._take)
                 return _end_words(ws.close_code or 1006, ws.close_reason)
-        except HandshakeError as error:
-            if 400 <= error.status < 500:
-                self.problem = f"the server refused the connection: {error}"
-            return str(error)
         except ConnectionClosed as closed:
             return _end_words(closed.code, closed.reason)
         except ConnectionRefusedError:
             return "nothing listens there"
-        except OSError as error:  # TimeoutError is one
-            return error.strerror or str(error) or "the server does not answer"
+        except (HandshakeError, OSError) as error:  # TimeoutError is one
+            if not is_passing(error):
+                self.problem = f"the server refused the connection: {error}"
+            self.talk.pause_hint = max(self.talk.pause_hint, asked_pause(error))
+            return reason_of(error)
         finally:
             if self._ws is not None and self._ws.close_code == NO_HELLO and not self.problem:
                 self.problem = "the server does not accept this name or token"
@@ -193,7 +195,7 @@ class TerminalChat:
             self._trouble(f"the server sent something that we do not understand: {error}")
         if self.talk.online and not was_online:
             self._status = "connected"
-            self._note(f"connected to {self.uri} as {self.talk.user_id}")
+            self._note(f"connected to {without_secrets(self.uri)} as {self.talk.user_id}")
 
     # ------------------------------------------------------------------ the keyboard
 
@@ -243,10 +245,13 @@ class TerminalChat:
         }
 
     def _join(self, room_id: str) -> None:
-        if room_id:
-            self.talk.join(room_id)
-        else:
+        if not room_id:
             self._note("/join needs the name of a room")
+            return
+        try:
+            self.talk.join(room_id)
+        except ValueError as error:
+            self._trouble(f"there is no such room ({error})")
 
     def _leave(self) -> None:
         if not self.talk.leave():

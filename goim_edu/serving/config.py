@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -11,13 +10,13 @@ from typing import Any, Final, Literal, Self
 from goim_edu.chat.auth import Authenticate, TokenVerifier, anybody
 from goim_edu.chat.limits import ChatLimits
 from goim_edu.serving.access import AllowedOrigins, is_loopback
+from goim_edu.serving.tls import Certificate
 from goim_edu.serving.visitor import TrustedProxies
 
 __all__ = [
     "ServerConfig",
     "UnsafeConfig",
     "make_authenticate",
-    "make_tls",
     "read_metrics_token",
 ]
 
@@ -37,7 +36,7 @@ class ServerConfig:
     their defaults, and what is said of them here.
 
     Args:
-        host: address to listen on.
+        host: address to listen on; of a name with several it takes the first IPv4 one.
         port: number of the TCP port; 0 picks a free one.
         limits: what one client of the chat may ask for.
         max_message_size: octets of a message; a longer one closes with 1009.
@@ -68,6 +67,9 @@ class ServerConfig:
         auth: ``none`` believes every name, ``jwt`` wants a token.
         jwt_secret: file with the shared secret (HS256).
         jwt_public_key: file with the public key (RS256).
+        jwt_leeway: seconds by which the clock of the tokens' issuer may differ from ours.
+        jwt_audience: audience that a token must be for (its claim aud); without this option a
+            token that is for any audience is refused.
         tls_cert: file with the certificate chain, PEM.
         tls_key: file with its key, PEM.
         hsts: seconds for which browsers are to come by TLS only, once they came so; 0 for none.
@@ -106,6 +108,8 @@ class ServerConfig:
     auth: Literal["none", "jwt"] = "none"
     jwt_secret: Path | None = None
     jwt_public_key: Path | None = None
+    jwt_leeway: float = 10.0
+    jwt_audience: tuple[str, ...] = ()
     tls_cert: Path | None = None
     tls_key: Path | None = None
     hsts: int = 180 * 24 * 3600
@@ -115,10 +119,10 @@ class ServerConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.port < 65536:
             raise ValueError(f"port must be from 0 to 65535, not {self.port}")
-        for name in ("heartbeat_interval", "hsts"):
+        for name in ("heartbeat_interval", "hsts", "jwt_leeway"):
             if not 0 <= getattr(self, name) < _MOST:
                 raise ValueError(f"{name} must not be {getattr(self, name)}")
-        _check_numbers(self, but=("port", "heartbeat_interval", "hsts"))
+        _check_numbers(self, but=("port", "heartbeat_interval", "hsts", "jwt_leeway"))
         _check_numbers(self.limits)
         AllowedOrigins(self.origins)
         TrustedProxies(self.trusted_proxies)
@@ -157,7 +161,7 @@ class ServerConfig:
             OSError: a file cannot be read.
         """
         self.warning()
-        make_tls(self)
+        Certificate(self.tls_cert, self.tls_key)
         make_authenticate(self)
         read_metrics_token(self)
 
@@ -195,42 +199,23 @@ def _check_numbers(settings: ServerConfig | ChatLimits, but: Sequence[str] = ())
             raise ValueError(f"{one.name} must be more than 0 and less than {_MOST:g}, not {value}")
 
 
-def make_tls(config: ServerConfig) -> ssl.SSLContext | None:
-    """The TLS of the server.
-
-    Raises:
-        ValueError: only one of the two files is named.
-        OSError: one of them cannot be read, or they do not fit.
-    """
-    if config.tls_cert is None and config.tls_key is None:
-        return None
-    if config.tls_cert is None or config.tls_key is None:
-        raise ValueError("TLS needs both a certificate and its key")
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    for path in (config.tls_cert, config.tls_key):
-        with path.open("rb"):
-            pass  # else the error would not say which of them cannot be read
-    context.load_cert_chain(config.tls_cert, config.tls_key)
-    return context
-
-
 def make_authenticate(config: ServerConfig) -> Authenticate:
     """The check of a hello.
 
     Raises:
-        ValueError: there is no key, or two, or one that does not fit.
+        ValueError: there is no key, or two, or one that does not fit, or one that is not used.
         OSError: it cannot be read.
     """
+    secret, public = config.jwt_secret, config.jwt_public_key
     if config.auth == "none":
+        if secret is not None or public is not None or config.jwt_audience:
+            raise ValueError("there are settings for tokens: they need --auth jwt")
         return anybody
-    if (config.jwt_secret is None) == (config.jwt_public_key is None):
-        raise ValueError("--auth jwt needs either a secret file or a public key file")
-    if config.jwt_secret is not None:
-        return TokenVerifier.from_file(config.jwt_secret, "HS256")
-    if config.jwt_public_key is not None:
-        return TokenVerifier.from_file(config.jwt_public_key, "RS256")
-    raise ValueError("no key")
+    if secret is not None and public is None:
+        return TokenVerifier.from_file(secret, "HS256", config.jwt_leeway, config.jwt_audience)
+    if public is not None and secret is None:
+        return TokenVerifier.from_file(public, "RS256", config.jwt_leeway, config.jwt_audience)
+    raise ValueError("--auth jwt needs either a secret file or a public key file")
 
 
 def read_metrics_token(config: ServerConfig) -> bytes | None:

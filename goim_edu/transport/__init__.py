@@ -26,11 +26,12 @@ sends messages; on top the handler. Its life is a table of states (``states``). 
 from goim_edu.transport.connection import Connection
 from goim_edu.transport.engine import Direction, Engine, EngineStats, Tap
 from goim_edu.transport.handler import Handler
-from goim_edu.transport.socket import ConnectionClosed, WebSocket
+from goim_edu.transport.socket import ConcurrencyError, ConnectionClosed, WebSocket
 from goim_edu.transport.states import ConnectionState
 from goim_edu.transport.timer_wheel import TimerWheel
 
 __all__ = [
+    "ConcurrencyError",
     "Connection",
     "ConnectionClosed",
     "ConnectionState",

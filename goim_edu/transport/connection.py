@@ -293,7 +293,8 @@ class Connection(EndpointStream):
             self.finish_ending()
         else:
             self.engine.stats.timed_out += 1
-            log.info("deadline connection=%d state=%s", self.id, self.state.value)
+            client = {"client": self.remote}
+            log.info("deadline connection=%d state=%s", self.id, self.state.value, extra=client)
             self.abort()
 
     def close(self, code: int = 1000, reason: str = "") -> None:
@@ -373,7 +374,8 @@ class Connection(EndpointStream):
     def _give_up_reader(self, queued: int) -> None:
         """The peer reads too slowly: past what its socket holds, a Close is all that it gets."""
         self.engine.stats.slow_closed += 1
-        log.info("slow reader connection=%d queued=%d", self.id, queued)
+        client = {"client": self.remote}
+        log.info("slow reader connection=%d queued=%d", self.id, queued, extra=client)
         if self.state is _OPEN:
             self._write_out(self._endpoint.close(_TRY_AGAIN, "you read too slowly"))
             self._end(ConnectionStep.SAY_CLOSE)

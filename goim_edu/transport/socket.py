@@ -16,8 +16,9 @@ from goim_edu.transport.handler import Handler
 from goim_edu.transport.states import ConnectionState
 from goim_edu.websocket.events import BinaryMessage, Event, Pong, TextMessage
 from goim_edu.websocket.http11 import Request, Response
+from goim_edu.websocket.octets import as_octets
 
-__all__ = ["ConnectionClosed", "WebSocket"]
+__all__ = ["ConcurrencyError", "ConnectionClosed", "WebSocket"]
 
 _OPEN: Final = ConnectionState.OPEN
 _ENDING: Final = ConnectionState.ENDING
@@ -39,6 +40,10 @@ class ConnectionClosed(ConnectionError):
         self.code = code
         self.reason = reason
         self.error = error
+
+
+class ConcurrencyError(RuntimeError):
+    """Two tasks do at once what only one at a time can do; the second one is refused."""
 
 
 class WebSocket(Handler):
@@ -143,16 +148,22 @@ class WebSocket(Handler):
 
         Raises:
             ConnectionClosed: there will be none.
+            ConcurrencyError: another task waits in ``recv`` or ``async for``.
         """
+        if self._receiver is not None and not self._receiver.cancelled():
+            raise ConcurrencyError(
+                "another task waits for a message here already: let one task receive and hand on"
+            )
         while not self._messages:
             self.connection.finish_ending()
             if self._ending_seen():
                 raise self._closed_error()
-            self._receiver = asyncio.get_running_loop().create_future()
+            receiver = self._receiver = asyncio.get_running_loop().create_future()
             try:
-                await self._receiver
+                await receiver
             finally:
-                self._receiver = None
+                if self._receiver is receiver:
+                    self._receiver = None
         message = self._messages.popleft()
         if len(self._messages) <= self.max_waiting // 2:
             self.connection.resume_reading()
@@ -188,6 +199,8 @@ class WebSocket(Handler):
 
         Raises:
             ConnectionClosed: the connection is closed.
+            LocalProtocolError: the text has no UTF-8 form, or compression was not agreed on.
+            TypeError: ``data`` is neither text nor octets.
         """
         while self.connection.congested and not self._ending_seen():
             if self._drained is None:
@@ -209,16 +222,25 @@ class WebSocket(Handler):
 
         Raises:
             ConnectionClosed: the connection ended before the pong came.
+            ConcurrencyError: a ping with this payload is under way.
+            LocalProtocolError: the payload is too long.
+            TypeError: the payload is not made of octets.
         """
         if self.connection.state is not _OPEN:
             raise self._closed_error()
         if payload is None:
             self._ping_number += 1
             payload = b"ws%d" % self._ping_number
+        payload = as_octets(payload)
+        if payload in self._pings:
+            raise ConcurrencyError(f"a ping with the payload {payload!r} is under way already")
+        self.connection.ping(payload)  # first: what it refuses is not remembered
         answer: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._pings[payload] = (monotonic(), answer)
-        self.connection.ping(payload)
-        return await answer
+        try:
+            return await answer
+        finally:
+            self._pings.pop(payload, None)
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close, and wait until both sides have; at most the close time-out."""
@@ -274,9 +296,15 @@ class WebSocket(Handler):
         return bool(self._messages)
 
     def _match(self, payload: bytes) -> None:
-        waiting = self._pings.pop(payload, None)
-        if waiting is not None and not waiting[1].done():
-            waiting[1].set_result(monotonic() - waiting[0])
+        """A pong has come; it may answer the pings before it, too (RFC 6455 §5.5.3)."""
+        if payload not in self._pings:
+            return  # not asked for, or asked by the heartbeat
+        for sent in tuple(self._pings):
+            begin, answer = self._pings.pop(sent)
+            if not answer.done():
+                answer.set_result(monotonic() - begin)
+            if sent == payload:
+                return
 
     def _wake(self) -> None:
         if self._receiver is not None and not self._receiver.done():
@@ -291,7 +319,7 @@ class WebSocket(Handler):
         self._connection = connection
         if not self._opened.done():
             error = connection.error or HandshakeError(
-                "the connection was lost", status=502, section="RFC 6455 §4.1"
+                "the connection was lost", status=502, section="RFC 6455 §4.1", passing=True
             )
             self._opened.set_exception(error)
             self._opened.exception()  # no warning if nothing waits for it

@@ -194,7 +194,9 @@ class WatchedStream(Stream):
         verdict = heartbeat.verdict(now)
         if verdict is Verdict.SILENT:
             self.engine.stats.silent_closed += 1
-            log.info("silent peer connection=%d for=%.3f", self.id, heartbeat.silent_for(now))
+            client = {"client": self.remote}
+            silence = heartbeat.silent_for(now)
+            log.info("silent peer connection=%d for=%.3f", self.id, silence, extra=client)
             self.abort()
             return
         if verdict is Verdict.WE_WERE_LATE:

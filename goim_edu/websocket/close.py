@@ -6,6 +6,7 @@ from typing import Final
 
 from goim_edu.errors import LocalProtocolError, RemoteProtocolError
 from goim_edu.websocket.frames import MAX_CONTROL_PAYLOAD, encode_text
+from goim_edu.websocket.octets import as_octets
 
 __all__ = ["CLOSE_CODES", "build_close", "parse_close"]
 
@@ -49,6 +50,7 @@ def parse_close(payload: bytes) -> tuple[int, str]:
     >>> parse_close(b"\x03\xe8bye"), parse_close(b"")
     ((1000, 'bye'), (1005, ''))
     """
+    payload = as_octets(payload)
     if not payload:
         return 1005, ""
     if len(payload) == 1:
@@ -75,10 +77,13 @@ def build_close(code: int = 1000, reason: str = "") -> bytes:
 
     Raises:
         LocalProtocolError: the code may not be sent, or the reason is too long.
+        TypeError: the code is not an ``int``, or the reason not a ``str``.
 
     >>> build_close(1001, "lunch")
     b'\x03\xe9lunch'
     """
+    if not isinstance(code, int):
+        raise TypeError(f"a close code is an int, not {type(code).__name__}")
     text = encode_text(reason)
     if code == 1005:
         if text:

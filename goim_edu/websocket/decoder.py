@@ -15,6 +15,7 @@ from goim_edu.websocket.frames import (
     parse_header,
 )
 from goim_edu.websocket.masking import mask_to_view
+from goim_edu.websocket.octets import as_octets
 
 __all__ = ["FrameDecoder", "Part"]
 
@@ -122,6 +123,8 @@ class FrameDecoder:
 
     def push(self, data: bytes) -> None:
         """Take the next octets; ``next_part`` reads them."""
+        if type(data) is not bytes:
+            data = as_octets(data)
         self.data = self.data[self.position :] + data if self.data else data
         self.position = 0
 

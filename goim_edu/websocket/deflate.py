@@ -26,6 +26,7 @@ from typing import NamedTuple
 from goim_edu.errors import HandshakeError, RemoteProtocolError
 from goim_edu.websocket.checked import checked
 from goim_edu.websocket.extensions import ExtensionOffer
+from goim_edu.websocket.octets import as_octets
 
 __all__ = [
     "EXTENSION_NAME",
@@ -333,6 +334,8 @@ class PerMessageDeflate:
         Returns:
             What to put into frames, the first of them with RSV1.
         """
+        if type(message) is not bytes:
+            message = as_octets(message)
         compressor = self._compressor
         if compressor is None:
             compressor = _make_compressor(self._local_bits, self.config)
@@ -446,6 +449,7 @@ def deflate_shared(
     >>> deflate_shared(b"Hello").hex(" ")
     'f2 48 cd c9 c9 07 00'
     """
+    message = as_octets(message)
     if not message:
         return _EMPTY_MESSAGE
     compressor = _make_compressor(window_bits, config)

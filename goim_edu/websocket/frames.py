@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 
 from goim_edu.errors import IncompleteFrame, LocalProtocolError, RemoteProtocolError
 from goim_edu.websocket.masking import apply_mask
+from goim_edu.websocket.octets import as_octets
 
 __all__ = [
     "MAX_CONTROL_PAYLOAD",
@@ -148,6 +149,8 @@ def parse_header(data: bytes, offset: int = 0) -> Header:
     >>> header.opcode, header.length_code, header.length, header.size
     (2, 126, 256, 4)
     """
+    if type(data) is not bytes:
+        data = as_octets(data)
     available = len(data) - offset
     if available < 2:
         raise IncompleteFrame("the header is cut", missing=2 - available, section=_LAYOUT)
@@ -286,6 +289,7 @@ def build_frame(
 
     Raises:
         LocalProtocolError: the frame would break a rule.
+        TypeError: the payload is neither text nor octets.
 
     >>> build_frame("Hello", mask_key=bytes.fromhex("37fa213d")).hex(" ")
     '81 85 37 fa 21 3d 7f 9f 4d 51 58'
@@ -294,6 +298,8 @@ def build_frame(
         if opcode not in (Opcode.TEXT, Opcode.CONTINUATION):
             raise LocalProtocolError("only a text message is made of str, this needs bytes")
         payload = encode_text(payload)
+    elif type(payload) is not bytes:
+        payload = as_octets(payload)
     _check_own_frame(opcode, fin, rsv1, len(payload))
     header = build_header(fin << 7 | rsv1 << 6 | opcode, len(payload), mask_key is not None)
     if mask_key is None:
@@ -325,11 +331,14 @@ def encode_text(text: str) -> bytes:
 
     Raises:
         LocalProtocolError: it has no such form, since it holds half of a surrogate pair.
+        TypeError: it is not a ``str``.
     """
     try:
         return text.encode()
     except UnicodeEncodeError as error:
         raise LocalProtocolError(f"this text has no UTF-8 form: {error}") from None
+    except AttributeError:
+        raise TypeError(f"a text is made of str, not {type(text).__name__}") from None
 
 
 def _check_own_frame(opcode: int, fin: bool, rsv1: bool, length: int) -> None:
@@ -372,6 +381,7 @@ def parse_frame(
     >>> frame, consumed
     (Frame(TEXT, b'Hello'), 7)
     """
+    data = as_octets(data)
     if len(data) >= 2:  # a wrong start stays wrong, however much is still to come
         check_start(data[0], data[1], masked, allow_rsv1)
     header = parse_header(data)

@@ -275,7 +275,10 @@ class ClientHandshake:
         if found is None:
             if eof:
                 raise HandshakeError(
-                    "TCP ended within the handshake", status=502, section="RFC 6455 §4.1"
+                    "TCP ended within the handshake",
+                    status=502,
+                    section="RFC 6455 §4.1",
+                    passing=True,
                 )
             return None
         self.response, used = found

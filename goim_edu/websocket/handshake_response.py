@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
@@ -102,12 +103,7 @@ def check_response(
     """
     headers = response.headers
     if response.status != 101:
-        raise HandshakeError(
-            f"the server answered {response.status} {response.reason}, not 101",
-            status=response.status,
-            section="RFC 6455 §4.1",
-            headers=tuple(headers),
-        )
+        raise _refusal(response)
     if headers.get("upgrade").lower() != "websocket":
         raise _bad_response("its Upgrade field is not 'websocket'")
     if not headers.has_token("connection", "upgrade"):
@@ -131,6 +127,42 @@ def check_response(
     if len(subprotocols) > 1 or (subprotocols and subprotocols[0] not in offered_subprotocols):
         raise _bad_response(f"its subprotocol {quoted(', '.join(subprotocols))} was not offered")
     return Agreement(subprotocols[0] if subprotocols else None, extensions)
+
+
+def _refusal(response: Response) -> HandshakeError:
+    """What a client is told of an answer that is not a 101, with the words of its body."""
+    status = response.status
+    said = f": {quoted(words, 200)}" if (words := _words(response)) else ""
+    return HandshakeError(
+        f"the server answered {status} {quoted(response.reason)[1:-1]}, not 101{said}",
+        status=status,
+        section="RFC 6455 §4.1",
+        headers=tuple(response.headers),
+        # RFC 9110 §15.5.9, RFC 8470 §5.2, RFC 6585 §4, RFC 9110 §15.6
+        passing=status in (408, 425, 429) or 500 <= status < 600,
+    )
+
+
+def _words(response: Response) -> str:
+    """The body as text, on one line; nothing of one that is compressed."""
+    body, headers = response.body, response.headers
+    if headers.has_token("transfer-encoding", "chunked"):
+        body = _joined_chunks(body)
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        return ""
+    return " ".join(body.decode("utf-8", "replace").split())
+
+
+def _joined_chunks(body: bytes) -> bytes:
+    """The content of a chunked body, as far as it has come (RFC 9112 §7.1)."""
+    content = b""
+    while True:
+        size, end, body = body.partition(b"\r\n")
+        digits = size.partition(b";")[0].strip()
+        if not (end and re.fullmatch(rb"[0-9A-Fa-f]{1,8}", digits)) or int(digits, 16) == 0:
+            return content
+        content += body[: int(digits, 16)]
+        body = body[int(digits, 16) + 2 :]
 
 
 def _bad_response(why: str) -> HandshakeError:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from goim_edu.errors import HandshakeError, LocalProtocolError
+from goim_edu.websocket.octets import as_octets
 
 __all__ = [
     "REASONS",
@@ -56,9 +57,15 @@ REASONS = {
 }
 
 
-def quoted(text: str) -> str:
-    """Text of the peer, fit for a log line or an answer: escaped, and at most one line long."""
-    return repr(text if len(text) <= 60 else text[:57] + "...")
+def quoted(text: str, most: int = 60) -> str:
+    """Text of the peer, fit for a log line or an answer: escaped, and at most one line long.
+
+    Args:
+        text: what the peer wrote.
+        most: characters of it that are shown; with their escapes at most twice as many.
+    """
+    shown = repr(text if len(text) <= most else text[: most - 3] + "...")
+    return shown if len(shown) <= 2 * most else f"{shown[: 2 * most - 4]}...{shown[-1]}"
 
 
 class Headers:
@@ -242,6 +249,7 @@ def parse_request(
     >>> parse_request(b"GET /chat HTTP/1.1\r\nHost") is None
     True
     """
+    data = as_octets(data)
     start = 2 if data[:2] == b"\r\n" else 0  # RFC 9112 §2.2: one empty line before is ignored
     end = data.find(b"\r\n\r\n", start)
     if end < 0:
@@ -284,6 +292,7 @@ def parse_response(
     >>> response.status, used
     (101, 36)
     """
+    data = as_octets(data)
     start = 0
     while True:
         end = data.find(b"\r\n\r\n", start)

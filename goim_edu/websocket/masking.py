@@ -21,6 +21,7 @@ from sys import byteorder
 from typing import TYPE_CHECKING, Any, Final
 
 from goim_edu.errors import LocalProtocolError
+from goim_edu.websocket.octets import as_octets, as_view
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,10 +55,15 @@ def apply_mask(payload: bytes | memoryview, mask_key: bytes) -> bytes:
 
     Raises:
         LocalProtocolError: the key does not have four octets.
+        TypeError: one of them is not a buffer.
 
     >>> apply_mask(b"Hello", bytes.fromhex("37fa213d")).hex(" ")
     '7f 9f 4d 51 58'
     """
+    if type(payload) is not bytes:
+        payload = as_view(payload)
+    if type(mask_key) is not bytes:
+        mask_key = as_octets(mask_key)
     if len(mask_key) != 4:
         raise LocalProtocolError(f"a masking key has 4 octets, not {len(mask_key)}")
     size = len(payload)

@@ -14,6 +14,7 @@ from goim_edu.websocket.deflate import PerMessageDeflate
 from goim_edu.websocket.fastpath import join_text_frames
 from goim_edu.websocket.frames import Opcode, build_frame, build_header, encode_text
 from goim_edu.websocket.masking import apply_mask
+from goim_edu.websocket.octets import as_octets
 
 __all__ = ["MessageWriter"]
 
@@ -89,8 +90,9 @@ class MessageWriter:
         """A message, or its first fragment.
 
         Raises:
-            LocalProtocolError: the one before is not complete, ``data`` is of the wrong type, or
-                ``compress`` was not agreed on.
+            LocalProtocolError: the one before is not complete, ``data`` is text where octets
+                belong or octets where text belongs, or ``compress`` was not agreed on.
+            TypeError: ``data`` is neither text nor octets.
         """
         if self._opcode is not None or compress:
             self._check_begin(compress)
@@ -121,7 +123,8 @@ class MessageWriter:
         """The next fragment of the message under way.
 
         Raises:
-            LocalProtocolError: no message is under way, or ``data`` is of the wrong type.
+            LocalProtocolError: no message is under way, or ``data`` is of the other type.
+            TypeError: ``data`` is neither text nor octets.
         """
         if self._opcode is None:
             raise LocalProtocolError("no message is under way, begin one with fin=False")
@@ -139,7 +142,10 @@ class MessageWriter:
 
         Raises:
             LocalProtocolError: as ``begin_message``; then none of them counts as sent.
+            TypeError: likewise, or ``messages`` is one text and not a list of them.
         """
+        if isinstance(messages, str) or not isinstance(messages, Sequence):
+            raise TypeError(f"many messages are a list, not {type(messages).__name__}")
         self._check_begin(compress)
         if self._mask_source is None and (self.deflate is None or compress is False):
             octets = join_text_frames(messages)
@@ -165,6 +171,8 @@ def _encode(data: str | bytes, opcode: Opcode) -> bytes:
         if opcode is _TEXT:
             return encode_text(data)
         raise LocalProtocolError("a binary message is made of bytes")
-    if opcode is _TEXT:
+    if opcode is not _TEXT:
+        return data if type(data) is bytes else as_octets(data)
+    if isinstance(data, bytes | bytearray | memoryview):
         raise LocalProtocolError("a text message is made of str")
-    return data
+    raise TypeError(f"a text message is made of str, not {type(data).__name__}")

@@ -246,6 +246,8 @@ def test_options_that_cannot_work(
         ("serve", "--rate", "inf"),
         ("serve", "--heartbeat-timeout", "0"),
         ("serve", "--heartbeat-interval", "-1"),
+        ("serve", "--jwt-leeway", "-1"),
+        ("serve", "--jwt-leeway", "nan"),
         ("serve", "--max-message-size", "0"),
         ("serve", "--max-message-size", "1e3"),
         ("serve", "--loop", "trio"),

@@ -41,6 +41,10 @@ def test_without_options_the_server_has_the_defaults_of_its_dataclass() -> None:
         (("--hello-timeout", "0.5"), {"hello_timeout": 0.5}),
         (("--allow-origin", "*", "--allow-origin", "loopback"), {"origins": ("*", "loopback")}),
         (("--auth", "jwt", "--jwt-secret", "x"), {"auth": "jwt", "jwt_secret": Path("x")}),
+        (
+            ("--jwt-leeway", "0", "--jwt-audience", "a", "--jwt-audience", "b"),
+            {"jwt_leeway": 0.0, "jwt_audience": ("a", "b")},
+        ),
         (("--insecure",), {"insecure": True}),
     ],
 )

@@ -1,0 +1,83 @@
+"""Addresses of WebSockets: what is understood, what is refused, and what is never repeated."""
+
+from __future__ import annotations
+
+import pytest
+
+from goim_edu.client import connect
+from goim_edu.client.terminal import chat_uri
+from goim_edu.websocket.uri import parse_uri, without_secrets
+
+
+@pytest.mark.parametrize(
+    ("uri", "host", "header"),
+    [
+        ("ws://example.com", "example.com", "example.com"),
+        ("ws://example.com:8080", "example.com", "example.com:8080"),
+        ("ws://example.com.:80/", "example.com.", "example.com."),
+        ("WS://under_score.example/", "under_score.example", "under_score.example"),
+        ("wss://[::1]:443", "::1", "[::1]"),
+        # RFC 6874 §4: which interface it is means something on this machine only.
+        ("ws://[fe80::1%25eth0]/", "fe80::1%eth0", "[fe80::1]"),
+        ("ws://[fe80::1%25eth0]:8765/", "fe80::1%eth0", "[fe80::1]:8765"),
+        ("ws://bücher.example/", "xn--bcher-kva.example", "xn--bcher-kva.example"),
+        ("ws://例え.テスト/", "xn--r8jz45g.xn--zckzah", "xn--r8jz45g.xn--zckzah"),
+        ("ws://xn--fuball-cta.example/", "xn--fuball-cta.example", "xn--fuball-cta.example"),
+    ],
+)
+def test_hosts(uri: str, host: str, header: str) -> None:
+    found = parse_uri(uri)
+    assert (found.host, found.host_header) == (host, header)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "ws://fußball.example/",  # Python's rules of 2003 would make another host of it
+        "ws://a..example/",
+        "ws://" + "a" * 64 + ".example/",
+        "ws://" + "ü" * 64 + ".example/",
+        "ws://.example/",
+        "ws://ex%61mple.com/",
+        "ws://a b/",
+        "ws://a\u3002\u3002b/",
+        "ws://\ud83d/",
+        "ws://[fe80::1%eth0]/",  # RFC 6874 §2: the percent sign is written %25
+        "ws://[fe80::1%25]/",
+    ],
+)
+def test_hosts_that_are_refused_in_words(uri: str) -> None:
+    with pytest.raises(ValueError, match=r"is not (a host name|an address)") as refused:
+        parse_uri(uri)
+    assert type(refused.value) is ValueError  # UnicodeError is one, too, and says nothing
+
+
+SECRETS = [
+    "ws://lisa:hunter2@example.com/",
+    "ws://:hunter2@example.com/",
+    "ws://hunter2@example.com/chat",
+    "wss://a:hunter2@b:hunter2@[::1]:80/",
+    "ws://lisa:hunter2@",
+    "ws://lisa:/hunter2@example.com/",
+    "ws://lisa:?hunter2@example.com/",
+    "ws://lisa:#hunter2@example.com/",
+    "ws://lisa:hunter2@\u2100example.com/",
+    "http://lisa:hunter2@example.com/",
+    "ws://exa mple.com/?token=hunter2",
+    "ws://lisa:hunter2@exa mple.com/?token=hunter2#hunter2",
+    "ws://example.com/?token=hunter2#",
+]
+
+
+@pytest.mark.parametrize("uri", SECRETS)
+@pytest.mark.parametrize("entry", [parse_uri, connect, chat_uri])
+def test_a_password_is_refused_and_never_repeated(entry: object, uri: str) -> None:
+    with pytest.raises(ValueError, match="not") as refused:
+        entry(uri)  # type: ignore[operator]
+    assert "hunter2" not in str(refused.value)
+
+
+def test_an_address_is_shown_without_secrets() -> None:
+    assert without_secrets("wss://example.com/chat") == "wss://example.com/chat"
+    assert without_secrets("ws://a:b@c/d?e") == "ws://***@c/d?***"
+    assert without_secrets("ws://a:b/c?d#e@f") == "ws://***@f"
