@@ -112,8 +112,10 @@ def open_store(
 
     Args:
         spec: ``memory`` (mongomock, forgets), ``local`` (a real mongod of our own, which keeps its
-            data in ``data_dir``), a URI ``mongodb://host/database`` (default: GOIM), or ``auto``:
-            ``$GOIM_MONGO_URI``, else ``local`` if a mongod can run here, else ``memory``.
+            data in ``data_dir``), a URI ``mongodb://host/database`` (default: GOIM), ``@FILE`` for a
+            file whose first line is the URI, or ``auto``: ``$GOIM_MONGO_URI``, else ``local`` if a
+            mongod can run here, else ``memory``. Other users of the machine can read what stands in
+            a command line; a URI with a password comes by the file or the variable.
         data_dir: where ``local`` keeps its data; default: the user's data folder.
         write_concern: other than majority with journal, to show what may be lost then.
         **settings: of :class:`MessageStore`.
@@ -132,13 +134,15 @@ def open_store(
         if why is not None:
             return MessageStore(MemoryBackend(f"for a real MongoDB: {why}"), **settings)
         spec = "local"
+    if spec.startswith("@"):
+        spec = _read_uri(Path(spec[1:]))
     if spec == "memory":
         return MessageStore(MemoryBackend(), **settings)
     if spec == "local":
         return _open_local(data_dir, write_concern, settings)
     if "://" not in spec:
         raise StoreUnavailable(
-            f"{spec[:40]!r} names no store: use auto, memory, local or mongodb://..."
+            f"{spec[:40]!r} names no store: use auto, memory, local, mongodb://... or @FILE"
         )
     client = connect(spec)
     try:
@@ -146,6 +150,18 @@ def open_store(
     except BaseException:
         client.close()
         raise
+
+
+def _read_uri(file: Path) -> str:
+    """The URI in the first line of a file."""
+    try:
+        uri = file.expanduser().read_text(encoding="utf-8").partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not text"
+        raise StoreUnavailable(f"the address of the database is not in {file}: {why}") from None
+    if "://" not in uri:
+        raise StoreUnavailable(f"the first line of {file} is not a MongoDB URI")
+    return uri
 
 
 def _why_no_mongod() -> str | None:

@@ -7,14 +7,18 @@ import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from goim_edu.cli.command import Subparsers
+
+if TYPE_CHECKING:
+    from goim_edu.mongod.credentials import MongoURI
 
 __all__ = ["add", "run"]
 
 
 def run(members: int = 1, data_dir: Path | None = None) -> int:
-    """Start, print the URI on a line of its own, and stop at Ctrl-C or SIGTERM.
+    """Start, print where the URI stands, and stop at Ctrl-C or SIGTERM.
 
     Args:
         members: of the replica set, 1 to 7; three can lose one and go on.
@@ -36,13 +40,19 @@ def run(members: int = 1, data_dir: Path | None = None) -> int:
     if members == 1:
         with LocalMongod(data_dir, replica_set="goim") as server:
             print(f"mongod, pid {server.pid}, data in {server.data_dir}")
-            print(server.uri, flush=True)
+            _print_address(server.uri, server.uri_file)
             return _wait(stop, lambda: server.running)
     with LocalReplicaSet(members, data_dir) as replica_set:
         for member in replica_set.status():
             print(f"{member.state}, pid {member.pid}, {member.address}")
-        print(replica_set.uri, flush=True)
+        _print_address(replica_set.uri, replica_set.uri_file)
         return _wait(stop, lambda: any(member.running for member in replica_set.members))
+
+
+def _print_address(uri: MongoURI, file: Path) -> None:
+    """Tell the URI without its password, and the option that has the whole one."""
+    print(uri.shown)
+    print(f"--mongo @{file}", flush=True)
 
 
 def _wait(stop: threading.Event, alive: Callable[[], bool]) -> int:
@@ -58,7 +68,7 @@ def add(commands: Subparsers) -> None:
     mongo = commands.add_parser("mongo", help=what, description=f"{what.capitalize()}.")
     start = mongo.add_subparsers(required=True, metavar="start").add_parser(
         "start",
-        help="start it, print its URI, stop it at Ctrl-C",
+        help="start it, print where its URI stands, stop it at Ctrl-C",
         description="Start a mongod or a replica set on the loopback, until Ctrl-C.",
     )
     start.set_defaults(run=_run)

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -43,8 +44,9 @@ def add(commands: Subparsers) -> None:
     storage.add_argument(
         "--mongo",
         default="auto",
-        metavar="auto|memory|local|mongodb://...",
-        help="where messages are kept; auto: $GOIM_MONGO_URI, else a local mongod, else memory",
+        metavar="auto|memory|local|mongodb://...|@FILE",
+        help="where messages are kept; auto: $GOIM_MONGO_URI, else a local mongod, else memory; "
+        "@FILE: at the URI in the file's first line, which other users of the machine do not see",
     )
     storage.add_argument("--data-dir", type=Path, metavar="DIR", help="where local keeps its data")
     running.add_argument(
@@ -94,10 +96,20 @@ def _run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         log_to_stderr(args.log_level),
         _open_or_say_why(lambda: open_store(args.mongo, data_dir=args.data_dir)) as store,
     ):
+        _warn_of_password(args.mongo)
         say(f"messages are kept in {store.description}", error=True)
         server = ChatServer(config, store)
         with asyncio.Runner(loop_factory=new_loop) as runner:
             return runner.run(_run_server(server))
+
+
+def _warn_of_password(spec: str) -> None:
+    """Say so when a password stands where every user of the machine can read it (ps(1))."""
+    if re.match(r"[\w+]+://[^/@]*:[^/@]*@", spec):
+        logging.getLogger("goim_edu.server").warning(
+            "the command line shows the password of the database to other users of this machine: "
+            "use --mongo @FILE or $GOIM_MONGO_URI"
+        )
 
 
 def _open_or_say_why(open_: Callable[[], MessageStore]) -> MessageStore:

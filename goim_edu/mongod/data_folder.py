@@ -9,18 +9,19 @@ import shutil
 from pathlib import Path
 
 from goim_edu.errors import StoreUnavailable
+from goim_edu.mongod.credentials import Credentials
 from goim_edu.mongod.diagnosis import LEAST_DISK
 
 __all__ = ["DataFolder", "mark_temporary"]
 
-NEEDED_DISK = 300 * 1024 * 1024
-"""What the journal, the oplog and an empty database take, in bytes."""
+NEEDED_DISK = 64 * 1024 * 1024
+"""What an empty database takes, in bytes, with some room for what comes into it."""
 LONGEST_LOG = 20 * 1024 * 1024
 _TEMPORARY = "temporary"
 
 
 def mark_temporary(folder: Path) -> None:
-    """Have a data folder removed if its owner dies, so that 300 MB do not stay behind.
+    """Have a data folder removed if its owner dies, so that nothing stays behind.
 
     The watchdog of the mongod in it does that.
     """
@@ -47,10 +48,11 @@ class DataFolder:
         self.temporary = path / _TEMPORARY
         self._port = path / "port"
 
-    def prepare(self, *, temporary: bool = False) -> None:
+    def prepare(self, credentials: Credentials, *, temporary: bool = False) -> None:
         """Create it, and check that it can be written and that the disk has room.
 
         Args:
+            credentials: are made, too, where they are missing.
             temporary: have it removed if this process dies, see :func:`mark_temporary`.
 
         Raises:
@@ -59,9 +61,10 @@ class DataFolder:
         try:
             if temporary:
                 mark_temporary(self.path)
-            self.db.mkdir(parents=True, exist_ok=True)
+            self.db.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not os.access(self.path, os.W_OK):
                 raise PermissionError(errno.EACCES, "not writable")
+            credentials.prepare()
             if self.log_size() > LONGEST_LOG:
                 self.log_file.unlink()
             free = shutil.disk_usage(self.path).free

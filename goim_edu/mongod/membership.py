@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pymongo
 from pymongo.errors import OperationFailure
+
+if TYPE_CHECKING:
+    from goim_edu.mongod.credentials import Credentials
 
 __all__ = ["correct_address", "direct_client", "initiate_once"]
 
@@ -13,8 +16,13 @@ _NOT_YET_INITIALISED = 94
 _ALREADY_INITIALISED = 23
 
 
-def direct_client(address: str, *, timeout: float = 5.0) -> pymongo.MongoClient[dict[str, Any]]:
-    """A client for this one member, whatever its state."""
+def direct_client(
+    address: str, credentials: Credentials | None = None, *, timeout: float = 5.0
+) -> pymongo.MongoClient[dict[str, Any]]:
+    """A client for this one member, whatever its state.
+
+    Without credentials it is let in for ``hello`` only, which needs none.
+    """
     return pymongo.MongoClient(
         f"mongodb://{address}/?directConnection=true",
         serverSelectionTimeoutMS=int(timeout * 1000),
@@ -22,6 +30,7 @@ def direct_client(address: str, *, timeout: float = 5.0) -> pymongo.MongoClient[
         timeoutMS=int(timeout * 1000),
         maxPoolSize=2,
         tz_aware=True,
+        **({} if credentials is None else credentials.as_system()),
     )
 
 

@@ -17,10 +17,16 @@ from typing import Self
 from uuid import uuid4
 
 import platformdirs
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from goim_edu.errors import StoreUnavailable
 from goim_edu.mongod.binary import find_mongod, runnable
+from goim_edu.mongod.credentials import (
+    AUTHENTICATION_FAILED,
+    Credentials,
+    MongoURI,
+    ensure_user,
+)
 from goim_edu.mongod.data_folder import DataFolder
 from goim_edu.mongod.diagnosis import diagnose, read_tail
 from goim_edu.mongod.membership import correct_address, direct_client, initiate_once
@@ -52,12 +58,15 @@ class LocalMongod:
         revive: start it again when it dies without having been told to.
         temporary: a data folder that goes with this process, however that ends. (It stays while
             the server is stopped or killed, so that it can be started again.)
+        credentials: those of the replica set to which it belongs; default: its own.
 
-    It listens on 127.0.0.1 only, without passwords: it is for lessons and tests.
+    It listens on 127.0.0.1 only and asks for a password, which is made at the first start and kept
+    in the data folder, where only its owner may read it. A folder of version 0.1, which had none,
+    gets one.
 
     >>> server = LocalMongod("somewhere", port=27018, replica_set="goim")
-    >>> server.uri, server.running
-    ('mongodb://127.0.0.1:27018/?replicaSet=goim', False)
+    >>> server.address, server.running
+    ('127.0.0.1:27018', False)
     """
 
     def __init__(
@@ -72,6 +81,7 @@ class LocalMongod:
         start_timeout: float = 60.0,
         revive: bool = False,
         temporary: bool = False,
+        credentials: Credentials | None = None,
     ) -> None:
         if temporary:
             data_dir = Path(tempfile.gettempdir(), f"goim-mongod-{uuid4().hex}")
@@ -83,6 +93,7 @@ class LocalMongod:
             if data_dir is None
             else Path(data_dir)
         )
+        self._credentials = credentials or Credentials(self._folder.path)
         self.replica_set = replica_set
         self.port = port
         self._fixed_port = bool(port)
@@ -103,11 +114,16 @@ class LocalMongod:
         return self._folder.path
 
     @property
-    def uri(self) -> str:
-        """The connection string."""
-        if self.replica_set and self._initiate:
-            return f"mongodb://{HOST}:{self.port}/?replicaSet={self.replica_set}"
-        return f"mongodb://{HOST}:{self.port}/?directConnection=true"
+    def uri(self) -> MongoURI:
+        """The connection string with the password, which its ``repr`` does not show."""
+        alone = not (self.replica_set and self._initiate)
+        options = "directConnection=true" if alone else f"replicaSet={self.replica_set}"
+        return self._credentials.uri(self.address, options)
+
+    @property
+    def uri_file(self) -> Path:
+        """The file with the connection string, which only its owner may read."""
+        return self._credentials.uri_file
 
     @property
     def address(self) -> str:
@@ -146,7 +162,7 @@ class LocalMongod:
 
     def _start(self) -> None:
         binary = runnable(self._binary or find_mongod())
-        self._folder.prepare(temporary=self._temporary)
+        self._folder.prepare(self._credentials, temporary=self._temporary)
         deadline = time.monotonic() + self._start_timeout
         for last_try in (False, False, True):
             if not self._fixed_port:
@@ -156,11 +172,14 @@ class LocalMongod:
                     self._launch_primary(binary, deadline)
                 else:
                     self._launch(self._command(binary), deadline)
+                    self._make_user()
                 break
             except PortInUse:
                 if self._fixed_port or last_try:
                     raise StoreUnavailable(f"port {self.port} is in use already") from None
         self._folder.remember_port(self.port)
+        if self._initiate:
+            self._credentials.remember_uri(self.uri)
         if self._revive:
             threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()
 
@@ -196,7 +215,7 @@ class LocalMongod:
         known = self._folder.last_port() == self.port or self._folder.is_new()
         if not known:
             self._launch(self._command(binary, replica_set=False), deadline)
-            with direct_client(self.address) as client:
+            with direct_client(self.address, self._credentials) as client:
                 correct_address(client, self.address)
             self._stop()
         self._launch(self._command(binary), deadline)
@@ -212,7 +231,12 @@ class LocalMongod:
             *("--dbpath", str(self._folder.db)),
             *("--logpath", str(self.log_file), "--logappend"),
             *("--bind_ip", HOST, "--port", str(self.port), "--nounixsocket"),
+            # Nobody gets in without a password, not even before there is a first user.
+            *("--keyFile", str(self._credentials.key_file)),
+            *("--setParameter", "enableLocalhostAuthBypass=false"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+            # Else each journal file takes 100 MB at once, and three are there before any message.
+            *("--wiredTigerEngineConfigString", "log=(prealloc=false,file_max=10MB)"),
             # Before it stops, a member of a replica set waits this long for a successor.
             *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
         ]
@@ -258,11 +282,18 @@ class LocalMongod:
     def _is_ours(self) -> bool:
         """Whether the server that listens there is the process that we started."""
         process = self._process
-        with direct_client(self.address, timeout=1.0) as client, contextlib.suppress(PyMongoError):
-            if process is not None and client.admin.command("serverStatus")["pid"] == process.pid:
-                return True
+        with direct_client(self.address, self._credentials, timeout=1.0) as client:
+            try:
+                pid = client.admin.command("serverStatus")["pid"]
+            except OperationFailure as error:
+                if error.code != AUTHENTICATION_FAILED:
+                    return False
+                pid = None  # a stranger's, which does not know our key
+            except PyMongoError:
+                return False
+        if process is None or pid != process.pid:
             raise PortInUse
-        return False
+        return True
 
     def _wait_until(self, ready: Callable[[], bool], deadline: float, problem: str) -> None:
         while not ready():
@@ -287,7 +318,7 @@ class LocalMongod:
 
     def _become_primary(self, deadline: float) -> None:
         """Initiate a replica set of one on the first start; wait until it has elected itself."""
-        with direct_client(self.address) as client:
+        with direct_client(self.address, self._credentials) as client:
             try:
                 initiate_once(client, str(self.replica_set), self.address)
                 self._wait_until(
@@ -295,12 +326,27 @@ class LocalMongod:
                     deadline,
                     "it does not become primary",
                 )
+                ensure_user(client, self.address, self._credentials)
             except PyMongoError as error:
                 raise StoreUnavailable(f"the replica set cannot be set up: {error}") from None
             except _Ended:
                 raise StoreUnavailable(
                     f"mongod ended while it started (its log: {self.log_file})"
                 ) from None
+
+    def _make_user(self) -> None:
+        """Make sure that our password opens a mongod that is no member of a replica set.
+
+        In a set of several there is one user for all, made where there is a primary.
+        """
+        if self.replica_set:
+            return
+        try:
+            with direct_client(self.address, self._credentials) as client:
+                ensure_user(client, self.address, self._credentials)
+        except PyMongoError as error:
+            self._stop()
+            raise StoreUnavailable(f"mongod takes no password: {error}") from None
 
     # Stop.
 

@@ -18,6 +18,7 @@ from typing import Any, Self
 from pymongo.errors import PyMongoError
 
 from goim_edu.errors import StoreUnavailable
+from goim_edu.mongod.credentials import Credentials, MongoURI, ensure_user
 from goim_edu.mongod.data_folder import mark_temporary
 from goim_edu.mongod.membership import direct_client
 from goim_edu.mongod.mongod import LocalMongod
@@ -82,10 +83,18 @@ class LocalReplicaSet:
         self._folder = None if data_dir is None else Path(data_dir)
 
     @property
-    def uri(self) -> str:
-        """The connection string with all members, living or not."""
+    def uri(self) -> MongoURI:
+        """The connection string with all members, living or not, and the password.
+
+        Its ``repr`` does not show the password.
+        """
         hosts = ",".join(member.address for member in self.members)
-        return f"mongodb://{hosts}/?replicaSet={self.name}"
+        return self._credentials.uri(hosts, f"replicaSet={self.name}")
+
+    @property
+    def uri_file(self) -> Path:
+        """The file with the connection string, which only its owner may read."""
+        return self._credentials.uri_file
 
     def start(self, timeout: float = 60.0) -> Self:
         """Start all members, initiate the set, wait for a primary and its secondaries.
@@ -97,12 +106,16 @@ class LocalReplicaSet:
             return self
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="goim-replica-set-"))
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._credentials = Credentials(self._folder)
+        self._credentials.prepare()
         self.members = [
             LocalMongod(
                 self._folder / f"member{index}",
                 replica_set=self.name,
                 initiate=False,
                 binary=self._binary,
+                credentials=self._credentials,
             )
             for index in range(self._count)
         ]
@@ -112,13 +125,21 @@ class LocalReplicaSet:
             with ThreadPoolExecutor(self._count) as pool:
                 list(pool.map(LocalMongod.start, self.members))
             self._configure()
-            self.wait_for_primary(timeout)
+            self._make_user(self.wait_for_primary(timeout))
+            self._credentials.remember_uri(self.uri)
             self._wait(self._all_follow, timeout, "not all members follow the primary")
             atexit.register(self.stop)  # each mongod would end by itself, but the folder stay
         except BaseException:
             self.stop()
             raise
         return self
+
+    def _make_user(self, primary: LocalMongod) -> None:
+        try:
+            with direct_client(primary.address, self._credentials, timeout=20.0) as client:
+                ensure_user(client, primary.address, self._credentials)
+        except PyMongoError as error:
+            raise StoreUnavailable(f"the replica set takes no password: {error}") from None
 
     def _configure(self) -> None:
         """Initiate on the first start; on a later one put the addresses right."""
@@ -132,7 +153,7 @@ class LocalReplicaSet:
             "chainingAllowed": False,
         }
         fresh = {"_id": self.name, "members": hosts, "settings": settings}
-        with direct_client(self.members[0].address, timeout=20.0) as client:
+        with direct_client(self.members[0].address, self._credentials, timeout=20.0) as client:
             try:
                 if "setName" not in client.admin.command("hello") and not self._config(client):
                     client.admin.command("replSetInitiate", fresh)
@@ -223,13 +244,15 @@ class LocalReplicaSet:
         lag = (newest - optime).total_seconds() if newest and optime else None
         return MemberStatus(index, member.address, member.pid, state, optime, lag, term)
 
-    @staticmethod
-    def _ask(member: LocalMongod, command: str) -> dict[str, Any]:
+    def _ask(self, member: LocalMongod, command: str) -> dict[str, Any]:
         """What a member answers, {} when it does not."""
         if member.running:
             with (
                 contextlib.suppress(PyMongoError),
-                direct_client(member.address, timeout=1.0) as client,
+                # Anybody is told ``hello``: a question that is asked often costs no password.
+                direct_client(
+                    member.address, None if command == "hello" else self._credentials, timeout=1.0
+                ) as client,
             ):
                 answer: dict[str, Any] = client.admin.command(command)
                 return answer

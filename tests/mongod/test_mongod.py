@@ -32,6 +32,7 @@ from goim_edu.mongod import (
 from goim_edu.mongod import (
     mongod as server,
 )
+from goim_edu.mongod.credentials import MongoURI
 from goim_edu.store import connect_mongodb
 from tests.conftest import require_mongod
 
@@ -192,7 +193,7 @@ class TestWhyItDoesNotStart:
 
     def test_a_full_disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=5 << 20))
-        assert "is full: 5 MiB are free, MongoDB needs 300 MiB" in self.why(tmp_path, "/bin/true")
+        assert "is full: 5 MiB are free, MongoDB needs 64 MiB" in self.why(tmp_path, "/bin/true")
 
     def test_a_folder_that_cannot_be(self, tmp_path: Path) -> None:
         (tmp_path / "data").write_text("a file is in the way")
@@ -553,8 +554,7 @@ class TestReplicaSet:
             member = replica_set.member(index)
             if member is replica_set.wait_for_primary():
                 continue
-            address = f"mongodb://{member.address}/?directConnection=true"
-            locked: pymongo.MongoClient[Any] = pymongo.MongoClient(address)
+            locked: pymongo.MongoClient[Any] = pymongo.MongoClient(member.uri)
             with locked:
                 locked.admin.command("fsync", lock=True)
                 try:
@@ -617,9 +617,11 @@ def test_the_command_runs_until_it_is_told_to_stop(tmp_path: Path, members: int)
         text=True,
     )
     assert process.stdout is not None
-    lines = [process.stdout.readline().strip() for _ in range(members + 1)]
-    pids = [int(line.split("pid ")[1].split(",")[0]) for line in lines[:-1]]
-    with pymongo.MongoClient[Any](lines[-1]) as client:
+    lines = [process.stdout.readline().strip() for _ in range(members + 2)]
+    pids = [int(line.split("pid ")[1].split(",")[0]) for line in lines[:-2]]
+    uri = Path(lines[-1].removeprefix("--mongo @")).read_text().strip()
+    assert lines[-2] == MongoURI(uri).shown != uri
+    with pymongo.MongoClient[Any](uri) as client:
         assert client.admin.command("hello")["setName"] == "goim"
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 0
