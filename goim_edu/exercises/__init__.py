@@ -19,7 +19,7 @@ from typing import Any
 
 from goim_edu.exercises import progress_file
 from goim_edu.exercises.catalogue import CHAPTERS, all_exercises, chapter, find, title
-from goim_edu.exercises.judge import judge_function
+from goim_edu.exercises.judge import judge_safely
 from goim_edu.exercises.model import Function, Measure, Predict, source_of
 from goim_edu.exercises.predictions import ask, judge_prediction
 from goim_edu.feedback.card import Card
@@ -62,7 +62,7 @@ def check(name: str, answer: Any = ...) -> Card:
     elif isinstance(found, Measure):
         card = _judge_measurement(found, answer)
     elif callable(answer):
-        card = judge_function(found, answer)
+        card = judge_safely(found, answer)
     else:
         return _not_callable(found, answer)
     if card.passed:

@@ -13,14 +13,16 @@ from goim_edu.draw.picture import Picture
 from goim_edu.exercises.made_up_inputs import made_up, smallest
 from goim_edu.exercises.model import Function
 from goim_edu.feedback.card import Card
+from goim_edu.feedback.forked import Forked, Report, can_fork, run_forked
 from goim_edu.feedback.sandbox import Outcome, call, equal
 from goim_edu.feedback.wording import difference, show
 from goim_edu.websocket.explain import explain
 
-__all__ = ["judge_function"]
+__all__ = ["judge_function", "judge_safely"]
 
 MADE_UP: Final = 200
 """How many made-up inputs a function is tried on."""
+_STOPPED: Final = Outcome(stopped=True)
 _LONGEST: Final = 30.0  # seconds for all of them; they usually take a tenth of one
 
 
@@ -34,15 +36,53 @@ class _Trouble:
     number: int = 0  # of the case, from 1; 0: it was made up
 
 
-def judge_function(exercise: Function, answer: Callable[..., Any], *, tips: bool = True) -> Card:
+def judge_safely(exercise: Function, answer: Callable[..., Any]) -> Card:
+    """As :func:`judge_function`, in a process of its own where there can be one.
+
+    So a function that never ends, takes all memory or ends its process leaves the notebook alive.
+    """
+    if not can_fork():
+        return judge_function(exercise, answer)
+    forked = run_forked(lambda report: judge_function(exercise, answer, report=report))
+    if forked.done and isinstance(forked.value, Card):
+        return forked.value
+    if forked.reports == 0:  # it did not even begin: the fork itself is to blame
+        return judge_function(exercise, answer)
+    return _cut_short(exercise, forked)
+
+
+def _cut_short(exercise: Function, forked: Forked[Card]) -> Card:
+    """What to say of a function whose process had to be ended, or ended itself."""
+    if forked.stuck and isinstance(forked.last, tuple):
+        number, args = forked.last
+        return _report(exercise, _Trouble(args, _right(exercise, args), _STOPPED, number), "")
+    card = Card(f"{exercise.heading}: not yet", passed=False)
+    card.say(
+        "Your function was still busy after some seconds of work, so it was stopped."
+        if forked.stuck
+        else "Your function ended the whole process that tried it, and nothing else is broken. "
+        "Does it call something like `os._exit`, or go down into itself without end?"
+    )
+    return card.say(f'One step at a time: `hint("{exercise.id}")`')
+
+
+def judge_function(
+    exercise: Function,
+    answer: Callable[..., Any],
+    *,
+    tips: bool = True,
+    report: Report = lambda _: None,
+) -> Card:
     """Try a learner's function and say what came of it.
 
     Args:
         exercise: the exercise.
         answer: the learner's function.
         tips: whether to compare it with the known wrong answers.
+        report: is told before each try: the number of the case, 0 for a made-up input, and the
+            arguments.
     """
-    trouble = _first_trouble(exercise, answer)
+    trouble = _first_trouble(exercise, answer, report)
     if trouble is None:
         count = len(exercise.cases)
         tried = f"{count} case{'s' if count > 1 else ''}"
@@ -71,22 +111,31 @@ def _run(exercise: Function, function: Callable[..., Any], args: tuple[Any, ...]
     return call(exercise.drive, (function, *args), blame=function)
 
 
-def _first_trouble(exercise: Function, answer: Callable[..., Any]) -> _Trouble | None:
+def _first_trouble(
+    exercise: Function, answer: Callable[..., Any], report: Report
+) -> _Trouble | None:
     for number, args in enumerate(exercise.cases, 1):
+        report((number, args))
         if trouble := _try(exercise, answer, args, number):
             return trouble
     if exercise.make is None:
         return None
     end = time.monotonic() + _LONGEST
     for made, args in made_up(exercise.make, exercise.id, MADE_UP):
+        report((0, args))
         trouble = _try(exercise, answer, args)
         if time.monotonic() > end:
-            return _Trouble(args, _right(exercise, args), Outcome(stopped=True))
+            return _Trouble(args, _right(exercise, args), _STOPPED)
         if trouble is None:
             continue
         if trouble.got.stopped:  # each try would take a second again
             return trouble
-        small = smallest(exercise.make, made, lambda a: _try(exercise, answer, a) is not None)
+
+        def still_fails(smaller: tuple[Any, ...]) -> bool:
+            report((0, smaller))
+            return _try(exercise, answer, smaller) is not None
+
+        small = smallest(exercise.make, made, still_fails)
         return _try(exercise, answer, small) or trouble
     return None
 
