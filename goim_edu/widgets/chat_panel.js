@@ -93,9 +93,8 @@ class Column {
     this.socket.send(JSON.stringify(message));
   }
 
-  send(text) {
+  send(text, id = `${this.user}-${Date.now().toString(36)}-${this.counter++}`) {
     if (this.socket.readyState !== WebSocket.OPEN) return false;
-    const id = `${this.user}-${Date.now().toString(36)}-${this.counter++}`;
     this.request({ type: "send", room_id: this.model.get("room"), client_msg_id: id, text });
     return true;
   }
@@ -163,44 +162,75 @@ class Column {
 
   stop() {
     this.stopped = true;
+    this.open = false;
     clearTimeout(this.timer);
     this.socket.close(1000);
   }
+}
+
+// What the views of one panel share. A panel may be shown in several cells: each view has columns
+// of its own, but what the kernel asks to be said is said once, and what it is told is of them all.
+const panels = new WeakMap(); // model -> {views, shown}
+
+function panelOf(model) {
+  if (!panels.has(model)) panels.set(model, { views: new Set(), shown: new Map() });
+  return panels.get(model);
 }
 
 function render({ model, el }) {
   // What the kernel is told is always the whole truth of this moment, never a change to what it
   // had: two columns may have news at once. And it is told by messages, not by syncing traits: that
   // waits for the kernel to be idle, and waits for ever if a cell with `await` was under way.
-  const columns = [];
-  const shown = new Map();
+  const panel = panelOf(model);
+  const view = { columns: [] };
+  panel.views.add(view);
   const tell = (name, value) => model.send({ type: name, value });
-  const onState = () =>
-    tell("connected", columns.filter((column) => column.open).map((column) => column.user));
-  const onMessage = (message) => {
-    if (shown.has(message.seq)) return;
-    shown.set(message.seq, message);
-    tell("messages", [...shown.values()].sort((one, other) => one.seq - other.seq));
+  const onState = () => {
+    const open = [...panel.views].flatMap((one) => one.columns.filter((column) => column.open));
+    const users = new Set(open.map((column) => column.user));
+    tell("connected", model.get("users").filter((user) => users.has(user)));
   };
-  for (const [index, user] of model.get("users").entries()) {
-    columns.push(new Column(model, user, index, onState, onMessage));
-  }
+  const onMessage = (message) => {
+    if (panel.shown.has(message.seq)) return;
+    panel.shown.set(message.seq, message);
+    tell("messages", [...panel.shown.values()].sort((one, other) => one.seq - other.seq));
+  };
+  const forget = () => {
+    panel.shown.clear();
+    tell("messages", []);
+  };
+  const furnishColumns = () => {
+    view.columns.forEach((column) => column.stop());
+    view.columns = [];
+    for (const [index, user] of model.get("users").entries()) {
+      view.columns.push(new Column(model, user, index, onState, onMessage));
+    }
+    el.replaceChildren(...view.columns.map((column) => column.node));
+    onState();
+  };
   furnish(el, "goim-chat", `Chat room ${printableName(model.get("room"))}`);
-  el.append(...columns.map((column) => column.node));
+  furnishColumns();
 
   const say = (message) => {
-    if (message.type !== "say") return;
-    columns.find((column) => column.user === message.user)?.send(message.text);
+    if (message.type !== "say" || view !== [...panel.views][0]) return;
+    view.columns.find((column) => column.user === message.user)?.send(message.text, message.id);
   };
   const move = () => {
-    shown.clear();
-    tell("messages", []);
-    columns.forEach((column) => column.reconnect());
+    forget();
+    el.setAttribute("aria-label", `Chat room ${printableName(model.get("room"))}`);
+    view.columns.forEach((column) => column.reconnect());
   };
-  const leave = listen(model, { "msg:custom": say, "change:url": move });
+  const leave = listen(model, {
+    "msg:custom": say,
+    "change:url": move,
+    "change:room": move,
+    "change:users": furnishColumns,
+  });
   return () => {
     leave();
-    columns.forEach((column) => column.stop());
+    panel.views.delete(view);
+    view.columns.forEach((column) => column.stop());
+    onState();
   };
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from typing import Any, Protocol
+from uuid import uuid4
 
 import anywidget
 import traitlets
@@ -34,6 +35,8 @@ class ChatPanel(anywidget.AnyWidget):
         server: a running server, or the address of its chat.
         users: the names of those who sit at this panel, side by side.
         room: the room that all of them join.
+
+    It may be shown in several cells; ``room``, ``users`` and ``url`` may be set later.
 
     Attributes:
         messages: what the columns have shown so far, one ``{"user_id", "text", "seq"}`` each.
@@ -71,7 +74,8 @@ class ChatPanel(anywidget.AnyWidget):
         user = self.users[0] if user is None else user
         if user not in self.users:
             raise ValueError(f"{user!r} does not sit here, only {', '.join(self.users)}")
-        self.send({"type": "say", "user": user, "text": text})
+        # Two windows may show this panel, and both are asked: one id makes it one message.
+        self.send({"type": "say", "user": user, "text": text, "id": f"{user}-{uuid4().hex}"})
 
     def _receive(self, _: object, content: dict[str, Any], __: object) -> None:
         """Take down what the browser tells of itself."""
