@@ -17,6 +17,9 @@ from pymongo.monitoring import (
 __all__ = ["Command", "CommandLog"]
 
 
+_SIGN_IN = ("saslStart", "saslContinue")  # asked by the driver for itself, with each connection
+
+
 class Command(NamedTuple):
     """One question to the server; each is one round trip.
 
@@ -90,6 +93,8 @@ class CommandLog(CommandListener):
         }
         documents = len(body.get("documents", ()))
         command = Command(event.command_name, body, documents, time.monotonic())
+        if event.command_name in _SIGN_IN:
+            return
         with self._lock:
             self._open[event.request_id] = len(self.commands)
             self.commands.append(command)

@@ -106,8 +106,10 @@ class LocalReplicaSet:
             return self
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="goim-replica-set-"))
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._credentials = Credentials(self._folder)
+        # In the folder of a member, which its watchdog removes if this process dies.
+        first = self._folder / "member0"
+        first.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._credentials = Credentials(first)
         self._credentials.prepare()
         self.members = [
             LocalMongod(
