@@ -216,6 +216,11 @@ def tell_what_nobody_sent(run: Run) -> None:
     drop(run, Sent, 4)
 
 
+def store_what_nobody_sent(run: Run) -> None:
+    run.stored.append(StoredMessage(ROOM, 6, "eve", "m6", "m6", WHEN))
+    run.add(Left, "bo", ROOM)
+
+
 def store_what_was_refused(run: Run) -> None:
     place = index(run, Acked, 5)
     run.history[place] = Refused("s", "lisa", "m5", "unavailable", at=run.history[place].at)
@@ -262,6 +267,7 @@ WRONG: list[tuple[Callable[[Run], None], str, str]] = [
     (tell_another_text, "altered", "and told to bo in lobby as 'something else'"),
     (store_another_text, "altered", "and stored in lobby as 'something else'"),
     (tell_what_nobody_sent, "invented", "m4 of lisa was told to bo, and nobody sent it"),
+    (store_what_nobody_sent, "invented", "m6 of eve was stored, and nobody sent it"),
     (store_what_was_refused, "stored though refused", "m5 of lisa was refused each time"),
     (turn_round_two_sessions, "out of order", "m2 of lisa has number 1 in lobby, below 2 of m1"),
     (turn_round_what_was_heard, "out of order", "which was known before that was sent"),
