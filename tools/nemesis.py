@@ -26,7 +26,7 @@ import pymongo
 from pymongo.read_concern import ReadConcern
 
 from goim_edu.lab.history import Acked, Kind, Record, Refused, Violation, check_history
-from goim_edu.lab.nemesis import Nemesis
+from goim_edu.lab.nemesis import TARGETS, Nemesis
 from goim_edu.lab.server_process import ServerProcess
 from goim_edu.mongod import LocalReplicaSet
 from goim_edu.store import StoredMessage
@@ -132,7 +132,12 @@ _FIELDS: Final = tuple(StoredMessage.__dataclass_fields__)
 
 
 def run_seed(
-    members: LocalReplicaSet, seed: int, seconds: float, tree: Path | None = None
+    members: LocalReplicaSet,
+    seed: int,
+    seconds: float,
+    *,
+    targets: Sequence[str] = TARGETS,
+    tree: Path | None = None,
 ) -> tuple[Nemesis, Outcome]:
     """One run against a server process of its own.
 
@@ -140,6 +145,7 @@ def run_seed(
         members: the replica set, well.
         seed: of the faults, and of what the clients do.
         seconds: for which harm is done.
+        targets: of the nemesis.
         tree: serve with the package that stands there, instead of this one.
     """
     environment = {}
@@ -151,7 +157,7 @@ def run_seed(
             Path(folder, "log"), members.uri, *OPTIONS, environment=environment
         ) as server,
     ):
-        nemesis = Nemesis(server, members, seed)
+        nemesis = Nemesis(server, members, seed, targets=targets)
 
         async def harm() -> None:
             await asyncio.to_thread(nemesis.run, seconds)
@@ -164,13 +170,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], metavar="N")
     parser.add_argument("--seconds", type=float, default=60.0, help="of harm for each seed")
+    parser.add_argument("--targets", nargs="+", choices=TARGETS, default=TARGETS)
     parser.add_argument("--tree", type=Path, help="serve with the package that stands there")
     parser.add_argument("--show", type=int, default=10, help="violations to print for each seed")
     args = parser.parse_args(arguments)
     good = True
     with LocalReplicaSet(3, election_timeout=1.5) as members:
         for seed in args.seeds:
-            nemesis, outcome = run_seed(members, seed, args.seconds, args.tree)
+            nemesis, outcome = run_seed(
+                members, seed, args.seconds, targets=args.targets, tree=args.tree
+            )
             print(f"seed {seed}: {len(nemesis.faults)} faults ({nemesis.summary()}); {outcome}")
             worst = sorted(outcome.violations, key=lambda one: one.kind not in SHOWN)
             for line in [*map(str, worst[: args.show]), *nemesis.remarks]:

@@ -11,7 +11,7 @@ import random
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -21,9 +21,10 @@ from pymongo.errors import PyMongoError
 from goim_edu.lab.server_process import ServerProcess
 from goim_edu.mongod import LocalReplicaSet
 
-__all__ = ["FAULTS", "Nemesis"]
+__all__ = ["FAULTS", "TARGETS", "Nemesis"]
 
-_TARGETS: Final = ("server", "primary")
+TARGETS: Final = ("server", "primary")
+"""What a nemesis harms, each beside the other."""
 _SHORTEST: Final = 0.2  # seconds that a fault lasts at least
 _PATIENCE: Final = 60.0  # seconds until all must be well again
 
@@ -37,6 +38,7 @@ class Nemesis:
         seed: the same seed gives the same faults of each of the two, in the same order.
         pause: seconds from the end of a fault to the next one of the same target, on average.
         longest: seconds that a fault lasts at most, such as a frozen process.
+        targets: what is harmed, one of ``TARGETS`` or both.
 
     Attributes:
         faults: what was done so far, in order.
@@ -56,12 +58,14 @@ class Nemesis:
         *,
         pause: float = 3.0,
         longest: float = 4.0,
+        targets: Sequence[str] = TARGETS,
     ) -> None:
         self.server = server
         self.members = members
         self.seed = seed
         self.pause = pause
         self.longest = longest
+        self.targets = tuple(targets)
         self.faults: list[str] = []
         self.remarks: list[str] = []
 
@@ -73,8 +77,8 @@ class Nemesis:
             StoreUnavailable: the set has no primary any more.
         """
         end = time.monotonic() + seconds
-        with ThreadPoolExecutor(len(_TARGETS), "goim nemesis") as pool:
-            torments = [pool.submit(self._torment, target, end) for target in _TARGETS]
+        with ThreadPoolExecutor(len(TARGETS), "goim nemesis") as pool:
+            torments = [pool.submit(self._torment, target, end) for target in self.targets]
         for torment in torments:
             torment.result()
         self.members.wait_for_primary(_PATIENCE)

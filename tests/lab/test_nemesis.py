@@ -214,6 +214,16 @@ def test_a_fault_that_cannot_be_healed_is_told(monkeypatch: pytest.MonkeyPatch) 
         nemesis(1).run(0.5)
 
 
+def test_a_nemesis_may_spare_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in FAULTS:
+        monkeypatch.setitem(FAULTS, name, lambda _, __: None)
+    tormentor = Nemesis(
+        ServerProcess(Path("log"), "memory"), Members(), 1, pause=0.01, targets=["primary"]
+    )
+    tormentor.run(0.2)
+    assert {name.rpartition(" ")[2] for name in tormentor.faults} == {"primary"}
+
+
 def test_the_summary_counts_the_faults() -> None:
     tormentor = nemesis(1)
     tormentor.faults = ["freeze primary", "kill server", "freeze primary"]
