@@ -1,4 +1,4 @@
-"""What a session asks of the store: one question at a time, and only while its client reads.
+"""What a session asks of the store: a few questions at a time, and only while its client reads.
 
 A client may ask for more than its connection takes, and for more than is fair to the others. So
 its errands wait in line. Each is a generator that yields *steps*. A step is called when the
@@ -10,7 +10,7 @@ session have their turn.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, Final, NamedTuple, Protocol
@@ -19,13 +19,16 @@ from goim_edu.chat.vocabulary import ErrorCode
 from goim_edu.errors import StoreUnavailable
 from goim_edu.transport import Connection, ConnectionState
 
-__all__ = ["Errand", "Errands", "Question", "RequestRefused", "Step", "nothing"]
+__all__ = ["MOST_OPEN", "Errand", "Errands", "Question", "RequestRefused", "Step", "nothing"]
 
 Question = Callable[[], Any]
 """What is called in a thread; its result is the answer, or the StoreError that it raises."""
 Step = Callable[[], Question | None]
 """Gives the question when its time has come; None if the store need not be asked."""
 Errand = Generator[Step, Any, None]
+
+MOST_OPEN: Final = 4
+"""Questions of a session that the store is asked at once."""
 
 _ANSWERING: Final = (ConnectionState.OPEN, ConnectionState.ENDING)
 _MOST: Final = 1000  # errands of a session; a client that reads has far fewer
@@ -72,7 +75,7 @@ class Errands:
         refuse: is called with an error and the ``ref`` of the request that it refuses.
     """
 
-    __slots__ = ("_asked", "_connection", "_future", "_is_due", "_refuse", "_store", "_waiting")
+    __slots__ = ("_connection", "_is_due", "_open", "_refuse", "_store", "_waiting")
 
     def __init__(
         self,
@@ -84,8 +87,7 @@ class Errands:
         self._connection = connection
         self._refuse = refuse
         self._waiting: deque[_Errand] = deque()
-        self._asked: _Errand | None = None  # the one with an open question
-        self._future: Future[Any] | None = None
+        self._open: dict[_Errand, Future[Any] | None] = {}  # those whose question is open
         self._is_due = False  # to come back in the next turn
 
     def check(self) -> None:
@@ -111,25 +113,24 @@ class Errands:
     def drop(self, key: object) -> None:
         """The errand with this key is not needed any more."""
         self._waiting = deque(errand for errand in self._waiting if errand.key is not key)
-        if self._asked is not None and self._asked.key is key:
-            self._withdraw()
-            self.go_on()
+        self._withdraw([errand for errand in self._open if errand.key is key])
+        self.go_on()
 
     def end(self) -> None:
         """The session is over: what has not been asked will not be."""
         self._waiting.clear()
-        self._withdraw()
+        self._withdraw(list(self._open))
 
-    def _withdraw(self) -> None:
-        """Do not wait for the open question, and do not ask it if there is still time."""
-        self._asked = None
-        if self._future is not None:
-            self._future.cancel()
-            self._future = None
+    def _withdraw(self, errands: Iterable[_Errand]) -> None:
+        """Do not wait for these answers, and do not ask what there is still time not to ask."""
+        for errand in errands:
+            future = self._open.pop(errand)
+            if future is not None:
+                future.cancel()
 
     def go_on(self) -> None:
-        """Take the next steps, if no question is open and the client has read what it asked for."""
-        while self._waiting and self._asked is None:
+        """Take the next steps, if few questions are open and the client reads the answers."""
+        while self._waiting and len(self._open) < MOST_OPEN:
             if not self._connection.has_room:
                 self._wait_for_room()
                 return
@@ -138,8 +139,8 @@ class Errands:
             if question is None:
                 self._resume(errand, None)
             else:
-                self._asked = errand
-                self._future = self._store.ask(self, question, partial(self._answered, errand))
+                answered = partial(self._answered, errand)
+                self._open[errand] = self._store.ask(self, question, answered)
 
     def _wait_for_room(self) -> None:
         """Come back in the next turn, unless ``on_drained`` of the session will tell."""
@@ -153,9 +154,9 @@ class Errands:
 
     def _answered(self, errand: _Errand, answer: Any) -> None:
         """The store has answered; if it is away, the questions that wait need not be asked."""
-        if self._asked is not errand:
+        if errand not in self._open:
             return  # it was withdrawn
-        self._asked = self._future = None
+        del self._open[errand]
         self._resume(errand, answer)
         if isinstance(answer, StoreUnavailable):
             waiting, self._waiting = self._waiting, deque()

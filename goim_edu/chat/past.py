@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from goim_edu.chat.errands import Errand, Question, RequestRefused, nothing
+from goim_edu.chat.errands import MOST_OPEN, Errand, Question, RequestRefused, nothing
 from goim_edu.chat.ports import Store, StoredMessage
 from goim_edu.chat.room import Backlog, Member, Room, chat_message
 from goim_edu.chat.vocabulary import (
@@ -39,7 +39,7 @@ __all__ = [
     "portion_of",
 ]
 
-MOST_OCTETS: Final = 160 * 1024
+MOST_OCTETS: Final = 128 * 1024
 """Of the texts and names in one answer. JSON writes an octet in six at most, so the answer stays
 below the 1 MiB that clients take."""
 
@@ -67,7 +67,7 @@ class Past(NamedTuple):
 
 def portion_of(queue_limit: int) -> int:
     """How many octets of texts and names to tell at once, where so many may wait for a client."""
-    return min(MOST_OCTETS, queue_limit // 2)
+    return min(MOST_OCTETS, queue_limit // (2 * MOST_OPEN))
 
 
 def look_up_past(store: Store, room_id: str, since: int | None, most: int) -> Past:
