@@ -9,6 +9,7 @@ const OPEN_TIMEOUT_MS = 10_000; // from dialling to welcome
 const ANSWER_TIMEOUT_MS = 12_000; // a request is unanswered and not one octet has come meanwhile
 const IDLE_PROBE_MS = 30_000; // after so long without an octet, ask for something
 const STEADY_MS = 5_000; // a connection that lived so long resets the backoff
+const NO_NETWORK = "the browser has no network";
 const REFUSED = "the server is there, but no WebSocket comes about; its log says why";
 const ANSWERED = new Set(["hello", "join", "send", "history", "members", "leave"]);
 const MAX_REFS = 500; // requests without an answer that are remembered, for a late `error`
@@ -54,7 +55,7 @@ export class Link extends EventTarget {
     this.silent = new Map(); // ref -> the same, for requests that are answered only by an error
     this.counter = 0;
     window.addEventListener("online", () => this.retryNow());
-    window.addEventListener("offline", () => this.#give("the browser has no network"));
+    window.addEventListener("offline", () => this.#give(NO_NETWORK));
     window.addEventListener("pageshow", (event) => event.persisted && this.retryNow());
     document.addEventListener("visibilitychange", () => this.#returned());
     setInterval(() => this.#watch(), 1000);
@@ -183,7 +184,8 @@ export class Link extends EventTarget {
       return;
     }
     if (code === 4429) this.nextDelay = Math.max(this.nextDelay ?? 0, BACKOFF_MS.flooded);
-    this.#give(refused ? "the server does not answer" : why);
+    const nobody = navigator.onLine ? "the server does not answer" : NO_NETWORK;
+    this.#give(refused ? nobody : why);
     if (refused) this.#askWhy();
   }
 
