@@ -13,7 +13,18 @@ from goim_edu.capture import Record
 from goim_edu.capture.ip_layers import Segment
 from goim_edu.capture.pcap import read_records, write_capture
 from goim_edu.capture.tcp_streams import TcpStreams
-from tests.capture.files import FRAMES, OPENING, REQUEST, RESPONSE, TALK, Connection, frame, pcap
+from tests.capture.files import (
+    FRAMES,
+    OPENING,
+    REQUEST,
+    RESPONSE,
+    TALK,
+    Connection,
+    Pcapng,
+    ether,
+    frame,
+    pcap,
+)
 from tests.capture.judge import Read
 
 RAW = 101
@@ -102,6 +113,17 @@ def test_data_in_the_syn(tmp_path: Path) -> None:
     again = [talk.packets[0], *talk.packets]
     found = Read(pcap(again, RAW), tmp_path).agree(4)
     assert {one.connection for one in found.entries} == {1}
+
+
+def test_each_packet_twice_as_recorded_on_two_interfaces(tmp_path: Path) -> None:
+    """The second interface has another link type, and a clock that is an hour late."""
+    raw = Connection().open().say(TALK).close().packets
+    file = Pcapng().interface(RAW).interface(1, offset=-3600)
+    for time, data in raw:
+        file.packet(time, data).packet(time + 3600.0001, ether([(time, data)])[0][1], 1)
+    read = Read(file.data, tmp_path)
+    assert (read.error, read.told) == ("", [])
+    read.agree(4)
 
 
 def test_several_connections_over_the_same_ports(tmp_path: Path) -> None:
