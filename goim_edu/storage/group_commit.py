@@ -127,6 +127,7 @@ class GroupCommit:
         self._lock = threading.Lock()
         self._arrived = threading.Condition(self._lock)
         self._settled = threading.Condition(self._lock)
+        self._found = False  # whether the batch has messages that were stored already
         self._idle = False
         self._closing = False
         self._give_up = threading.Event()
@@ -325,8 +326,9 @@ class GroupCommit:
     ) -> None:
         """Set the outcomes that an answer tells."""
         for waiting, document in zip(open_[: done.stored], documents, strict=False):
-            waiting.message.seq = document["seq"]
-            waiting.outcome = Saved(waiting.message, False)
+            message = waiting.message
+            message.seq = document["seq"]
+            waiting.outcome = Saved(message, False)
         if isinstance(done.refusal, StoreError):
             open_[done.stored].outcome = done.refusal
         elif done.refusal is DuplicateKey.ID:
@@ -345,6 +347,7 @@ class GroupCommit:
             message = stored.get(waiting.key)
             if message is not None:
                 waiting.outcome = Saved(message, message.seq not in waiting.tried)
+                self._found = True
 
     def _give_up_late_ones(self, open_: list[Pending], problem: StoreError) -> None:
         """Give back as *unavailable* what waited too long and is certainly not stored."""
@@ -383,7 +386,9 @@ class GroupCommit:
         The work of the senders needs the interpreter: so they run while the database writes, and
         not while it waits for the next command.
         """
-        batch.sort(key=lambda waiting: getattr(waiting.outcome, "seq", 0))
+        if self._found:  # their numbers are lower than those of the rest
+            self._found = False
+            batch.sort(key=lambda waiting: getattr(waiting.outcome, "seq", 0))
         answers: list[tuple[Reply, Outcome]] = []
         with self._lock:
             for waiting in batch:

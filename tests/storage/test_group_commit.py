@@ -429,9 +429,13 @@ class TestOrder:
         def away(insert: Insert, documents: Documents) -> Inserted:
             raise StoreUnavailable("no primary")
 
-        backend.plan = [go_on, spoil, go_on, away]
-        futures = batch_of(store, backend, 4)
-        assert [future.result(20).seq for future in futures] == [1, 2, 3, 4]
+        def lose(insert: Insert, documents: Documents) -> Inserted:
+            return Inserted(0, DuplicateKey.ROOM_SEQ)
+
+        backend.plan = [go_on, spoil, go_on, away, spoil, go_on, lose]
+        futures = batch_of(store, backend, 5)
+        assert [future.result(20).seq for future in futures] == [1, 2, 3, 4, 5]
+        assert backend.plan == []
 
     def test_each_room_of_a_batch_stands_together(self, failing: Failing) -> None:
         backend, store = failing
