@@ -26,9 +26,7 @@ class Echo(Handler):
     __slots__ = ("_allowance",)
 
     def __init__(self, rate: float = math.inf) -> None:
-        self._allowance: Allowance | None = None
-        if rate < math.inf:
-            self._allowance = Allowance(rate, _AT_ONCE * rate, monotonic())
+        self._allowance = Allowance(rate, _AT_ONCE * rate, monotonic())
 
     def on_events(self, connection: Connection, events: list[Event]) -> None:
         """Answer all messages of one read in one write."""
@@ -39,8 +37,7 @@ class Echo(Handler):
         ]
         if messages:
             connection.send_many(messages)
-            if self._allowance is not None:
-                amount = sum(map(len, messages)) + _MESSAGE * len(messages)
-                seconds = self._allowance.spend(amount, monotonic())
-                if seconds:
-                    connection.rest(seconds)
+            allowance = self._allowance
+            allowance.left -= sum(map(len, messages)) + _MESSAGE * len(messages)
+            if allowance.left < 0:
+                connection.rest(allowance.spend(0, monotonic()))

@@ -71,16 +71,19 @@ class Allowance:
         burst: at once.
         now: seconds of a clock that never goes back.
 
+    Attributes:
+        left: what may be taken without asking; below 0, ``spend`` says how long to wait.
+
     >>> allowance = Allowance(rate=10, burst=20, now=100.0)
     >>> allowance.spend(20, now=100.0), allowance.spend(5, now=100.0)
     (0.0, 0.5)
     """
 
-    __slots__ = ("_at", "_burst", "_left", "_rate")
+    __slots__ = ("_at", "_burst", "_rate", "left")
 
     def __init__(self, rate: float, burst: float, now: float) -> None:
         self._rate = rate
-        self._left = self._burst = burst
+        self.left = self._burst = burst
         self._at = now
 
     def spend(self, amount: float, now: float) -> float:
@@ -93,13 +96,13 @@ class Allowance:
         Returns:
             Seconds until that is made up for: 0 if it was there, and ``LONGEST_REST`` at most.
         """
-        if amount <= self._left:  # what has come to it meanwhile can be added later
-            self._left -= amount
+        if amount <= self.left:  # what has come to it meanwhile can be added later
+            self.left -= amount
             return 0.0
-        left = min(self._burst, self._left + (now - self._at) * self._rate) - amount
+        left = min(self._burst, self.left + (now - self._at) * self._rate) - amount
         self._at = now
-        self._left = max(left, -LONGEST_REST * self._rate)
-        return max(0.0, -self._left / self._rate)
+        self.left = max(left, -LONGEST_REST * self._rate)
+        return max(0.0, -self.left / self._rate)
 
 
 class TurnTaker(Protocol):
