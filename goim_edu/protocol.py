@@ -214,8 +214,7 @@ class Endpoint(Lifecycle):
             ``Failed``, and ``data_to_send`` has the Close or the HTTP error for it.
         """
         data = as_view(data)
-        reader = self.reader
-        if reader is None:
+        if (reader := self.reader) is None:
             return self._receive_handshake(bytes(data), eof=False)
         events: list[Event] = []
         try:

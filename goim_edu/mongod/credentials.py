@@ -127,7 +127,11 @@ def ensure_user(
         if error.code != AUTHENTICATION_FAILED:
             raise
     # The mechanism is named, so that the older SCRAM-SHA-1 is not kept beside it.
-    rights = {"pwd": credentials.password, "roles": ["root"], "mechanisms": ["SCRAM-SHA-256"]}
+    rights: dict[str, Any] = {
+        "pwd": credentials.password,
+        "roles": ["root"],
+        "mechanisms": ["SCRAM-SHA-256"],
+    }
     try:
         client.admin.command("updateUser", _USER, **rights)
     except OperationFailure as error:

@@ -16,6 +16,7 @@ From the octets up to the life of a connection; each module can be used alone:
     decoder             frames out of a stream, however it is cut     RFC 6455 §5.2
     close               code and reason of a Close                    RFC 6455 §5.5.1, §7.4
     deflate             permessage-deflate                            RFC 7692
+      deflate_config      how one side wants to compress              RFC 7692 §7.1
     assembler           fragments to messages; bounds, UTF-8          RFC 6455 §5.4, §5.6, §8.1
     fastpath            many small messages in bulk
     reader              octets to messages, Ping, Pong, Close         RFC 6455 §6.2

@@ -50,7 +50,9 @@ class TestURI:
     def test_it_is_the_whole_address_all_the_same(self) -> None:
         assert "s3cret" in f"{self.URI}"
         with pymongo.MongoClient[Any](self.URI + "&w=1", connect=False) as client:
-            assert client.options.pool_options._credentials.password == "s3cret"
+            credential = client.options.pool_options._credentials
+            assert credential is not None
+            assert credential.password == "s3cret"
 
     def test_an_address_without_password(self) -> None:
         assert repr(MongoURI("mongodb://h:1/")) == "'mongodb://h:1/'"
@@ -119,7 +121,8 @@ class TestNobodyElse:
         with member:
             address = f"mongodb://{member.address}/?directConnection=true"
             with pymongo.MongoClient[Any](address) as stranger:
-                for command in ({"replSetInitiate": {}}, {"replSetGetStatus": 1}):
+                commands: list[dict[str, Any]] = [{"replSetInitiate": {}}, {"replSetGetStatus": 1}]
+                for command in commands:
                     with pytest.raises(OperationFailure) as refusal:
                         stranger.admin.command(command)
                     assert refusal.value.code == NOT_ALLOWED
