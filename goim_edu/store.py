@@ -114,8 +114,8 @@ def open_store(
         spec: ``memory`` (mongomock, forgets), ``local`` (a real mongod of our own, which keeps its
             data in ``data_dir``), a URI ``mongodb://host/database`` (default: GOIM), ``@FILE`` for
             a file whose first line is the URI, or ``auto``: ``$GOIM_MONGO_URI``, else ``local`` if
-            a mongod can run here, else ``memory``. Other users of the machine can read what stands in
-            a command line; a URI with a password comes by the file or the variable.
+            a mongod can run here, else ``memory``. Other users of the machine can read what stands
+            in a command line; a URI with a password comes by the file or the variable.
         data_dir: where ``local`` keeps its data; default: the user's data folder.
         write_concern: other than majority with journal, to show what may be lost then.
         **settings: of :class:`MessageStore`.

@@ -58,10 +58,7 @@ REASONS = {
 
 
 def quoted(text: str, most: int = 60) -> str:
-    """Text of the peer, fit for a log line or an answer: escaped, and at most one line long.
-
-    It has ``most`` characters of the text; with their escapes at most twice as many.
-    """
+    """The beginning of a peer's text for a log or an answer: escaped, and at most one line long."""
     shown = repr(text if len(text) <= most else text[: most - 3] + "...")
     return shown if len(shown) <= 2 * most else f"{shown[: 2 * most - 4]}...{shown[-1]}"
 
