@@ -178,17 +178,23 @@ def firefox(folder: Path) -> Iterator[Driver]:
 # ------------------------------------------------------------------ WebKit
 
 
+# Its driver does not tell of the console: what comes there once the page is loaded is kept in it.
+HEAR = """
+    window.heard = [];
+    const plain = console.error;
+    console.error = (...words) => { window.heard.push(words.join(" ")); plain(...words); };
+    window.addEventListener("error", ({message}) => window.heard.push(message));
+    window.addEventListener("unhandledrejection", ({reason}) => window.heard.push(String(reason)));
+"""
+
+
 class WebKit:
     """WebKitGTK, through WebDriver."""
 
-    def __init__(self, port: int, browser: Path, log: Path) -> None:
+    def __init__(self, port: int, browser: Path) -> None:
         self._base = f"http://127.0.0.1:{port}"
-        self._log = log
-        self._read_to = 0
-        options = {
-            "binary": str(browser),
-            "args": ["--automation", "--enable-write-console-messages-to-stdout=true"],
-        }
+        self._errors: list[str] = []
+        options = {"binary": str(browser), "args": ["--automation"]}
         wanted = {"alwaysMatch": {"webkitgtk:browserOptions": options}}
         session = self._call("POST", "/session", {"capabilities": wanted})
         self.name = f"WebKit {session['capabilities'].get('browserVersion', '')}"
@@ -201,8 +207,10 @@ class WebKit:
             return json.load(response)["value"]
 
     def open(self, url: str) -> None:
+        self._errors += self.ask("window.heard ?? []")
         for address in ("about:blank", url):
             self._call("POST", "/url", {"url": address})
+        self._call("POST", "/execute/sync", {"script": HEAR, "args": []})
 
     def ask(self, expression: str) -> Any:
         script = f"const done = arguments[0]; {_asking(expression)}.then(done)"
@@ -213,9 +221,8 @@ class WebKit:
         self._call("POST", "/actions", {"actions": _keys(text)})
 
     def errors(self) -> list[str]:
-        said = self._log.read_text(errors="replace")
-        fresh, self._read_to = said[self._read_to :], len(said)
-        return re.findall(r"^CONSOLE .*\bERROR\b.*$", fresh, re.MULTILINE)
+        found, self._errors = self._errors + self.ask("window.heard?.splice(0) ?? []"), []
+        return found
 
     def quit(self) -> None:
         """End the browser."""
@@ -237,7 +244,7 @@ def webkit(folder: Path) -> Iterator[Driver]:
         number = _start_display(stack, str(display), folder / "display.log")
         _start(stack, log, [str(driver), f"--port={port}"], DISPLAY=f":{number}", HOME=str(folder))
         _wait_for_port(port)
-        found = WebKit(port, Path(str(browser)), log)
+        found = WebKit(port, Path(str(browser)))
         stack.callback(found.quit)
         yield found
 
