@@ -80,6 +80,7 @@ class ChatServer:
         tap: called for each new connection; what it returns is given every octet of it
             (``Capture.tap`` fits behind ``lambda connection: capture.tap(connection.id)``).
         routes: more paths, each with a coroutine that is given a ``WebSocket``.
+        page_key: a secret that a page of any origin may offer as a subprotocol to be let in.
 
     Attributes:
         handlers: the sync handlers by path; each connection gets one of its own.
@@ -108,6 +109,7 @@ class ChatServer:
         *,
         tap: Callable[[Connection], Tap | None] | None = None,
         routes: dict[str, WebSocketHandler] | None = None,
+        page_key: str = "",
     ) -> None:
         self.config = config
         self.store = store
@@ -125,7 +127,7 @@ class ChatServer:
         self.certificate = Certificate(config.tls_cert, config.tls_key)
         self._tls = self.certificate.context
         self._authenticate = make_authenticate(config)
-        self._gate = Gate(config)
+        self._gate = Gate(config, page_key)
         self._metrics_token = read_metrics_token(config)
         self._limits = Limits(
             max_frame_size=config.max_message_size,

@@ -250,7 +250,7 @@ class LearnersServer(LiveServer):
         super().__init__(**settings)
 
     def _make_server(self, config: ServerConfig) -> ChatServer:
-        server = _LearnersChatServer(config, self.store, tap=self._tap)
+        server = _LearnersChatServer(config, self.store, tap=self._tap, page_key=self.key)
         server.functions = self._functions
         return server
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import secrets
 import shutil
 import tempfile
 import threading
@@ -18,7 +19,7 @@ from goim_edu.lab.raw_client import HOST, ask, ask_http
 from goim_edu.mongod.data_folder import mark_temporary
 from goim_edu.server import ChatServer, ServerConfig
 from goim_edu.store import MessageStore, open_store
-from goim_edu.transport import Connection, Tap
+from goim_edu.transport import Connection, Direction, Tap
 from goim_edu.websocket.frames import Frame
 
 __all__ = ["LiveServer"]
@@ -27,7 +28,6 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "host": HOST,
     "port": 0,
     "compression": False,  # in a lesson the bytes on the wire should be readable
-    "origins": ("loopback",),  # JupyterLab is another origin than the chat server
 }
 _START_TIMEOUT: Final = 30.0  # seconds until the server must listen
 _STOP_TIMEOUT: Final = 20.0  # seconds to drain, to flush the store and to end
@@ -49,12 +49,15 @@ class LiveServer:
         name: a new server replaces the one of the same name.
         settings: fields of :class:`goim_edu.server.ServerConfig` and of its ``limits``, by name,
             such as ``burst=5``. Unlike ``serve``, it does not compress unless you say
-            ``compression=True``, and pages of this machine may connect, such as JupyterLab.
+            ``compression=True``. Of pages only its own may connect, and those that have its key.
 
     Attributes:
         url, echo_url, page_url: the chat, the echo, and the page for a browser.
         store: the message store.
         capture: every byte of every connection.
+        key: the secret with which a page of another origin may connect: it offers this name as a
+            second subprotocol. A widget is told it by the kernel; no other page knows it. The
+            capture has stars in its place.
         server: the :class:`goim_edu.server.ChatServer`; it belongs to the other thread, so do not
             change it.
 
@@ -83,6 +86,7 @@ class LiveServer:
             before.close()
         self.name = name
         self.capture = Capture()
+        self.key = f"goim.key.{secrets.token_urlsafe(16)}"
         self._own_dir = None
         if data_dir is None and mongo in ("auto", "local"):
             self._own_dir = Path(tempfile.mkdtemp(prefix="goim-edu-"))
@@ -126,10 +130,18 @@ class LiveServer:
         await server.drain()
 
     def _make_server(self, config: ServerConfig) -> ChatServer:
-        return ChatServer(config, self.store, tap=self._tap)
+        return ChatServer(config, self.store, tap=self._tap, page_key=self.key)
 
     def _tap(self, connection: Connection) -> Tap:
-        return self.capture.tap(connection.id)
+        """Record a connection, but not the key."""
+        record = self.capture.tap(connection.id)
+        key = self.key.encode()
+        stars = b"goim.key.".ljust(len(key), b"*")
+
+        def tap(direction: Direction, time: float, data: bytes) -> None:
+            record(direction, time, bytes(data).replace(key, stars))
+
+        return tap
 
     # ------------------------------------------------------------------ where it is
 

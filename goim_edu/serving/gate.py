@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from hmac import compare_digest
 from typing import Final
 
 from goim_edu.errors import HandshakeError
 from goim_edu.serving.access import AllowedHosts, AllowedOrigins
 from goim_edu.serving.config import ServerConfig
 from goim_edu.serving.visitor import TrustedProxies, Visitor
-from goim_edu.websocket.handshake import Request, check_origin
+from goim_edu.websocket.handshake import Request, check_origin, offered_subprotocols
 from goim_edu.websocket.http11 import quoted
 
 __all__ = ["Gate"]
@@ -27,6 +28,8 @@ class Gate:
 
     Args:
         config: the settings.
+        page_key: a subprotocol that a page of any origin may offer to be let in; it is a secret, so
+            only a page that was told it can, and it is never chosen. Empty: there is none.
 
     Attributes:
         hosts: the names by which browsers may reach the server.
@@ -36,11 +39,12 @@ class Gate:
     True
     """
 
-    def __init__(self, config: ServerConfig) -> None:
+    def __init__(self, config: ServerConfig, page_key: str = "") -> None:
         self.hosts = AllowedHosts(config.hosts, config.origins, beyond=not config.is_loopback)
         self._origins = AllowedOrigins(config.origins)
         self.proxies = TrustedProxies(config.trusted_proxies)
         self._tls = config.tls_cert is not None
+        self._page_key = page_key.encode("ascii")
 
     def identify(self, peer: str, request: Request) -> Visitor:
         """The client behind a request of this peer."""
@@ -55,6 +59,8 @@ class Gate:
         Raises:
             HandshakeError: status 403.
         """
+        if self._page_key and self._has_key(request):
+            return
         ours = request.authority in self.hosts
         try:
             check_origin(request, self._origins, same_host=ours, secure=visitor.secure)
@@ -62,3 +68,7 @@ class Gate:
             origin, host = quoted(request.headers.get("origin")), quoted(request.authority)
             log.info("refused origin=%s host=%s hint=%r", origin, host, _HINT)
             raise
+
+    def _has_key(self, request: Request) -> bool:
+        offered = [name.encode("latin-1") for name in offered_subprotocols(request)]
+        return any(compare_digest(self._page_key, name) for name in offered)

@@ -64,7 +64,7 @@ class Column {
   }
 
   connect() {
-    const socket = new WebSocket(this.model.get("url"), SUBPROTOCOL);
+    const socket = new WebSocket(this.model.get("url"), this.subprotocols());
     this.socket = socket;
     socket.addEventListener("open", () => this.request({ type: "hello", user_id: this.user }));
     socket.addEventListener("message", (event) => this.receive(JSON.parse(event.data)));
@@ -77,6 +77,11 @@ class Column {
         this.show("the server is gone: run the cell again");
       }
     });
+  }
+
+  subprotocols() {
+    const key = this.model.get("key"); // offered beside ours, never chosen: with it we are let in
+    return key ? [SUBPROTOCOL, key] : [SUBPROTOCOL];
   }
 
   reconnect() {

@@ -32,7 +32,8 @@ class ChatPanel(anywidget.AnyWidget):
     browser to ``server.url``, so what the server captures are the bytes of a real browser.
 
     Args:
-        server: a running server, or the address of its chat.
+        server: a running server, or the address of its chat. The key of a ``LiveServer`` goes to
+            the browser, which is let in with it.
         users: the names of those who sit at this panel, side by side.
         room: the room that all of them join.
 
@@ -52,6 +53,7 @@ class ChatPanel(anywidget.AnyWidget):
     url = traitlets.Unicode().tag(sync=True)
     users = traitlets.List(traitlets.Unicode()).tag(sync=True)
     room = traitlets.Unicode().tag(sync=True)
+    key = traitlets.Unicode().tag(sync=True)
     messages = traitlets.List(traitlets.Dict())
     connected = traitlets.List(traitlets.Unicode())
 
@@ -61,7 +63,10 @@ class ChatPanel(anywidget.AnyWidget):
         if not users or len(set(users)) != len(users):
             raise ValueError(f"users must be one or more different names, not {list(users)}")
         super().__init__(
-            url=server if isinstance(server, str) else server.url, users=list(users), room=room
+            url=server if isinstance(server, str) else server.url,
+            key=getattr(server, "key", ""),
+            users=list(users),
+            room=room,
         )
         self.on_msg(self._receive)
 

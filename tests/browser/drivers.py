@@ -221,7 +221,8 @@ class WebKit:
         self._call("POST", "/actions", {"actions": _keys(text)})
 
     def errors(self) -> list[str]:
-        found, self._errors = self._errors + self.ask("window.heard?.splice(0) ?? []"), []
+        heard: list[str] = self.ask("window.heard?.splice(0) ?? []")
+        found, self._errors = self._errors + heard, []
         return found
 
     def quit(self) -> None:

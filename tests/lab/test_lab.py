@@ -69,14 +69,23 @@ def test_it_records_both_directions(live: LiveServer) -> None:
     assert "permessage-deflate" not in str(live.capture.handshakes()[-1].response)
 
 
-def test_pages_of_this_machine_may_connect_and_others_not(live: LiveServer) -> None:
+def test_a_page_may_connect_if_it_has_the_key(live: LiveServer) -> None:
     jupyter = Origin("http://localhost:8888")
-    with websockets.sync.client.connect(live.url, subprotocols=[JSON], origin=jupyter):
+    both = [JSON, Subprotocol(live.key)]
+    with websockets.sync.client.connect(live.url, subprotocols=both, origin=jupyter) as ws:
+        assert ws.subprotocol == JSON
+    handshake = live.capture.handshakes()[-1]
+    assert live.key not in f"{handshake.request}{handshake.response}"
+    assert live.key.encode() not in b"".join(record.data for record in live.capture.records)
+    wrong = [JSON, Subprotocol(live.key[:-1] + "!")]
+    for page in (jupyter, Origin("https://evil.example"), Origin("null")):
+        for offered in ([JSON], wrong):
+            with pytest.raises(websockets.InvalidStatus) as refused:
+                websockets.sync.client.connect(live.url, subprotocols=offered, origin=page)
+            assert refused.value.response.status_code == 403
+    own = Origin(live.page_url.rstrip("/"))
+    with websockets.sync.client.connect(live.url, subprotocols=[JSON], origin=own):
         pass
-    evil = Origin("https://evil.example")
-    with pytest.raises(websockets.InvalidStatus) as refused:
-        websockets.sync.client.connect(live.url, subprotocols=[JSON], origin=evil)
-    assert refused.value.response.status_code == 403
 
 
 @pytest.mark.parametrize(
