@@ -47,6 +47,7 @@ test: $(VENV)/.test ## run every test: unit, peers, notebooks, browser
 full: $(VENV)/.test ## what takes longer than CI: all of Autobahn, ten seeds of the nemesis, all kills
 	$(BIN)/python conformance/run.py
 	$(BIN)/python -m tools.nemesis --seeds 1 2 3 4 5 6 7 8 9 10 --seconds 60
+	$(BIN)/python -m tools.nemesis --seeds 11 12 13 14 --seconds 60 --targets primary
 	GOIM_SERVER_KILLS=20 GOIM_FREEZE_SECONDS=20 GOIM_PRIMARY_KILLS=5 \
 	    GOIM_SOAK_SECONDS=60 GOIM_SOAK_CLIENTS=500 \
 	    $(BIN)/python -m pytest -q --timeout 1200 tests/test_soak.py \
