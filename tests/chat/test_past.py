@@ -32,6 +32,7 @@ class Kept:
         self.messages: list[StoredMessage] = []
         self.open: list[Callable[[], None]] = []
         self.asked = 0
+        self.futures: list[Future[Any]] = []
         self.away = False
         for _ in range(count):
             self.add(text)
@@ -58,6 +59,7 @@ class Kept:
         self.asked += 1
         answer = StoreUnavailable("asleep") if self.away else question()
         future: Future[Any] = Future()
+        self.futures.append(future)
         self.open.append(lambda: None if future.cancelled() else then(answer))
         return future
 
@@ -228,6 +230,7 @@ def test_after_the_end_nothing_is_asked() -> None:
     while kept.open:
         kept.answer()
     assert (kept.asked, guest.wire.written) == (MOST_OPEN, [])
+    assert all(future.cancelled() for future in kept.futures)
 
 
 def test_errands_take_turns() -> None:
