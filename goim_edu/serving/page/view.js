@@ -54,7 +54,8 @@ export function showEntrance({ name, room, token = "", problem = "", askToken = 
   element.entranceStay.hidden = !stay;
   element.entranceStay.textContent = `Stay ${printableName(stay)}`;
   document.title = "goim";
-  if (name && link) element.entranceButton.focus();
+  if (stay) element.entranceStay.focus(); // a key that is pressed unawares changes nothing
+  else if (name && link) element.entranceButton.focus();
   else (name && askToken ? element.entranceToken : element.entranceName).focus();
 }
 
