@@ -86,6 +86,31 @@ def test_what_was_not_stored_is_neither_acknowledged_nor_told(
         run(test(store, room))
 
 
+def test_a_fault_of_the_store_does_not_promise_that_nothing_was_saved(
+    mongod: LocalMongod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test(store: MessageStore, room: str) -> None:
+        insert = store.backend.insert
+
+        def stored_and_broken(documents: Any) -> Any:
+            insert(documents)
+            raise ZeroDivisionError
+
+        async with running_server(store) as server:
+            lisa = await Person.come(server, "lisa")
+            await lisa.join(room)
+            with monkeypatch.context() as patch:
+                patch.setattr(store.backend, "insert", stored_and_broken)
+                answer = await lisa.say("lost?", f"{room}-1", room)
+            assert (answer["type"], answer["code"]) == ("error", "internal")
+            ack = await lisa.say("lost?", f"{room}-1", room)
+            assert (ack["type"], ack["duplicate"]) == ("ack", True)
+            assert len(documents(store, room)) == 1
+
+    with opened(mongod) as (store, room):
+        run(test(store, room))
+
+
 # ---------------------------------------------------------------------- 2
 
 

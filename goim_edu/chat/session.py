@@ -318,9 +318,11 @@ class Session(Handler):
             saved: Saved = future.result()
         except DuplicateMessage as error:
             self._refuse("bad_message", f"{error}, in another room", ref)
-        except StoreError as error:
+        except StoreUnavailable as error:
             hub.stats.unavailable += 1
             self._refuse("unavailable", str(error), ref)
+        except StoreError as error:  # it may be stored: only asking again can tell
+            self._refuse("internal", str(error), ref)
         else:
             stored = saved.message
             self.reply(

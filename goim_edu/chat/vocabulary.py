@@ -86,6 +86,7 @@ ErrorCode = Literal[
     "rate_limited",
     "unavailable",
     "room_full",
+    "internal",
 ]
 ERROR_CODES: Final[tuple[ErrorCode, ...]] = ErrorCode.__args__  # type: ignore[attr-defined]
 

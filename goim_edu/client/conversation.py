@@ -44,7 +44,7 @@ __all__ = ["Conversation", "RoomView"]
 TYPING_SHOWN: Final = 5.0  # seconds for which a user counts as writing
 RETRY_AFTER: Final = 1.0  # seconds, where the server could not take something just now
 TYPING_REF: Final = "typing"  # of all of them, since they have no answer
-PASSING: Final = frozenset({"unavailable", "rate_limited"})  # asking again helps
+PASSING: Final = frozenset({"unavailable", "rate_limited", "internal"})  # asking again helps
 
 
 @dataclass(slots=True)

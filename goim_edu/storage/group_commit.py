@@ -358,7 +358,7 @@ class GroupCommit:
                 continue
             if waiting.undecided:
                 if stop:
-                    waiting.outcome = StoreUnavailable(
+                    waiting.outcome = StoreError(
                         "the store closed before it knew whether this was saved; "
                         "send it again with the same client_msg_id"
                     )

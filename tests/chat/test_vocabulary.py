@@ -210,6 +210,7 @@ def test_every_error_code_of_the_protocol_is_there() -> None:
         "rate_limited",
         "unavailable",
         "room_full",
+        "internal",
     }
 
 

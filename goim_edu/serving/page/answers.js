@@ -8,7 +8,7 @@ import * as view from "./view.js";
 import { errorWords, listed } from "./words.js";
 
 const RETRY_MS = 1_500; // where the server could not do something just now
-const PASSING = new Set(["rate_limited", "unavailable"]); // asking again helps
+const PASSING = new Set(["rate_limited", "unavailable", "internal"]); // asking again helps
 
 let heldNotice = false; // a notice stands that the next ack makes untrue
 
@@ -233,7 +233,7 @@ function refusedMessage(item, error, words) {
   if (PASSING.has(error.code)) {
     const wait = outbox.hold(item, words);
     list?.addPending(item);
-    const trouble = error.code === "unavailable" ? "The database does not answer" : "Too much at once";
+    const trouble = error.code === "rate_limited" ? "Too much at once" : "The database does not answer";
     view.showNotice(`${trouble}. Your message is kept and sent again.`);
     heldNotice = true;
     setTimeout(flush, wait + 20);

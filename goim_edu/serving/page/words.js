@@ -31,6 +31,7 @@ const ERROR_WORDS = {
   rate_limited: "Too many messages at once",
   unavailable: "The database is not available, nothing was saved",
   room_full: "This room is full",
+  internal: "The server made a mistake and does not know what became of this",
 };
 
 /** One sentence for learners on each type of message and event. */
