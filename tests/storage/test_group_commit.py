@@ -217,7 +217,7 @@ class TestWriter:
             unknown.result(0)
         # ``unavailable`` would promise that nothing was saved.
         assert not isinstance(fate.value, StoreUnavailable)
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(StoreError):
             behind.result(0)
 
     def test_close_writes_what_waits_and_takes_no_more(self) -> None:
