@@ -235,7 +235,7 @@ class TestProcessStore:
 import os, time
 from goim_edu import store as store_face
 from goim_edu.store import shared_store
-store = shared_store({mongod.uri!r})
+store = shared_store({str(mongod.uri)!r})
 for i in range(3000):
     store.submit({room!r}, "u", {room!r} + str(i), "x")
 {end}

@@ -125,8 +125,10 @@ def catch_up(
         yield nothing
         if room.is_arriving(member, backlog):
             room.flush()
-            _join(to, room, member, request, room.last_seq)
-            room.settle(member, backlog, room.last_seq)
+            last_seq = room.last_seq
+            past = Past(last_seq, backlog.known(last_seq), (), False)
+            _join(to, room, member, request, past.told)
+            yield from _tell_missed(to, room, member, backlog, past)
         return
 
     def look_up() -> Question:
@@ -139,7 +141,12 @@ def catch_up(
     if isinstance(past, StoreError):
         raise RequestRefused("unavailable", str(past))
     room.last_seq = max(room.last_seq or 0, past.last_seq)
-    _join(to, room, member, request, past.last_seq, past.truncated)
+    knows = past.last_seq
+    if request.since is None:
+        room.flush()
+        past = past._replace(told=backlog.known(past.told))
+        knows = past.told
+    _join(to, room, member, request, knows, past.truncated)
     yield from _tell_missed(to, room, member, backlog, past)
 
 
@@ -168,6 +175,7 @@ def _join(
 def _tell_missed(to: Asker, room: Room, member: Member, backlog: Backlog, past: Past) -> Errand:
     """Tell it portion by portion, until the store has no more than was told."""
     told, messages, most = past.told, past.messages, _FIRST_PORTION
+    has_all = bool(messages) or told >= past.last_seq
 
     def look_on() -> Question:
         backlog.listen()
@@ -178,10 +186,11 @@ def _tell_missed(to: Asker, room: Room, member: Member, backlog: Backlog, past: 
         for message in portion:
             to.tell(chat_message(message))
             told = message.seq
-        if len(portion) == len(messages) < most:
+        if has_all and len(portion) == len(messages) < most:
             room.settle(member, backlog, told)
             return
-        most = min(MAX_HISTORY, 2 * len(portion))
+        has_all = True
+        most = min(MAX_HISTORY, max(_FIRST_PORTION, 2 * len(portion)))
         backlog.rest()
         messages = yield look_on
         if not room.is_arriving(member, backlog):

@@ -22,7 +22,7 @@ from typing import Final, Protocol
 from goim_edu.chat.broadcast import Broadcast, WireFormat
 from goim_edu.chat.news import News
 from goim_edu.chat.ports import StoredMessage
-from goim_edu.chat.vocabulary import ChatMessage, Presence, ReadBy, TypingBy
+from goim_edu.chat.vocabulary import ChatMessage, Presence, ReadBy, Send, TypingBy
 from goim_edu.transport import Connection
 
 __all__ = ["Member", "Room"]
@@ -55,12 +55,25 @@ class Backlog:
 
     Attributes:
         broadcasts: what was said since ``listen``; None while the store has still to be asked.
+        first: the number of what was said first since it asked to come in; 0 if nothing was.
+        sends: what it wants to say itself, if that waits until it is in: else it would not hear
+            that; None if it need not wait.
     """
 
-    __slots__ = ("broadcasts",)
+    __slots__ = ("broadcasts", "first", "sends")
 
     def __init__(self) -> None:
         self.broadcasts: list[Broadcast] | None = []
+        self.first = 0
+        self.sends: list[Send] | None = None
+
+    def known(self, last_seq: int) -> int:
+        """What a newcomer that wants nothing of the past knows: all that was said before it asked.
+
+        Args:
+            last_seq: the last number now, which may be later.
+        """
+        return min(last_seq, self.first - 1) if self.first else last_seq
 
     def listen(self) -> None:
         """The store is asked now: what is said from now on may be missing in its answer."""
@@ -195,6 +208,10 @@ class Room:
         waiting = self._arriving.get(member)
         return waiting is not None and (backlog is None or waiting is backlog)
 
+    def backlog(self, member: Member) -> Backlog | None:
+        """The backlog of a member that is not settled yet."""
+        return self._arriving.get(member)
+
     def settle(self, member: Member, backlog: Backlog, told: int) -> None:
         """From now on the member hears what is said, and first what its backlog has.
 
@@ -280,6 +297,7 @@ class Room:
         self._outbox = []
         self._fan_out(broadcasts, self._fresh.keys() | self._arriving.keys())
         for member, backlog in tuple(self._arriving.items()):
+            backlog.first = backlog.first or broadcasts[0].seq
             if backlog.broadcasts is None:
                 continue
             backlog.broadcasts += broadcasts

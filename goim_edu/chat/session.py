@@ -256,6 +256,7 @@ class Session(Handler):
         if room is None:
             room = self._enter(room_id)
             backlog = room.enter(self)
+            backlog.sends = [] if request.since is None else None
         elif room.is_arriving(self):
             raise RequestRefused("bad_message", "you are on your way into this room already")
         elif request.since is None:
@@ -269,9 +270,15 @@ class Session(Handler):
         most = self._hub.limits.missed
         try:
             yield from catch_up(self._asker, room, self, backlog, request, most)
-        except RequestRefused:
+        except RequestRefused as refused:
             self._leave_room(room)
-            raise
+            self._refuse(refused.code, refused.reason, request.ref)
+        sends, backlog.sends = backlog.sends, None
+        for send in sends or ():
+            try:
+                self._send(send)
+            except RequestRefused as refused:
+                self._refuse(refused.code, refused.reason, send.ref)
 
     def _enter(self, room_id: str) -> Room:
         """The room, if there is a place for it and in it."""
@@ -289,6 +296,9 @@ class Session(Handler):
     def _send(self, request: Send) -> None:
         hub = self._hub
         room = self._in_room(request.room_id)
+        if (backlog := room.backlog(self)) is not None and backlog.sends is not None:
+            backlog.sends.append(request)
+            return
         if len(request.text) > hub.limits.text:
             raise RequestRefused(
                 "too_long",

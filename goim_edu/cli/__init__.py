@@ -1,15 +1,14 @@
 """The command line: ``python -m goim_edu serve`` and the other commands.
 
 Each command is a file. Its ``add`` adds the options and sets ``run``, which returns the exit code:
-0 for success, 1 if the output is not read to its end, 2 for a command that cannot work, with one
-line on stderr that says why. A command imports what it needs when it runs, so that ``--help`` is
-quick.
+0 for success, 2 for a command that cannot work, with one line on stderr that says why. Output that
+nobody reads to its end is no failure. A command imports what it needs when it runs, so that
+``--help`` is quick.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import cast
@@ -40,10 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             return _run(argv)
         finally:
-            sys.stdout.flush()  # here, where an error can still be caught
-    except BrokenPipeError:
-        # The reader of our output has seen enough, as in `python -m goim_edu dissect FILE | head`.
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (so that the exit is quiet, too)
+            if sys.stdout is not None:
+                sys.stdout.flush()  # here, where an error can still be caught
+    except BrokenPipeError:  # "... | head": the reader of our output has seen enough
+        stop_writing(sys.stdout)
         return 0
 
 
@@ -58,16 +57,10 @@ def _run(argv: Sequence[str] | None) -> int:
     args = parser.parse_args(argv)
     run = cast("Callable[[argparse.Namespace], int]", args.run)
     try:
-        code = run(args)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        return run(args)
     except (CommandError, StoreError) as error:
         say(f"goim_edu: {error}", error=True)
         return 2
-    except BrokenPipeError:  # "... | head": the reader has enough
-        stop_writing(sys.stdout)
-        return 1
-    return code
 
 
 _COMMANDS: tuple[Callable[[Subparsers], None], ...] = (

@@ -145,6 +145,7 @@ def test_every_number_comes_once_and_in_order_whatever_is_said_meanwhile(
             guest.errands.go_on()
     (joined,) = (told for told in guest.wire.heard() if told["type"] == "joined")
     start = joined["last_seq"] if since is None or since > joined["last_seq"] else since
+    assert since is not None or start >= missed
     assert guest.wire.seqs() == list(range(start + 1, len(kept.messages) + 1))
 
 

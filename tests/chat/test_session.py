@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import jwt
 import pytest
 
 from goim_edu.chat.vocabulary import BSON, JSON, Codec
+from goim_edu.client import connect
 from tests.chatting import Person, RawClient, run, running_server, until
 
 CODECS = pytest.mark.parametrize("codec", [JSON, BSON], ids=lambda codec: codec.name)
@@ -374,5 +376,31 @@ def test_a_token_ends_while_its_bearer_is_there(tmp_path: Path) -> None:
             await lisa.ask(type="hello", user_id="lisa", token=made)
             assert (await lisa.closed())[0] == 4401
             assert lisa.heard[-1]["reason"] == "your token has expired"
+
+    run(test())
+
+
+def test_a_client_that_speaks_at_once_hears_itself() -> None:
+    """It need not wait for ``joined``: what it says comes behind it, and to itself, too."""
+    requests = (
+        {"type": "hello", "user_id": "ann"},
+        {"type": "join", "room_id": "lobby"},
+        *(
+            {"type": "send", "room_id": "lobby", "client_msg_id": str(n), "text": "x"}
+            for n in "123"
+        ),
+    )
+
+    async def test() -> None:
+        async with (
+            running_server() as server,
+            connect(f"{server.url}/chat", subprotocols=["goim.v1.json"]) as ws,
+        ):
+            for request in requests:
+                await ws.send(json.dumps(request))
+            heard = [json.loads(await ws.recv()) for _ in range(8)]
+            assert [told["type"] for told in heard[:2]] == ["welcome", "joined"]
+            assert heard[1]["last_seq"] == 0
+            assert [told["seq"] for told in heard if told["type"] == "message"] == [1, 2, 3]
 
     run(test())
