@@ -91,7 +91,7 @@ class TestRunForked:
                 return f"{len(kept)} times"
 
         times = int(str(run_forked(work).value).split()[0])
-        assert times <= forked.MEMORY // 50_000_000
+        assert times <= 2 * forked.MEMORY // 50_000_000  # what was free already comes on top
 
     def test_a_report_that_cannot_be_sent_is_a_report_all_the_same(self) -> None:
         assert run_forked(lambda report: report(lambda: None)).reports == 1

@@ -83,7 +83,10 @@ class PlainStore:
     def mark_read(self, room_id: str, user_id: str, seq: int) -> None:
         pass
 
-    def run(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
+    def forget(self, asker: object) -> None:
+        pass
+
+    def run(self, function: Callable[..., Any], *args: Any, asker: object = None) -> Future[Any]:
         done: Future[Any] = Future()
         done.set_result(function(*args))
         return done

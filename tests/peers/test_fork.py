@@ -96,7 +96,7 @@ def fork(members: LocalReplicaSet, *, trusting: bool) -> tuple[list[int], list[i
 
 def local_count(member: LocalMongod) -> int:
     """How many messages one member has, whatever the others have."""
-    with connect_mongodb(f"mongodb://{member.address}/?directConnection=true") as client:
+    with connect_mongodb(member.uri) as client:
         return client["goim_fork"]["messages"].count_documents({})
 
 
