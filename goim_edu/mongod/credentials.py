@@ -106,7 +106,10 @@ class Credentials:
 
 
 def ensure_user(
-    client: pymongo.MongoClient[dict[str, Any]], address: str, credentials: Credentials
+    client: pymongo.MongoClient[dict[str, Any]],
+    address: str,
+    credentials: Credentials,
+    members: int = 1,
 ) -> None:
     """Give the user ``goim`` our password, in a database that has no such user or an older one.
 
@@ -114,6 +117,7 @@ def ensure_user(
         client: may do everything, and is connected to the primary.
         address: ``host:port`` of the same server.
         credentials: whose password it is.
+        members: of the replica set; all of them know the user when this returns.
 
     Raises:
         PyMongoError: it cannot be done now.
@@ -126,10 +130,14 @@ def ensure_user(
     except OperationFailure as error:
         if error.code != AUTHENTICATION_FAILED:
             raise
-    # The mechanism is named, so that the older SCRAM-SHA-1 is not kept beside it.
+    # This role may also set the cluster's clock: else the times that one primary has signed are
+    # refused by the next one until it has read the keys for them, an error "KeyNotFound" for
+    # whatever is asked just after an election. The mechanism is named, so that the older SCRAM-SHA-1
+    # is not kept beside it.
     rights: dict[str, Any] = {
         "pwd": credentials.password,
-        "roles": ["root"],
+        "roles": ["__system"],
+        "writeConcern": {"w": members, "wtimeout": 20_000},
         "mechanisms": ["SCRAM-SHA-256"],
     }
     try:

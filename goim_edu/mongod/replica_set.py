@@ -139,7 +139,7 @@ class LocalReplicaSet:
     def _make_user(self, primary: LocalMongod) -> None:
         try:
             with direct_client(primary.address, self._credentials, timeout=20.0) as client:
-                ensure_user(client, primary.address, self._credentials)
+                ensure_user(client, primary.address, self._credentials, self._count)
         except PyMongoError as error:
             raise StoreUnavailable(f"the replica set takes no password: {error}") from None
 
