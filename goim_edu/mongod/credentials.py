@@ -132,8 +132,8 @@ def ensure_user(
             raise
     # This role may also set the cluster's clock: else the times that one primary has signed are
     # refused by the next one until it has read the keys for them, an error "KeyNotFound" for
-    # whatever is asked just after an election. The mechanism is named, so that the older SCRAM-SHA-1
-    # is not kept beside it.
+    # whatever is asked just after an election. The mechanism is named, so that the older SHA-1 is
+    # not kept beside it.
     rights: dict[str, Any] = {
         "pwd": credentials.password,
         "roles": ["__system"],

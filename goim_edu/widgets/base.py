@@ -17,21 +17,23 @@ _HERE: Final = Path(__file__).parent
 _MARKS: Final = _HERE.parent / "printable.js"
 
 
-def script(name: str, *, marks: bool = False) -> str:
+def script(name: str) -> str:
     """Return the JavaScript of a widget, with what it shares with the others before it.
 
     A widget's script reaches the browser as one module with no address, so it cannot import a
-    neighbour: they are joined here.
+    neighbour: they are joined here. One that shows names or texts of strangers calls a function of
+    ``printable.js``, and gets that file, too.
 
     Args:
         name: of its file, without ``.js``.
-        marks: whether it shows names and texts of strangers, by the rule of ``printable.js``.
 
     >>> script("frame_lab").strip().endswith("export default { render };")
     True
     """
-    rule = _MARKS.read_text(encoding="utf-8").replace("export ", "") if marks else ""
-    return rule + _joined(f"{name}.js")
+    own = _joined(f"{name}.js")
+    if "printable" not in own:
+        return own
+    return _MARKS.read_text(encoding="utf-8").replace("export ", "") + own
 
 
 def style(name: str) -> str:

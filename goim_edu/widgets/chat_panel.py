@@ -47,7 +47,7 @@ class ChatPanel(anywidget.AnyWidget):
     ChatPanel(users=['ada', 'lin'], room='lobby')
     """
 
-    _esm = script("chat_panel", marks=True)
+    _esm = script("chat_panel")
     _css = style("chat_panel")
 
     url = traitlets.Unicode().tag(sync=True)
