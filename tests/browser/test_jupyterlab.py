@@ -61,6 +61,40 @@ def test_the_saved_pictures_of_a_signed_notebook_are_shown_before_it_runs(
     expect(page.locator(".jp-OutputArea-output svg[role=img]").first).to_be_visible()
 
 
+def test_a_panel_in_two_cells_speaks_once_and_moves_with_its_room(
+    lab: JupyterLab, page: Page
+) -> None:
+    notebook = Notebook(page, lab, "scratch.ipynb")
+    notebook.run_cell(
+        "from goim_edu.lab import LiveServer\n"
+        "from goim_edu.widgets import ChatPanel\n"
+        "live = LiveServer('memory', name='two cells')\n"
+        "panel = ChatPanel(live, users=['ann'], room='tea')\n"
+        "def texts(room):\n"
+        "    return [message.text for message in live.store.history(room)]\n"
+        "panel"
+    )
+    notebook.run_cell("panel")
+    here = page.locator(".goim-chat-state[data-state=connected]")
+    lines = page.locator(".goim-chat-own")
+    expect(here).to_have_count(2)
+    notebook.run_cell("panel.say('once')")
+    expect(lines.filter(has_text="once")).to_have_count(2)  # one in each cell
+    assert notebook.run_cell("texts('tea')") == "['once']"
+    notebook.run_cell("panel.room = 'coffee'")
+    expect(lines).to_have_count(0)
+    expect(here).to_have_count(2)
+    notebook.run_cell("panel.say('moved')")
+    expect(lines.filter(has_text="moved")).to_have_count(2)
+    assert notebook.run_cell("texts('tea'), texts('coffee')") == "(['once'], ['moved'])"
+    expect(page.locator(".goim-chat-error")).to_have_count(0)
+    notebook.run_cell("panel.users = ['bo']")
+    expect(page.locator("section[aria-label='Chat of bo']")).to_have_count(2)
+    expect(here).to_have_count(2)
+    assert notebook.run_cell("panel.connected") == "['bo']"
+    assert notebook.error_outputs() == []
+
+
 def test_a_message_typed_into_the_panel_is_captured(lab: JupyterLab, page: Page) -> None:
     """The way of the whole course in one test: keyboard, browser, server, wire, picture."""
     notebook = Notebook(page, lab, "00-start-here.ipynb")
