@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 __all__ = [
     "DuplicateMessage",
+    "GoimError",
     "HandshakeError",
     "IncompleteFrame",
     "LocalProtocolError",
@@ -16,7 +18,38 @@ __all__ = [
 ]
 
 
-class ProtocolError(Exception):
+class GoimError(Exception):
+    """What all errors of this package have in common.
+
+    They can be pickled, as for another process, and one that comes back equals the one that went.
+
+    >>> import pickle
+    >>> error = IncompleteFrame("the header is cut", missing=1)
+    >>> pickle.loads(pickle.dumps(error)) == error
+    True
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self.args, dict(self.__dict__))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, GoimError) or type(other) is not type(self):
+            return NotImplemented
+        return self.args == other.args and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash((type(self), str(self)))
+
+
+def _again(kind: type[GoimError], args: tuple[Any, ...], state: dict[str, Any]) -> GoimError:
+    """The error that was pickled, whatever its ``__init__`` would have wanted to know."""
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class ProtocolError(GoimError):
     """A rule of the WebSocket protocol was broken; the subclass says by whom."""
 
 
@@ -104,7 +137,7 @@ class HandshakeError(RemoteProtocolError):
         self.passing = passing
 
 
-class StoreError(Exception):
+class StoreError(GoimError):
     """The message store could not do what was asked."""
 
 

@@ -183,14 +183,14 @@ class Endpoint(Lifecycle):
         already_open: bool = False,
         mask_source: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        super().__init__(side, State.OPEN if already_open else State.CONNECTING)
+        super().__init__(Side(side), State.OPEN if already_open else State.CONNECTING)
         self.limits = limits
         self.request: Request | None = None
         self.response: Response | None = None
         self.subprotocol: str | None = None
         self.extensions: tuple[ExtensionOffer, ...] = ()
         self.deflate: PerMessageDeflate | None = None
-        server = side is Side.SERVER
+        server = self.side is Side.SERVER
         self._writer = MessageWriter(None if server else mask_source, None)
         handshake: type[ServerHandshake | ClientHandshake]
         handshake = ServerHandshake if server else ClientHandshake

@@ -38,7 +38,15 @@ from goim_edu.serving.pages import Pages
 from goim_edu.serving.ports import ServerStore
 from goim_edu.serving.tls import Certificate
 from goim_edu.serving.visitor import Visitor
-from goim_edu.transport import Connection, ConnectionState, Engine, Handler, Tap, WebSocket
+from goim_edu.transport import (
+    Connection,
+    ConnectionClosed,
+    ConnectionState,
+    Engine,
+    Handler,
+    Tap,
+    WebSocket,
+)
 from goim_edu.transport.allocator import keep_freed_memory
 from goim_edu.websocket.deflate import DeflateConfig
 from goim_edu.websocket.handshake import (
@@ -154,11 +162,14 @@ class ChatServer:
     # ------------------------------------------------------------------ life
 
     async def start(self) -> None:
-        """Start to listen.
+        """Start to listen; once, since a server that was drained is over.
 
         Raises:
             OSError: it cannot listen on this address.
+            RuntimeError: it was started before.
         """
+        if self._acceptor is not None or self._draining:
+            raise RuntimeError("this server was started before: make a new one")
         config = self.config
         if self._warning:
             log.warning("insecure why=%r", self._warning)
@@ -357,11 +368,13 @@ class ChatServer:
         code = 1000
         try:
             await handler(ws)
-        except ConnectionError:
-            log.debug("the peer left connection=%d", ws.id)
-        except Exception:
-            log.exception("handler failed connection=%d", ws.id)
-            code = 1011
+        except Exception as error:
+            # A connection of its own, such as to a database, may have failed while this one lives.
+            if isinstance(error, ConnectionClosed) and ws.state is not ConnectionState.OPEN:
+                log.debug("the peer left connection=%d", ws.id)
+            else:
+                log.exception("handler failed connection=%d", ws.id)
+                code = 1011
         await ws.close(code)
 
     def start_task(self, work: Coroutine[Any, Any, None]) -> None:

@@ -122,11 +122,16 @@ def open_store(
 
     Raises:
         StoreUnavailable: one line that says what is wrong; nothing is left running.
+        ValueError: ``spec`` is empty, or not a str.
 
     >>> with open_store("memory") as store:
     ...     store.durable
     False
     """
+    if not isinstance(spec, str) or not spec:
+        raise ValueError(
+            f"spec is {spec!r}: name a store by auto, memory, local, mongodb://... or @FILE"
+        )
     if spec == "auto":
         spec = os.environ.get(URI_VARIABLE, "")
     if not spec:

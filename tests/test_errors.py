@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 import ast
+import multiprocessing
+import pickle
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from goim_edu.errors import HandshakeError, LocalProtocolError, RemoteProtocolError
-from goim_edu.protocol import DeflateConfig, Limits
+from goim_edu.chat.auth import Unauthenticated
+from goim_edu.chat.vocabulary import VocabularyError
+from goim_edu.cli.command import CommandError
+from goim_edu.client import ChatClient, ChatRefused, connect
+from goim_edu.errors import (
+    DuplicateMessage,
+    GoimError,
+    HandshakeError,
+    IncompleteFrame,
+    LocalProtocolError,
+    ProtocolError,
+    RemoteProtocolError,
+    StoreError,
+    StoreUnavailable,
+)
+from goim_edu.protocol import DeflateConfig, Endpoint, Limits, Side, parse_frame
+from goim_edu.serving.config import ServerConfig, UnsafeConfig
+from goim_edu.storage.backend import Unsure
+from goim_edu.store import open_store
+from goim_edu.transport import ConcurrencyError, ConnectionClosed
 from goim_edu.websocket.heartbeat import Heartbeat
 from goim_edu.websocket.uri import parse_uri
 
@@ -65,3 +87,97 @@ def test_a_wrong_setting_is_a_value_error(wrong: Callable[[], object]) -> None:
     with pytest.raises(ValueError) as raised:
         wrong()
     assert not isinstance(raised.value, LocalProtocolError)
+
+
+def every_error() -> list[GoimError]:
+    """One of each class of our errors, with all that it may carry."""
+    return [
+        ProtocolError("a"),
+        LocalProtocolError("cannot send after close"),
+        RemoteProtocolError("bad", close_code=1009, section="RFC 6455 §10.4"),
+        IncompleteFrame("cut", missing=3),
+        HandshakeError("no", status=429, headers=[("Retry-After", "5")], passing=True),
+        VocabularyError("no text", ref="7"),
+        StoreError("x"),
+        StoreUnavailable("away"),
+        Unsure("perhaps"),
+        DuplicateMessage("lisa", "m1", seq=7),
+        ConnectionClosed(1006, "", RemoteProtocolError("bad")),
+        ConcurrencyError("two"),
+        ChatRefused("forbidden", "no"),
+        Unauthenticated("who?"),
+        UnsafeConfig("open to all"),
+        CommandError("no"),
+    ]
+
+
+def test_every_class_of_error_is_among_them() -> None:
+    def below(kind: type[Any]) -> Iterator[type[Any]]:
+        for one in kind.__subclasses__():
+            yield one
+            yield from below(one)
+
+    ours = {kind for kind in below(GoimError) if kind.__module__.startswith("goim_edu")}
+    assert ours <= {type(error) for error in every_error()}
+
+
+@pytest.mark.parametrize("error", every_error(), ids=lambda error: type(error).__name__)
+def test_an_error_that_was_pickled_is_the_same(error: GoimError) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert (str(again), again.args) == (str(error), error.args)
+    assert vars(again) == vars(error)
+    assert again == error
+    assert hash(again) == hash(error)
+
+
+def test_errors_that_differ_are_not_equal() -> None:
+    assert IncompleteFrame("cut", missing=1) != IncompleteFrame("cut", missing=2)
+    assert StoreError("x") != StoreUnavailable("x")
+    assert StoreError("x") != "x"
+
+
+def test_an_error_comes_back_from_another_process() -> None:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        with pytest.raises(IncompleteFrame) as cut:
+            pool.submit(parse_frame, b"\x81").result(60)
+        assert cut.value.missing == 1
+        frame, _ = pool.submit(parse_frame, b"\x81\x00", masked=False).result(60)
+        assert frame.payload == b""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "what"),
+    [
+        (lambda: connect("ws://127.0.0.1:1/", subprotocols="chat"), "subprotocols"),
+        (lambda: ChatClient("ws://127.0.0.1:1/chat", "lisa", "lobby"), "rooms"),
+    ],
+)
+def test_a_str_is_not_a_sequence_of_names(wrong: Callable[[], object], what: str) -> None:
+    with pytest.raises(TypeError, match=f"{what} is a sequence of names, not the str"):
+        wrong()
+
+
+@pytest.mark.parametrize("name", ["origins", "hosts", "trusted_proxies", "jwt_audience"])
+def test_a_str_is_not_a_sequence_of_settings(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} is a sequence, not the str"):
+        ServerConfig.of(**{name: "https://a.example"})
+
+
+def test_a_side_may_be_named_by_its_word() -> None:
+    assert Endpoint("server").side is Side.SERVER  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="neither"):
+        Endpoint("neither")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("spec", ["", None, 5])
+def test_a_store_must_be_named(spec: object) -> None:
+    with pytest.raises(ValueError, match="name a store by auto, memory"):
+        open_store(spec)  # type: ignore[arg-type]
+
+
+def test_history_is_not_given_a_number_without_its_name() -> None:
+    """It could be taken for the number of messages."""
+    with open_store("memory") as store, pytest.raises(TypeError, match="positional"):
+        store.history("lobby", 20)  # type: ignore[call-arg]

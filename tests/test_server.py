@@ -26,8 +26,8 @@ from goim_edu.client import connect
 from goim_edu.errors import HandshakeError, StoreUnavailable
 from goim_edu.server import ChatServer, ServerConfig, UnsafeConfig
 from goim_edu.serving.pages import page_files
-from goim_edu.store import MemoryBackend, MessageStore
-from goim_edu.transport import Connection, Handler, WebSocket
+from goim_edu.store import MemoryBackend, MessageStore, open_store
+from goim_edu.transport import Connection, ConnectionClosed, Handler, WebSocket
 from goim_edu.websocket.close import parse_close
 from goim_edu.websocket.decoder import FrameDecoder
 from goim_edu.websocket.events import Event, TextMessage
@@ -440,6 +440,54 @@ def test_small_replies_wait_for_nobody() -> None:
     run(test())
     assert options != [0]
     assert len(options) == 1
+
+
+def test_a_handler_that_loses_a_connection_of_its_own_has_failed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its peer is still there, and is told 1011; not so if it was the peer that left."""
+
+    async def database_is_away(ws: WebSocket) -> None:
+        raise ConnectionRefusedError("my own database")
+
+    async def other_chat_is_away(ws: WebSocket) -> None:
+        raise ConnectionClosed(1006, "")
+
+    async def reads(ws: WebSocket) -> None:
+        await ws.recv()
+
+    async def test() -> None:
+        async with running_server() as server:
+            server.routes |= {"/a": database_is_away, "/b": other_chat_is_away, "/c": reads}
+            for path in ("/a", "/b"):
+                async with connect(f"{server.url}{path}") as ws:
+                    with pytest.raises(ConnectionClosed) as closed:
+                        await ws.recv()
+                    assert closed.value.code == 1011
+            assert caplog.text.count("handler failed") == 2
+            async with connect(f"{server.url}/c"):
+                pass
+            await until(lambda: not server.connections())
+            assert caplog.text.count("handler failed") == 2
+
+    run(test())
+
+
+def test_a_server_is_started_once() -> None:
+    async def test() -> None:
+        server = ChatServer(ServerConfig(port=0), open_store("memory"))
+        await server.drain()  # it was never started: nothing to do
+        await server.start()
+        with pytest.raises(RuntimeError, match="make a new one"):
+            await server.start()
+        await server.drain()
+        await server.drain()
+        with pytest.raises(RuntimeError, match="make a new one"):
+            await server.start()
+        with pytest.raises(OSError):
+            await asyncio.open_connection("127.0.0.1", server.port)
+
+    run(test())
 
 
 def test_draining() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Final, Literal
 
 from goim_edu.capture.captured import (
     CapturedFrame,
@@ -32,6 +33,9 @@ __all__ = [
 def _contains(frame: CapturedFrame, wanted: bytes) -> bool:
     message = frame.message.encode() if isinstance(frame.message, str) else frame.message
     return wanted in frame.payload or wanted in (message or b"")
+
+
+_OPPOSITE: Final[dict[Direction, Direction]] = {"in": "out", "out": "in"}
 
 
 class Capture:
@@ -71,10 +75,25 @@ class Capture:
         self._entries: list[CapturedHead | CapturedFrame] = []
         self._notes: list[CapturedNote] = []
 
-    def tap(self, connection: int) -> Callable[[Direction, float, bytes], None]:
-        """Return the function that a connection calls with direction, time and bytes."""
+    def tap(
+        self, connection: int, *, side: Literal["server", "client"] | None = None
+    ) -> Callable[[Direction, float, bytes], None]:
+        """Return the function that a connection calls with direction, time and bytes.
+
+        Args:
+            connection: the number under which to record it.
+            side: whose connection it is: what comes in at a client goes out at the server, and a
+                record has the server's words. Default: the first octets tell, since the client is
+                always the first to speak.
+        """
+        whose = side
 
         def record(direction: Direction, time: float, data: bytes) -> None:
+            nonlocal whose
+            if whose is None:
+                whose = "client" if direction == "out" else "server"
+            if whose == "client":
+                direction = _OPPOSITE[direction]
             self.record(Record(connection, direction, time, bytes(data)))
 
         return record

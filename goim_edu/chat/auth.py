@@ -13,6 +13,8 @@ from pathlib import Path
 from time import time
 from typing import Any, Final, Literal, NamedTuple
 
+from goim_edu.errors import GoimError
+
 __all__ = ["Authenticate", "Identity", "TokenVerifier", "Unauthenticated", "anybody"]
 
 _SHORTEST_SECRET: Final = 32  # octets
@@ -20,7 +22,7 @@ _SHORTEST_RSA: Final = 2048  # bits
 _YEAR_10000: Final = 253_402_300_800  # seconds since 1970
 
 
-class Unauthenticated(Exception):
+class Unauthenticated(GoimError):
     """The client did not prove that it is this user; the text says why."""
 
 

@@ -84,7 +84,7 @@ def look_up_past(store: Store, room_id: str, since: int | None, most: int) -> Pa
     if since is None or since >= last:
         return Past(last, last, (), False)
     told = max(since, last - most)
-    messages = store.history(room_id, None, told, _FIRST_PORTION)
+    messages = store.history(room_id, after_seq=told, limit=_FIRST_PORTION)
     return Past(last, told, messages, told > since)
 
 
@@ -179,7 +179,7 @@ def _tell_missed(to: Asker, room: Room, member: Member, backlog: Backlog, past: 
 
     def look_on() -> Question:
         backlog.listen()
-        return partial(to.store.history, room.room_id, None, told, most)
+        return partial(to.store.history, room.room_id, after_seq=told, limit=most)
 
     while True:
         portion = fitting(messages, to.octets)
@@ -208,7 +208,7 @@ def page_of_history(to: Asker, request: History) -> Errand:
         RequestRefused: the store cannot tell.
     """
     room_id, before, limit = request.room_id, request.before_seq, request.limit
-    found = yield lambda: partial(to.store.history, room_id, before, None, limit + 1)
+    found = yield lambda: partial(to.store.history, room_id, before_seq=before, limit=limit + 1)
     if isinstance(found, StoreError):
         raise RequestRefused("unavailable", str(found))
     newest = fitting(found[: -limit - 1 : -1], to.octets)

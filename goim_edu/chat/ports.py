@@ -75,6 +75,7 @@ class Store(Protocol):
     def history(
         self,
         room_id: str,
+        *,
         before_seq: int | None = None,
         after_seq: int | None = None,
         limit: int = 50,

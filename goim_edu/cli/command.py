@@ -7,12 +7,14 @@ import os
 import sys
 from typing import Any, TextIO
 
+from goim_edu.errors import GoimError
+
 __all__ = ["CommandError", "Subparsers", "say", "stop_writing"]
 
 Subparsers = Any  # argparse has no public name for it
 
 
-class CommandError(Exception):
+class CommandError(GoimError):
     """The command cannot be carried out; the text is the one line that the user gets."""
 
 

@@ -20,6 +20,7 @@ from goim_edu.chat.vocabulary import (
 from goim_edu.client.connect import Backoff, connect
 from goim_edu.client.conversation import Conversation
 from goim_edu.client.events import RefusedRequest
+from goim_edu.errors import GoimError
 from goim_edu.transport import ConnectionClosed, WebSocket
 
 __all__ = ["ChatClient", "ChatRefused", "converse"]
@@ -27,7 +28,7 @@ __all__ = ["ChatClient", "ChatRefused", "converse"]
 log = logging.getLogger("goim_edu.client")
 
 
-class ChatRefused(Exception):
+class ChatRefused(GoimError):
     """The server did not grant a request, and will not if it is asked again.
 
     Attributes:
@@ -80,6 +81,8 @@ class ChatClient:
     ) -> None:
         self.losses = 0
         self._connect = connect(uri, subprotocols=[JSON.name], backoff=backoff, **options)
+        if isinstance(rooms, str):
+            raise TypeError(f"rooms is a sequence of names, not the str {rooms!r}")
         since = rooms if isinstance(rooms, Mapping) else None
         self._talk = Conversation(
             user_id, *rooms, token=token, history=0, since=since, fill_gaps=True

@@ -291,6 +291,8 @@ def connect(
     """
     if max_waiting < 1:
         raise ValueError("max_waiting must be at least 1")
+    if isinstance(subprotocols, str):
+        raise TypeError(f"subprotocols is a sequence of names, not the str {subprotocols!r}")
     deflate = compression if isinstance(compression, DeflateConfig) else DeflateConfig()
     return Connect(
         uri,

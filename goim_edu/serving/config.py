@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, Self
 
 from goim_edu.chat.auth import Authenticate, TokenVerifier, anybody
 from goim_edu.chat.limits import ChatLimits
+from goim_edu.errors import GoimError
 from goim_edu.serving.access import AllowedOrigins, is_loopback
 from goim_edu.serving.tls import Certificate
 from goim_edu.serving.visitor import TrustedProxies
@@ -24,7 +25,7 @@ __all__ = [
 _MOST: Final = 1e18  # of seconds, octets or anything else; a NaN is not below it
 
 
-class UnsafeConfig(ValueError):
+class UnsafeConfig(GoimError, ValueError):
     """This configuration would let strangers in; the text says how to do it properly."""
 
 
@@ -119,6 +120,9 @@ class ServerConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.port < 65536:
             raise ValueError(f"port must be from 0 to 65535, not {self.port}")
+        for name in ("origins", "hosts", "trusted_proxies", "jwt_audience"):
+            if isinstance(value := getattr(self, name), str):
+                raise ValueError(f"{name} is a sequence, not the str {value!r}")
         for name in ("heartbeat_interval", "hsts", "jwt_leeway"):
             if not 0 <= getattr(self, name) < _MOST:
                 raise ValueError(f"{name} must not be {getattr(self, name)}")

@@ -145,6 +145,7 @@ class MessageStore:
     def history(
         self,
         room_id: str,
+        *,
         before_seq: int | None = None,
         after_seq: int | None = None,
         limit: int = 50,
@@ -224,6 +225,7 @@ class MessageStore:
     def explain_history(
         self,
         room_id: str,
+        *,
         before_seq: int | None = None,
         after_seq: int | None = None,
         limit: int = 50,

@@ -9,7 +9,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Final, Self, cast
 
-from goim_edu.errors import HandshakeError, LocalProtocolError, RemoteProtocolError
+from goim_edu.errors import GoimError, HandshakeError, LocalProtocolError, RemoteProtocolError
 from goim_edu.protocol import ExtensionOffer
 from goim_edu.transport.connection import Connection
 from goim_edu.transport.handler import Handler
@@ -25,7 +25,7 @@ _ENDING: Final = ConnectionState.ENDING
 _OVER: Final = (ConnectionState.FINISHING, ConnectionState.LINGERING, ConnectionState.CLOSED)
 
 
-class ConnectionClosed(ConnectionError):
+class ConnectionClosed(GoimError, ConnectionError):
     """There is nothing more to read, or nothing more may be sent.
 
     Attributes:
@@ -42,7 +42,7 @@ class ConnectionClosed(ConnectionError):
         self.error = error
 
 
-class ConcurrencyError(RuntimeError):
+class ConcurrencyError(GoimError, RuntimeError):
     """Two tasks do at once what only one at a time can do; the second one is refused."""
 
 

@@ -46,11 +46,16 @@ class Kept:
         return len(self.messages)
 
     def history(
-        self, room_id: str, before: int | None, after: int | None, limit: int
+        self,
+        room_id: str,
+        *,
+        before_seq: int | None = None,
+        after_seq: int | None = None,
+        limit: int = 50,
     ) -> Sequence[StoredMessage]:
-        if after is not None:
-            return self.messages[after : after + limit]
-        end = len(self.messages) if before is None else before - 1
+        if after_seq is not None:
+            return self.messages[after_seq : after_seq + limit]
+        end = len(self.messages) if before_seq is None else before_seq - 1
         return self.messages[max(0, end - limit) : end]
 
     def ask(

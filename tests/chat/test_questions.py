@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -32,10 +32,10 @@ class Frozen(MessageStore):
         self.thawed.wait(60)
         return super().last_seq(room_id)
 
-    def history(self, room_id: str, *args: Any) -> Sequence[Any]:  # type: ignore[override]
+    def history(self, room_id: str, **bounds: Any) -> list[Any]:
         self.asked.append(room_id)
         self.thawed.wait(60)
-        return super().history(room_id, *args)
+        return super().history(room_id, **bounds)
 
     def ping(self) -> float:
         self.pings += 1

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import trustme
 
+from goim_edu.capture import Capture
 from goim_edu.chat.vocabulary import VocabularyError
 from goim_edu.client import Backoff, ChatClient, ChatRefused, connect
 from goim_edu.errors import HandshakeError, LocalProtocolError, StoreUnavailable
@@ -549,8 +550,7 @@ def test_a_gap_is_filled_although_the_store_fails_in_between() -> None:
             moods = 2
 
             def history(self, *span: Any, **limits: Any) -> Any:
-                _, before, *_ = span
-                if before is not None and self.moods:
+                if limits.get("before_seq") is not None and self.moods:
                     self.moods -= 1
                     raise StoreUnavailable("not now")
                 return super().history(*span, **limits)
@@ -645,3 +645,22 @@ def test_the_close_of_a_client_is_a_clean_one() -> None:
             assert ws.close_code == 1001
 
     run(test())
+
+
+@pytest.mark.parametrize("side", [None, "client"])
+def test_a_capture_understands_the_tap_of_a_client(side: Any) -> None:
+    """What goes out there comes in at the server, whose words a record has."""
+
+    capture = Capture()
+
+    async def test() -> None:
+        async with (
+            running_server() as server,
+            connect(f"{server.url}/echo", tap=capture.tap(1, side=side)) as ws,
+        ):
+            await ws.send("hello")
+            await ws.recv()
+
+    run(test())
+    assert capture.handshakes()[0].upgraded
+    assert [frame.sender for frame in capture.frames()][:2] == ["client", "server"]

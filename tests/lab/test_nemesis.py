@@ -68,6 +68,7 @@ class PlainStore:
     def history(
         self,
         room_id: str,
+        *,
         before_seq: int | None = None,
         after_seq: int | None = None,
         limit: int = 50,
