@@ -183,7 +183,7 @@ class Endpoint(Lifecycle):
         already_open: bool = False,
         mask_source: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        super().__init__(Side(side), State.OPEN if already_open else State.CONNECTING)
+        super().__init__(side, State.OPEN if already_open else State.CONNECTING)
         self.limits = limits
         self.request: Request | None = None
         self.response: Response | None = None

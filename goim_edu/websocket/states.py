@@ -104,6 +104,8 @@ class Lifecycle:
     __slots__ = ("close_code", "close_reason", "side", "state")
 
     def __init__(self, side: Side, state: State) -> None:
+        if not isinstance(side, Side):  # whatever else is not the server would be a client
+            raise ValueError(f"side is Side.SERVER or Side.CLIENT, not {side!r}")
         self.side = side
         self.state = state
         self.close_code: int | None = None
