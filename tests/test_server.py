@@ -304,8 +304,8 @@ def test_a_number_out_of_its_range_is_refused_at_once(settings: dict[str, Any]) 
 
 
 def test_settings_of_the_chat_stand_beside_those_of_the_server() -> None:
-    config = ServerConfig.of(port=0, limits=ChatLimits(text=9), burst=5)
-    assert config == ServerConfig(port=0, limits=ChatLimits(text=9, burst=5))
+    config = ServerConfig.of(port=0, limits=ChatLimits(max_text=9), burst=5)
+    assert config == ServerConfig(port=0, limits=ChatLimits(max_text=9, burst=5))
     with pytest.raises(TypeError, match="brust"):
         ServerConfig.of(brust=5)
 

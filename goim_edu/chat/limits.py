@@ -12,9 +12,9 @@ class ChatLimits:
     """What one client may ask for.
 
     Args:
-        text: characters of a message.
-        rooms: rooms of a session.
-        members: sessions in a room.
+        max_text: characters of a message.
+        max_rooms: rooms of a session.
+        max_members: sessions in a room.
         rate: requests a second, in the long run.
         burst: requests at once.
         news: share of the time that presence, typing and read marks may take, over all rooms.
@@ -25,9 +25,9 @@ class ChatLimits:
     100.0
     """
 
-    text: int = 4096
-    rooms: int = 50
-    members: int = 5000
+    max_text: int = 4096
+    max_rooms: int = 50
+    max_members: int = 5000
     rate: float = 100.0
     burst: int = 500
     news: float = 0.1

@@ -231,7 +231,7 @@ class Session(Handler):
         times = HeartbeatTimes(0, 0)
         if heartbeat is not None:
             times = HeartbeatTimes(heartbeat.interval, heartbeat.timeout)
-        limits = WelcomeLimits(hub.limits.text, hub.limits.rooms, hub.limits.rate)
+        limits = WelcomeLimits(hub.limits.max_text, hub.limits.max_rooms, hub.limits.rate)
         self.reply(Welcome(self.session_id, self.user_id, hub.now(), times, limits, request.ref))
 
     def _admit(self, identity: Identity) -> None:
@@ -283,12 +283,12 @@ class Session(Handler):
     def _enter(self, room_id: str) -> Room:
         """The room, if there is a place for it and in it."""
         hub = self._hub
-        if len(self.rooms) >= hub.limits.rooms:
+        if len(self.rooms) >= hub.limits.max_rooms:
             raise RequestRefused(
                 "forbidden", f"you are in {len(self.rooms)} rooms, the most allowed"
             )
         room = hub.room(room_id)
-        if len(room) >= hub.limits.members:
+        if len(room) >= hub.limits.max_members:
             raise RequestRefused("room_full", f"{len(room)} are in this room, the most allowed")
         self.rooms[room_id] = room
         return room
@@ -299,10 +299,10 @@ class Session(Handler):
         if (backlog := room.backlog(self)) is not None and backlog.sends is not None:
             backlog.sends.append(request)
             return
-        if len(request.text) > hub.limits.text:
+        if len(request.text) > hub.limits.max_text:
             raise RequestRefused(
                 "too_long",
-                f"the text has {len(request.text)} characters, {hub.limits.text} are allowed",
+                f"the text has {len(request.text)} characters, {hub.limits.max_text} are allowed",
             )
         if hub.draining:
             raise RequestRefused(

@@ -29,7 +29,9 @@ def say(text: str, *, error: bool = False) -> None:
     if stream is None:
         return  # it was closed before we started
     try:
-        print(text, file=stream, flush=True)
+        # In one piece: else a line of the log may come between the text and its end.
+        stream.write(f"{text}\n")
+        stream.flush()
     except OSError:  # a pipe that nobody reads, a full disk
         stop_writing(stream)
 

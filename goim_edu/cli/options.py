@@ -14,9 +14,6 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 __all__ = ["Option", "options_of"]
 
 _FLAGS: Final = {
-    "text": "--max-text",
-    "rooms": "--max-rooms",
-    "members": "--max-members",
     "origins": "--allow-origin",
     "hosts": "--allow-host",
     "trusted_proxies": "--trusted-proxy",

@@ -100,7 +100,7 @@ def test_sessions_take_turns() -> None:
 
 def test_a_session_that_asks_too_much_is_told_so() -> None:
     async def test() -> None:
-        async with frozen_server(rooms=5000, burst=5000) as (server, store):
+        async with frozen_server(max_rooms=5000, burst=5000) as (server, store):
             greedy = await Person.come(server, "greedy")
             for room in range(1200):
                 await greedy.tell(type="join", room_id=f"greedy {room}")

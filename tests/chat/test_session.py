@@ -223,7 +223,7 @@ def test_who_is_not_in_a_room_can_do_nothing_there(request_: dict[str, Any]) -> 
 
 def test_a_text_is_counted_in_characters() -> None:
     async def test() -> None:
-        async with running_server(text=10) as server:
+        async with running_server(max_text=10) as server:
             lisa = await Person.come(server, "lisa")
             await lisa.join()
             assert (await lisa.say("好" * 10))["type"] == "ack"
@@ -249,7 +249,7 @@ def test_a_message_of_more_than_a_mebibyte_closes_with_1009() -> None:
 
 def test_rooms_per_session() -> None:
     async def test() -> None:
-        async with running_server(rooms=3) as server:
+        async with running_server(max_rooms=3) as server:
             lisa = await Person.come(server, "lisa")
             for number in range(3):
                 assert (await lisa.join(f"room{number}"))["type"] == "joined"
@@ -263,7 +263,7 @@ def test_rooms_per_session() -> None:
 
 def test_a_room_can_be_full() -> None:
     async def test() -> None:
-        async with running_server(members=2) as server:
+        async with running_server(max_members=2) as server:
             lisa, tom = await Person.come(server, "lisa"), await Person.come(server, "tom")
             eve = await Person.come(server, "eve")
             await lisa.join()

@@ -402,7 +402,7 @@ def test_saying_and_hearing() -> None:
 
 def test_refusals_reach_who_asked() -> None:
     async def test() -> None:
-        async with running_server(text=5, rooms=1) as server:
+        async with running_server(max_text=5, max_rooms=1) as server:
             async with chat(server.url, "lisa", ["a"]) as lisa:
                 with pytest.raises(ChatRefused) as refused:
                     await lisa.send("a", "too long")
