@@ -24,8 +24,10 @@ class Column {
     const name = printableName(this.user);
     this.state = make("span", { className: "goim-chat-state" });
     this.log = make("ol", { className: "goim-chat-log", tabIndex: 0 });
-    this.log.setAttribute("role", "log");
-    this.log.setAttribute("aria-label", `Messages that ${name} sees`);
+    // The list stays a list: what is read out as it grows is the box around it.
+    this.live = make("div", { className: "goim-chat-live" }, this.log);
+    this.live.setAttribute("role", "log");
+    this.live.setAttribute("aria-label", `Messages that ${name} sees`);
     this.input = make("input", {
       type: "text",
       placeholder: "Type a message, press Enter",
@@ -48,7 +50,7 @@ class Column {
       "section",
       { className: `goim-chat-column goim-chat-user-${index % 4}` },
       make("header", {}, make("b", { textContent: name }), this.state),
-      this.log,
+      this.live,
       form,
     );
     this.node.setAttribute("aria-label", `Chat of ${name}`);

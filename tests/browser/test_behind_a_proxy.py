@@ -78,7 +78,10 @@ def test_two_chats_of_one_origin_do_not_share_what_a_tab_remembers(
     context: BrowserContext, proxy: Proxy
 ) -> None:
     origin = f"http://127.0.0.1:{proxy.plain}"
-    page, _ = enter(context, f"{origin}/goim/?name=lisa&room=secret#token=mine")
+    page = context.new_page()
+    page.goto(f"{origin}/goim/?name=lisa&room=secret#token=mine")
+    page.get_by_role("button", name="Enter the chat").click()  # a link with a token asks first
+    expect(page.locator("#connection")).to_have_attribute("data-state", "online")
     page.goto(f"{origin}/")
     expect(page.locator("#entrance")).to_be_visible()
     keys = page.evaluate("Object.keys(sessionStorage)")

@@ -36,8 +36,11 @@ def test_without_options_the_server_has_the_defaults_of_its_dataclass() -> None:
         (("--no-compression",), {"compression": False}),
         (("--heartbeat-interval", "0"), {"heartbeat_interval": 0.0}),
         (("--heartbeat-timeout", "7.5"), {"heartbeat_timeout": 7.5}),
-        (("--rate", "9", "--burst", "3", "--max-text", "5"), {"rate": 9, "burst": 3, "text": 5}),
-        (("--max-rooms", "1", "--max-members", "2"), {"rooms": 1, "members": 2}),
+        (
+            ("--rate", "9", "--burst", "3", "--max-text", "5"),
+            {"rate": 9, "burst": 3, "max_text": 5},
+        ),
+        (("--max-rooms", "1", "--max-members", "2"), {"max_rooms": 1, "max_members": 2}),
         (("--hello-timeout", "0.5"), {"hello_timeout": 0.5}),
         (("--allow-origin", "*", "--allow-origin", "loopback"), {"origins": ("*", "loopback")}),
         (("--auth", "jwt", "--jwt-secret", "x"), {"auth": "jwt", "jwt_secret": Path("x")}),
@@ -60,7 +63,7 @@ def test_each_setting_but_one_has_an_option_with_words_about_it() -> None:
     assert options["max_message_size"].details["metavar"] == "BYTES"
     assert options["heartbeat_timeout"].details["metavar"] == "S"
     assert options["rate"].details["metavar"] == "PER_SECOND"
-    assert options["text"].details["metavar"] == "CHARACTERS"
+    assert options["max_text"].details["metavar"] == "CHARACTERS"
 
 
 def test_words_over_several_lines_become_one() -> None:
