@@ -32,6 +32,8 @@ _DEFAULTS: Final[dict[str, Any]] = {
 _START_TIMEOUT: Final = 30.0  # seconds until the server must listen
 _STOP_TIMEOUT: Final = 20.0  # seconds to drain, to flush the store and to end
 
+_KEY: Final = f"goim.key.{secrets.token_urlsafe(16)}"  # one for this process: a panel may move
+
 _running: dict[str, LiveServer] = {}
 
 
@@ -56,8 +58,8 @@ class LiveServer:
         store: the message store.
         capture: every byte of every connection.
         key: the secret with which a page of another origin may connect: it offers this name as a
-            second subprotocol. A widget is told it by the kernel; no other page knows it. The
-            capture has stars in its place.
+            second subprotocol. A widget is told it by the kernel; no other page knows it. It is
+            the same for all live servers of a process. The capture has stars in its place.
         server: the :class:`goim_edu.server.ChatServer`; it belongs to the other thread, so do not
             change it.
 
@@ -86,7 +88,7 @@ class LiveServer:
             before.close()
         self.name = name
         self.capture = Capture()
-        self.key = f"goim.key.{secrets.token_urlsafe(16)}"
+        self.key = _KEY
         self._own_dir = None
         if data_dir is None and mongo in ("auto", "local"):
             self._own_dir = Path(tempfile.mkdtemp(prefix="goim-edu-"))
