@@ -94,7 +94,7 @@ class ChatServer:
         handlers: the sync handlers by path; each connection gets one of its own.
         hub: the sessions and rooms.
         engine: what all connections share.
-        admission: how many connections there are, from whom, and how many there may be.
+        admission: counts the connections, in all and from each host, and has the bounds.
         certificate: the certificate for TLS, which can be renewed.
         port: where it listens, known after ``start``.
         tap: called for each new connection; what it returns is given every octet of it.

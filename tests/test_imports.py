@@ -37,15 +37,17 @@ def test_entries_count_every_import() -> None:
 
 
 @pytest.mark.usefixtures("package")
-def test_modules_count_what_is_imported_with_them() -> None:
+def test_modules_count_every_import_too() -> None:
     name = "goim_edu"
     assert imports.module_graph() == {
         f"{name}.errors": set(),
         f"{name}.draw": {f"{name}.draw.frame"},
         f"{name}.draw.frame": {f"{name}.{one}" for one in ("draw.shapes", "errors", "store")},
         f"{name}.draw.shapes": {f"{name}.errors"},
-        f"{name}.store": set(),
+        f"{name}.store": {f"{name}.draw", f"{name}.draw.frame"},
     }
+    with pytest.raises(ValueError, match="a circle among"):
+        imports.floors(imports.module_graph())
 
 
 def test_the_few_arrows_lead_to_all_that_the_many_lead_to() -> None:

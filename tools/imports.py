@@ -47,16 +47,14 @@ def entry_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imports_of(path: Path, *, at_once: bool = False) -> set[str]:
+def imports_of(path: Path) -> set[str]:
     """The dotted names of the package that a module imports, and those of the modules they are in.
 
-    Args:
-        path: of the module.
-        at_once: only what is imported when the module is, not later or for types only.
+    What it imports later, or for types only, counts too.
     """
     tree = ast.parse(path.read_text("utf-8"))
     found = set()
-    for node in tree.body if at_once else ast.walk(tree):
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             full = _absolute(node, path)
             found |= {full, *(f"{full}.{alias.name}" for alias in node.names)}
@@ -84,12 +82,9 @@ def import_graph() -> Graph:
 
 
 def module_graph() -> Graph:
-    """Each module, and the modules that are imported with it; a folder's face is one of them."""
+    """Each module, and the modules that it imports; a folder's face is one of them."""
     names = {name_of(path): path for path in modules()}
-    return {
-        name: (imports_of(path, at_once=True) & names.keys()) - {name}
-        for name, path in names.items()
-    }
+    return {name: (imports_of(path) & names.keys()) - {name} for name, path in names.items()}
 
 
 def floors(graph: Mapping[str, set[str]]) -> dict[str, int]:

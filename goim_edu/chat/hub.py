@@ -112,12 +112,7 @@ class Hub:
         except StoreError as error:
             loop.call_soon(then, error)
             return None
-
-        def answered(done: Future[Any]) -> None:
-            if not done.cancelled():
-                loop.call_soon_threadsafe(_answer, done, then)
-
-        future.add_done_callback(answered)
+        future.add_done_callback(lambda done: loop.call_soon_threadsafe(_answer, done, then))
         return future
 
     def mark_read(self, room_id: str, user_id: str, seq: int) -> None:

@@ -251,7 +251,7 @@ class TerminalChat:
         try:
             self.talk.join(room_id)
         except ValueError as error:
-            self._trouble(f"there is no such room ({error})")
+            self._trouble(f"this cannot be the name of a room: {error}")
 
     def _leave(self) -> None:
         if not self.talk.leave():

@@ -50,8 +50,8 @@ class Admission:
     Args:
         most: connections in all.
         most_per_host: connections from one host.
-        unlimited: hosts of which any number may come, such as trusted proxies: for whom each of
-            their connections stands is told with its request.
+        unlimited: hosts without a bound of their own, such as trusted proxies. Each of their
+            connections stands for a client, which the request names.
 
     Attributes:
         total: connections that are in.

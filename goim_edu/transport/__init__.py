@@ -23,9 +23,8 @@ sends messages; on top the handler. Its life is a table of states (``states``). 
 §7) has one absolute deadline, whatever the peer does.
 """
 
-from goim_edu.transport.connection import Connection
+from goim_edu.transport.connection import Connection, Handler
 from goim_edu.transport.engine import Direction, Engine, EngineStats, Tap
-from goim_edu.transport.handler import Handler
 from goim_edu.transport.socket import ConcurrencyError, ConnectionClosed, WebSocket
 from goim_edu.transport.states import ConnectionState
 from goim_edu.transport.timer_wheel import TimerWheel

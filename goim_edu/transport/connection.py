@@ -10,13 +10,12 @@ import logging
 import math
 from collections.abc import Callable, Iterable
 from time import monotonic
-from typing import Final
+from typing import ClassVar, Final
 
 from goim_edu.errors import HandshakeError, RemoteProtocolError
 from goim_edu.protocol import Endpoint, State
 from goim_edu.transport.endpoint_stream import EndpointStream
 from goim_edu.transport.engine import Engine, Tap
-from goim_edu.transport.handler import Handler
 from goim_edu.transport.pace import Allowance
 from goim_edu.transport.slow_reader import PORTION
 from goim_edu.transport.states import ConnectionState, ConnectionStep
@@ -25,7 +24,7 @@ from goim_edu.websocket.handshake import Request, Response
 from goim_edu.websocket.heartbeat import Heartbeat
 from goim_edu.websocket.reader import MessageReader
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "Handler"]
 
 log = logging.getLogger("goim_edu.transport")
 
@@ -46,6 +45,44 @@ _LAST_WORDS: Final = ConnectionStep.LAST_WORDS
 _TRY_AGAIN: Final = 1013  # the peer has not broken a rule, so it may come back
 _CONTROLS_AT_ONCE: Final = 5.0  # seconds of the rate of control frames
 _LINGER: Final = 1.0  # seconds for what is only a courtesy at the end
+
+
+class Handler:
+    """What sits on a connection and is called back; all methods do nothing unless overridden.
+
+    Attributes:
+        keeps_handshake: whether request and response are still needed when the connection is
+            open. They are half of what an idle connection weighs, so they are dropped if not.
+    """
+
+    __slots__ = ()
+
+    keeps_handshake: ClassVar[bool] = False
+
+    def on_open(self, connection: Connection) -> None:
+        """The handshake is done: messages may be sent."""
+
+    def on_events(self, connection: Connection, events: list[Event]) -> None:
+        """One read brought these; what is written now goes out in one write with its answers."""
+
+    def on_deadline(self, connection: Connection) -> None:
+        """The moment has come that ``connection.set_deadline`` named."""
+
+    def on_end(self, connection: Connection) -> None:
+        """From now on nothing can be sent; called once."""
+
+    def on_lost(self, connection: Connection) -> None:
+        """The socket is gone; called once, after ``on_end``."""
+
+    def on_drained(self, connection: Connection) -> None:
+        """What was written has left for the peer's side, after it had piled up."""
+
+    def is_busy(self, connection: Connection) -> bool:
+        """Whether it still has answers to messages that came before the peer's Close.
+
+        If so, our Close waits until ``connection.finish_ending``, but at most a second.
+        """
+        return False
 
 
 class Connection(EndpointStream):

@@ -11,8 +11,7 @@ from typing import Final, Self, cast
 
 from goim_edu.errors import GoimError, HandshakeError, LocalProtocolError, RemoteProtocolError
 from goim_edu.protocol import ExtensionOffer
-from goim_edu.transport.connection import Connection
-from goim_edu.transport.handler import Handler
+from goim_edu.transport.connection import Connection, Handler
 from goim_edu.transport.states import ConnectionState
 from goim_edu.websocket.events import BinaryMessage, Event, Pong, TextMessage
 from goim_edu.websocket.http11 import Request, Response
