@@ -34,6 +34,7 @@ __all__ = [
     "Past",
     "catch_up",
     "greet_again",
+    "last_number",
     "page_of_history",
     "page_of_members",
     "portion_of",
@@ -214,6 +215,18 @@ def page_of_history(to: Asker, request: History) -> Errand:
     newest = fitting(found[: -limit - 1 : -1], to.octets)
     page = [chat_message(message) for message in reversed(newest)]
     to.tell(HistoryPage(room_id, page, len(page) < len(found), request.ref))
+
+
+def last_number(to: Asker, room: Room, then: Callable[[int], None]) -> Errand:
+    """Find the last number of a room that does not know it yet, and go on with it.
+
+    Raises:
+        RequestRefused: the store cannot tell.
+    """
+    last = yield lambda: partial(to.store.last_seq, room.room_id)
+    if isinstance(last, StoreError):
+        raise RequestRefused("unavailable", str(last))
+    then(last)
 
 
 def page_of_members(to: Asker, room: Room, request: Members) -> Errand:

@@ -238,14 +238,10 @@ class Room:
             if not members:
                 del self._members[member.wire_format]
 
-    def exit(self, member: Member) -> Backlog | None:
-        """A member leaves, or is gone.
-
-        Returns:
-            Its backlog, if it was still on its way in.
-        """
+    def exit(self, member: Member) -> None:
+        """A member leaves, or is gone."""
         self.flush()
-        backlog = self._arriving.pop(member, None)
+        self._arriving.pop(member, None)
         self._remove_member(member)
         user_id = member.user_id
         self._sessions -= 1
@@ -256,7 +252,6 @@ class Room:
             self._marks.pop(user_id, None)
             self._news.went(user_id)
             self._wait_for_news(self)
-        return backlog
 
     # ------------------------------------------------------------------ what is said
 

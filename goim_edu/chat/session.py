@@ -25,6 +25,7 @@ from goim_edu.chat.past import (
     Asker,
     catch_up,
     greet_again,
+    last_number,
     page_of_history,
     page_of_members,
     portion_of,
@@ -150,10 +151,8 @@ class Session(Handler):
             self._errands.end()
             self._hub.store.forget(self._errands)
         self._hub.sessions.discard(self)
-        rooms, self.rooms = self.rooms, {}
-        for room in rooms.values():
-            room.exit(self)
-            self._hub.release(room)
+        for room in tuple(self.rooms.values()):
+            self._leave_room(room)
         if self.user_id and log.isEnabledFor(logging.INFO):
             details = connection.id, quoted(self.user_id)
             log.info("gone connection=%d user=%s", *details, extra={"client": connection.remote})
@@ -273,6 +272,10 @@ class Session(Handler):
         except RequestRefused as refused:
             self._leave_room(room)
             self._refuse(refused.code, refused.reason, request.ref)
+        self._let_speak(backlog)
+
+    def _let_speak(self, backlog: Backlog) -> None:
+        """Send what waited until we were in the room; also if we are leaving before that."""
         sends, backlog.sends = backlog.sends, None
         for send in sends or ():
             try:
@@ -383,10 +386,12 @@ class Session(Handler):
         self.reply(Left(request.room_id, request.ref))
 
     def _leave_room(self, room: Room) -> None:
-        del self.rooms[room.room_id]
-        backlog = room.exit(self)
+        backlog = room.backlog(self)
         if backlog is not None:
+            self._let_speak(backlog)
             self._line.drop(backlog)
+        del self.rooms[room.room_id]
+        room.exit(self)
         self._hub.release(room)
 
     def _typing(self, request: Typing) -> None:
@@ -395,16 +400,10 @@ class Session(Handler):
     def _read(self, request: Read) -> None:
         room = self._in_room(request.room_id)
         if room.last_seq is None:
-            self._run(self._read_later(room, request), request.ref)
+            mark = partial(self._mark_read, room, request)
+            self._run(last_number(self._asker, room, mark), request.ref)
         else:
             self._mark_read(room, request, room.last_seq)
-
-    def _read_later(self, room: Room, request: Read) -> Errand:
-        """The room does not know yet what its last number is."""
-        last = yield lambda: partial(self._hub.store.last_seq, room.room_id)
-        if isinstance(last, StoreError):
-            raise RequestRefused("unavailable", str(last))
-        self._mark_read(room, request, last)
 
     def _mark_read(self, room: Room, request: Read, last: int) -> None:
         if request.seq > last:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import bson
 import jwt
@@ -14,6 +15,8 @@ import pytest
 
 from goim_edu.chat.vocabulary import BSON, JSON, Codec
 from goim_edu.client import connect
+from goim_edu.server import ChatServer
+from goim_edu.store import MessageStore
 from tests.chatting import Person, RawClient, run, running_server, until
 
 CODECS = pytest.mark.parametrize("codec", [JSON, BSON], ids=lambda codec: codec.name)
@@ -402,5 +405,35 @@ def test_a_client_that_speaks_at_once_hears_itself() -> None:
             assert [told["type"] for told in heard[:2]] == ["welcome", "joined"]
             assert heard[1]["last_seq"] == 0
             assert [told["seq"] for told in heard if told["type"] == "message"] == [1, 2, 3]
+
+    run(test())
+
+
+def stored(server: ChatServer, room: str) -> bool:
+    return cast("MessageStore", server.store).last_seq(room) == 1
+
+
+@pytest.mark.parametrize("goodbye", ["leave", "close", "cut"])
+def test_what_a_client_says_before_it_is_in_is_stored_although_it_goes(goodbye: str) -> None:
+    async def test() -> None:
+        async with running_server() as server:
+            for room in map("room {}".format, range(10)):
+                ws = await connect(f"{server.url}/chat", subprotocols=["goim.v1.json"])
+                requests: list[dict[str, Any]] = [
+                    {"type": "hello", "user_id": "ann"},
+                    {"type": "join", "room_id": room},
+                    {"type": "send", "room_id": room, "client_msg_id": room, "text": "x"},
+                    *([{"type": "leave", "room_id": room}] if goodbye == "leave" else []),
+                ]
+                for request in requests:
+                    await ws.send(json.dumps(request))
+                if goodbye == "leave":
+                    heard = {json.loads(await ws.recv())["type"] for _ in range(3)}
+                    assert heard == {"welcome", "ack", "left"}
+                if goodbye == "cut":
+                    ws.connection.abort()
+                else:
+                    await ws.close()
+                await until(partial(stored, server, room))
 
     run(test())
