@@ -19,6 +19,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 __all__ = ["Forked", "can_fork", "run_forked"]
@@ -115,7 +116,7 @@ def _child(work: Callable[[Report], Any], pipe: int) -> None:
 def _limit_memory() -> None:
     import resource
 
-    pages = int(open("/proc/self/statm").read().split()[0])  # noqa: SIM115 - gone in a moment
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + MEMORY
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     if hard == resource.RLIM_INFINITY or most < hard:

@@ -655,54 +655,48 @@ def test_what_the_database_could_not_take_goes_again(somebody: NewPerson, room: 
     expect(lisa.messages).to_have_count(1)
 
 
-@pytest.mark.parametrize("code", ["unavailable", "rate_limited"])
+@pytest.mark.parametrize("code", ["unavailable", "rate_limited", "internal"])
 def test_own_texts_keep_their_order_when_one_is_refused_for_now(
     somebody: NewPerson, mongod: LocalMongod, room: str, code: str
 ) -> None:
-    lisa = somebody()
-    sends = itertools.count()
+    def refuse(page: WebSocketRoute, _: WebSocketRoute, ref: str) -> None:
+        page.send(json.dumps({"type": "error", "ref": ref, "code": code, "reason": "later"}))
 
-    def route(ws: WebSocketRoute) -> None:
-        server = ws.connect_to_server()
-
-        def from_page(data: str | bytes) -> None:
-            message = json.loads(data)
-            if message["type"] == "send" and next(sends) == 1:
-                error = {"type": "error", "ref": message["ref"], "code": code, "reason": "later"}
-                ws.send(json.dumps(error))
-            else:
-                server.send(data)
-
-        ws.on_message(from_page)
-
-    lisa.page.route_web_socket("**/chat", route)
-    lisa.enter("lisa", room)
-    written = [f"text {number}" for number in range(6)]
-    for text in written:
-        lisa.say(text)
-    lisa.stored(written[-1])
-    expect(lisa.texts).to_have_text(written)
-    assert [one["text"] for one in documents(mongod, room)] == written
+    check_own_order(somebody(), mongod, room, refuse)
 
 
 def test_own_texts_keep_their_order_over_a_lost_connection(
     somebody: NewPerson, mongod: LocalMongod, room: str
 ) -> None:
     """The second one was on its way when the link broke; those behind it must not overtake it."""
-    lisa = somebody()
+
+    def cut(page: WebSocketRoute, server: WebSocketRoute, _: str) -> None:
+        server.close()
+        page.close(code=1012, reason="cut by the test")
+
+    check_own_order(somebody(), mongod, room, cut)
+
+
+def check_own_order(
+    lisa: Person,
+    mongod: LocalMongod,
+    room: str,
+    meddle: Callable[[WebSocketRoute, WebSocketRoute, str], None],
+) -> None:
+    """Six texts are stored as they were written, although something is done to the second."""
     sends = itertools.count()
 
-    def route(ws: WebSocketRoute) -> None:
-        server = ws.connect_to_server()
+    def route(page: WebSocketRoute) -> None:
+        server = page.connect_to_server()
 
         def from_page(data: str | bytes) -> None:
-            if json.loads(data)["type"] == "send" and next(sends) == 1:
-                server.close()
-                ws.close(code=1012, reason="cut by the test")
+            message = json.loads(data)
+            if message["type"] == "send" and next(sends) == 1:
+                meddle(page, server, message["ref"])
             else:
                 server.send(data)
 
-        ws.on_message(from_page)
+        page.on_message(from_page)
 
     lisa.page.route_web_socket("**/chat", route)
     lisa.enter("lisa", room)
