@@ -30,6 +30,9 @@ __all__ = [
 ]
 
 
+_Side = Literal["server", "client"]
+
+
 def _contains(frame: CapturedFrame, wanted: bytes) -> bool:
     message = frame.message.encode() if isinstance(frame.message, str) else frame.message
     return wanted in frame.payload or wanted in (message or b"")
@@ -62,6 +65,7 @@ class Capture:
 
     def __init__(self, max_bytes: int = 64 << 20) -> None:
         self.max_bytes = max_bytes
+        self._sides: dict[int, _Side] = {}
         self._forget()
         self._lock = threading.Lock()  # for readers: taking apart keeps state between calls
 
@@ -76,23 +80,27 @@ class Capture:
         self._notes: list[CapturedNote] = []
 
     def tap(
-        self, connection: int, *, side: Literal["server", "client"] | None = None
+        self, connection: int, *, side: _Side | None = None
     ) -> Callable[[Direction, float, bytes], None]:
         """Return the function that a connection calls with direction, time and bytes.
 
         Args:
             connection: the number under which to record it.
             side: whose connection it is: what comes in at a client goes out at the server, and a
-                record has the server's words. Default: the first octets tell, since the client is
-                always the first to speak.
+                record has the server's words. Default: the first octets of this number tell, since
+                the client is always the first to speak.
+
+        Raises:
+            ValueError: from the function, for a direction that is neither ``"in"`` nor ``"out"``.
         """
-        whose = side
+        if side is not None:
+            self._sides[connection] = side
 
         def record(direction: Direction, time: float, data: bytes) -> None:
-            nonlocal whose
-            if whose is None:
-                whose = "client" if direction == "out" else "server"
-            if whose == "client":
+            if direction not in _OPPOSITE:
+                raise ValueError(f"a direction is 'in' or 'out', not {direction!r}")
+            first: _Side = "client" if direction == "out" else "server"
+            if self._sides.setdefault(connection, first) == "client":
                 direction = _OPPOSITE[direction]
             self.record(Record(connection, direction, time, bytes(data)))
 

@@ -21,6 +21,7 @@ in the log ``goim_edu.client`` for each attempt.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import itertools
 import logging
 import os
@@ -216,9 +217,10 @@ class Connect:
     async def _reach(self, connection: Connection) -> None:
         """Connect by TCP, and TLS, to whichever address of the name answers first."""
         uri, loop = self._uri, asyncio.get_running_loop()
-        # uvloop tries one address after the other, and does not know the argument.
+        # uvloop tries one address after the other, and does not know the argument. An address by
+        # itself needs no race, and asyncio leaves a socket open whose race is cancelled as it wins.
         race: dict[str, Any] = {}
-        if isinstance(loop, BaseEventLoop):
+        if isinstance(loop, BaseEventLoop) and not _is_address(uri.host):
             race["happy_eyeballs_delay"] = _NEXT_ADDRESS
         await loop.create_connection(
             lambda: connection,
@@ -233,6 +235,14 @@ class Connect:
         if not self._uri.secure:
             return None
         return self._ssl or tls.create_default_context()
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def connect(

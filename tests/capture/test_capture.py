@@ -99,6 +99,20 @@ def test_a_message_in_fragments_stands_at_its_last_frame() -> None:
     assert [frame.name for frame in capture.find("Hello")] == ["CONTINUATION"]
 
 
+def test_the_tap_of_a_client_is_understood_also_when_it_is_asked_for_anew() -> None:
+    capture = Capture()
+    for direction, data in conversation(["red apple"], deflate=False):
+        capture.tap(1)(direction, 0.0, data)
+        capture.tap(2)("in" if direction == "out" else "out", 0.0, data)
+    senders = ["client", "server"]
+    assert [[f.sender for f in capture.frames(connection=n)] for n in (1, 2)] == [senders] * 2
+
+
+def test_a_direction_is_in_or_out() -> None:
+    with pytest.raises(ValueError, match="'in' or 'out', not 'sent'"):
+        Capture().tap(1)("sent", 0.0, b"")  # type: ignore[arg-type]
+
+
 def test_finding_by_text_also_in_what_was_compressed() -> None:
     capture = Capture()
     tap = capture.tap(1)

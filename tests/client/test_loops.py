@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -130,18 +131,27 @@ async def server_that(
 ) -> AsyncIterator[tuple[int, list[str]]]:
     """A server that answers each request so; gives its port and the heads that have come."""
     heads: list[str] = []
+    guests: set[asyncio.StreamWriter] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
-        await answer(reader, writer, heads[-1])
-        await reader.read()
-        writer.close()
+        guests.add(writer)
+        try:
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+                await answer(reader, writer, heads[-1])
+                await reader.read()
+        finally:
+            writer.close()
+            guests.remove(writer)
 
     server = await asyncio.start_server(handle, "127.0.0.1", 0)
     try:
         yield server.sockets[0].getsockname()[1], heads
     finally:
         server.close()
+        for guest in guests:
+            guest.transport.abort()
+        await until(lambda: not guests)
 
 
 async def says_nothing(*_: Any) -> None:
