@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from goim_edu.websocket.origin import host_of, normal_origin
 
 __all__ = ["AllowedHosts", "AllowedOrigins", "is_loopback"]
 
 
+@lru_cache(maxsize=256)  # each handshake asks for the same few names
 def is_loopback(host: str) -> bool:
     """Whether this name or address is this machine's own.
 

@@ -41,6 +41,8 @@ def as_view(data: object) -> bytes | memoryview:
     >>> as_view(memoryview(bytearray(b"Hi")))  # doctest: +ELLIPSIS
     <memory at ...>
     """
+    if type(data) is bytes:
+        return data
     if type(data) is memoryview and data.format == "B" and data.ndim == 1 and data.contiguous:
         return data
     return as_octets(data)
