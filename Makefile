@@ -33,8 +33,8 @@ $(VENV)/.test: $(VENV)/.lab locks/test.txt
 	@$(PIP) --require-hashes --only-binary :all: -r locks/test.txt
 	@touch $@
 
-lab: $(VENV)/.lab ## open the course in JupyterLab (ARGS="--no-browser --port 8899")
-	@$(BIN)/python -m goim_edu lab $(ARGS)
+lab: $(VENV)/.lab ## open your copy of the course in JupyterLab (FRESH=03 ARGS="--no-browser")
+	@$(BIN)/python -m goim_edu lab $(FRESH:%=--fresh %) $(ARGS)
 
 serve: $(VENV)/.lab ## run the chat server (ARGS="--port 9000 --mongo memory")
 	@$(BIN)/python -m goim_edu serve $(ARGS)

@@ -10,17 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from goim_edu.cli.command import CommandError, Subparsers
+from goim_edu.cli.command import CommandError, Subparsers, say
+from goim_edu.cli.start import Copied, copy_course
 
 __all__ = ["add", "command", "find_notebooks", "run", "trust"]
 
 FIRST: Final = "00-start-here.ipynb"
 
-# On the first day JupyterLab asks about news and looks for updates; a learner needs neither.
-_QUIET: Final = [
-    "--LabApp.news_url=None",
-    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-]
+# JupyterLab asks about news on the first day, over the lower right corner of the notebook.
+_SETTINGS: Final = Path(__file__).with_name("jupyter")
 
 
 def find_notebooks(here: Path | None = None) -> Path | None:
@@ -43,7 +41,7 @@ def command(arguments: Sequence[str]) -> list[str]:
     The address that it prints leads to that notebook too, for a browser on another machine.
     """
     first = f"--LabApp.default_url=/lab/tree/{FIRST}"
-    return [sys.executable, "-m", "jupyterlab", *_QUIET, first, *arguments]
+    return [sys.executable, "-m", "jupyterlab", first, *arguments]
 
 
 def trust(folder: Path) -> None:
@@ -62,18 +60,35 @@ def trust(folder: Path) -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Start JupyterLab in the folder of the course and return its exit code when it ends.
+    """Bring the learner's copy up to date, start JupyterLab in it, and return its exit code.
+
+    Args:
+        arguments: our options, and those of JupyterLab.
 
     Raises:
-        FileNotFoundError: there are no notebooks here.
+        CommandError: there are no notebooks here, or they cannot be copied.
     """
-    folder = find_notebooks()
-    if folder is None:
-        raise FileNotFoundError(
-            "there are no notebooks here: run this in the folder of the project"
-        )
-    trust(folder)
-    words = command(arguments)
+    ours, others = _options().parse_known_args(arguments)
+    source = find_notebooks()
+    if source is None:
+        raise CommandError("there are no notebooks here: run this in the folder of the project")
+    folder = ours.course or source.with_name(f"course{'-with-answers' * ours.with_answers}")
+    try:
+        done = copy_course(source, folder, answers=ours.with_answers, fresh=ours.fresh)
+        if ours.with_answers:
+            trust(folder)
+    except OSError as error:
+        raise CommandError(
+            f"cannot write the copy of the course in {folder}: {error.strerror}; "
+            "name another folder with --course"
+        ) from None
+    except ValueError as error:
+        raise CommandError(str(error)) from None
+    _tell(done, folder)
+    words = command(others)
+    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(
+        filter(None, [str(_SETTINGS), os.environ.get("JUPYTER_CONFIG_PATH")])
+    )
     sys.stdout.flush()
     if os.name == "posix":
         # It takes the place of this process: signals reach it, and nothing is left behind.
@@ -82,16 +97,42 @@ def run(arguments: Sequence[str]) -> int:
     return subprocess.run(words, cwd=folder, check=False).returncode  # noqa: S603 (likewise)
 
 
+def _tell(done: Copied, folder: Path) -> None:
+    """Say what is new in the copy."""
+    say(f"your copy of the course: {folder}", error=True)
+    for name in done.moved:
+        say(f"  what you had is now {name}", error=True)
+    for name in done.kept:
+        chapter = name.split("-")[0]
+        say(
+            f"  {name} stays as you changed it; --fresh {chapter} gets the course's newer one",
+            error=True,
+        )
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, prog="goim-edu lab")
+    parser.add_argument("--fresh", metavar="CHAPTER", action="append", default=[])
+    parser.add_argument("--with-answers", action="store_true")
+    parser.add_argument("--course", metavar="DIR", type=Path)
+    return parser
+
+
 def add(commands: Subparsers) -> None:
     """Add the command and its options."""
-    # "+" begins our options, of which there are none: every word goes to JupyterLab as it is.
-    parser = commands.add_parser("lab", help="open the course in JupyterLab", prefix_chars="+")
-    parser.set_defaults(run=_run)
-    parser.add_argument("words", nargs="*", help="options of JupyterLab, such as --no-browser")
-
-
-def _run(args: argparse.Namespace) -> int:
-    try:
-        return run(args.words)
-    except FileNotFoundError as error:
-        raise CommandError(str(error)) from None
+    # "+" begins no option: every word that is not ours goes to JupyterLab as it is.
+    parser = commands.add_parser(
+        "lab",
+        help="open the course in JupyterLab",
+        prefix_chars="+",
+        description="Open your own copy of the course in JupyterLab. What you change stays.",
+    )
+    parser.set_defaults(run=lambda args: run(args.words))
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="OPTION",
+        help="--fresh CHAPTER gets a chapter anew (yours goes to earlier/); --with-answers opens "
+        "a copy with all outputs, for teachers; --course DIR says where the copy is; all "
+        "others are JupyterLab's, such as --no-browser",
+    )
