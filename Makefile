@@ -60,7 +60,7 @@ lint: $(VENV)/.test ## ruff and mypy, both strict, and the sizes of modules and 
 	$(BIN)/python -m tools.sizes
 
 notebooks: $(VENV)/.test ## execute all notebooks anew and normalise them
-	$(BIN)/python tools/notebooks.py $(ARGS)
+	$(BIN)/python -m tools.notebooks $(ARGS)
 	$(BIN)/python -m tools.appendices
 	$(BIN)/python -m tools.diagrams
 

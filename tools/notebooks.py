@@ -1,8 +1,8 @@
 """Execute the notebooks and normalise what is saved, so that a diff shows only what has changed.
 
-    python tools/notebooks.py                 execute and write every notebook in notebooks/
-    python tools/notebooks.py 03-frames       only those whose name begins so
-    python tools/notebooks.py --check         execute nothing; exit 1 if a file is not normalised
+    python -m tools.notebooks                 execute and write every notebook in notebooks/
+    python -m tools.notebooks 03-frames       only those whose name begins so
+    python -m tools.notebooks --check         execute nothing; exit 1 if a file is not normalised
 
 The outputs in the repository are the reference that ``pytest --nbval`` compares with: they come
 from here and from nowhere else.
@@ -20,6 +20,8 @@ from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
+
+from tools.tasks import put_tasks
 
 _node: Any = nbformat.from_dict  # it has no types
 
@@ -78,6 +80,7 @@ def _joined(outputs: list[Any]) -> list[Any]:
 def execute(path: Path) -> float:
     """Run the notebook at ``path`` from top to bottom, write it, and return the seconds it took."""
     notebook = read(path)
+    put_tasks(notebook)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
     started = time.perf_counter()
@@ -131,7 +134,7 @@ def main() -> int:
         parser.error("no such notebook")
     if arguments.check:
         wrong = [path.name for path in paths if not is_normal(path)]
-        print("\n".join(f"{name}: not normalised, run tools/notebooks.py" for name in wrong))
+        print("\n".join(f"{name}: not normalised, run python -m tools.notebooks" for name in wrong))
         return 1 if wrong else 0
     for path in paths:
         print(f"{path.name}: {execute(path):.1f} s", flush=True)

@@ -20,6 +20,7 @@ _Sums = dict[str, str]  # of the file, and of its cells without their outputs
 
 MANIFEST: Final = ".course.json"
 EARLIER: Final = "earlier"
+PROGRESS: Final = ".progress.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ def copy_course(
         new = original if answers else without_answers(original)
         if _update(target / path.name, new, manifest.get(path.name), path.name in anew, done):
             manifest[path.name] = {"file": _sum(new), "cells": _sum_of_cells(new)}
+    _take_progress(source, target)
     _write(target / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
     return done
 
@@ -107,6 +109,13 @@ def _update(path: Path, new: bytes, noted: _Sums | None, anew: bool, done: Copie
     _write(path, new)
     done.written.append(path.name)
     return True
+
+
+def _take_progress(source: Path, target: Path) -> None:
+    """Take what is done from the course's folder, where learners worked before they had a copy."""
+    old, new = source / PROGRESS, target / PROGRESS
+    if old.exists() and not new.exists():
+        _write(new, old.read_bytes())
 
 
 def _set_aside(path: Path) -> str:

@@ -19,8 +19,9 @@ from typing import Any
 
 from goim_edu.exercises import progress_file
 from goim_edu.exercises.catalogue import CHAPTERS, all_exercises, chapter, find, title
+from goim_edu.exercises.in_notebook import is_untouched, put_below
 from goim_edu.exercises.judge import judge_safely
-from goim_edu.exercises.model import Function, Measure, Predict, source_of
+from goim_edu.exercises.model import Exercise, Function, Measure, Predict, source_of
 from goim_edu.exercises.predictions import ask, judge_prediction
 from goim_edu.feedback.card import Card
 from goim_edu.feedback.sandbox import call
@@ -61,12 +62,14 @@ def check(name: str, answer: Any = ...) -> Card:
         card = judge_prediction(found, answer)
     elif isinstance(found, Measure):
         card = _judge_measurement(found, answer)
-    elif callable(answer):
-        card = judge_safely(found, answer)
-    else:
+    elif not callable(answer):
         return _not_callable(found, answer)
+    elif is_untouched(found, answer):
+        return statement(name).say("The function is still as it was. Change it, then run this.")
+    else:
+        card = judge_safely(found, answer)
     if card.passed:
-        card.say(progress_file.mark_done(found.id))
+        card.say(progress_file.mark_done(found.id)).say(_way_on(found))
     return card
 
 
@@ -95,14 +98,21 @@ def statement(name: str) -> Card:
 
 
 def starter(name: str) -> Card:
-    """What to begin with: copy it into a cell of your own."""
+    """What to begin with; in a notebook it stands in a fresh cell below, and your own code stays.
+
+    >>> print(starter("03.8").title)
+    03.8 Frames from a stream
+    """
     found = find(name)
     if isinstance(found, str):
         return Card(found)
     if isinstance(found, Predict):
         return statement(name)
     use = found.name if isinstance(found, Function) else "answer"
-    return Card(found.heading).code(found.start).say(f'Then: `check("{found.id}", {use})`')
+    code = f'{found.start}\n\ncheck("{found.id}", {use})'
+    if put_below(code):
+        return Card(found.heading).say("It is in the cell below this one.")
+    return Card(found.heading).code(code)
 
 
 def hint(name: str) -> Card:
@@ -159,6 +169,18 @@ def progress() -> Card:
     if following is None:
         return card.say("That is the whole course. Well done!")
     return card.say(f'Go on with {following.heading}: `statement("{following.id}")`.')
+
+
+def _way_on(exercise: Exercise) -> str:
+    """How many exercises of the chapter are done, and which is next."""
+    done = progress_file.read_done()
+    number = exercise.id.partition(".")[0]
+    ours = chapter(number)
+    words = f"{sum(one.id in done for one in ours)} of {len(ours)} in this chapter."
+    following = next((one for one in ours if one.id not in done), None)
+    if following is None:
+        return f"{words} That is all of chapter {number}."
+    return f"{words} Next: {following.heading} ({following.text.minutes} min)."
 
 
 def _not_callable(exercise: Function, answer: object) -> Card:

@@ -20,11 +20,12 @@ def where() -> Path | None:
     """Return the file, or None where there are no notebooks to keep it beside.
 
     It is ``$GOIM_PROGRESS`` if that is set; else it stands in the working directory if that holds
-    notebooks, as it does inside a notebook; else in its folder ``notebooks``.
+    notebooks, as it does inside a notebook; else in its folder ``course``, the learner's copy, or
+    ``notebooks``.
     """
     if named := os.environ.get(VARIABLE):
         return Path(named)
-    for folder in (Path.cwd(), Path.cwd() / "notebooks"):
+    for folder in (Path.cwd(), Path.cwd() / "course", Path.cwd() / "notebooks"):
         if next(folder.glob("*.ipynb"), None) is not None:
             return folder / FILE_NAME
     return None

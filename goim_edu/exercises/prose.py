@@ -13,6 +13,7 @@ what is to be done; its other texts stand in sections::
 
 These sections are known; N is a number that counts from 1, and L a letter from a:
 
+- ``effort: easy, 5 minutes``: how hard it is (easy, medium or hard), and how long it takes.
 - ``option L: choice``, for a prediction with choices: what this choice is answered with.
 - ``guess: answer``, for a prediction that is typed: what this wrong answer overlooks.
 - ``otherwise``, for a prediction that is typed: said to any other wrong answer.
@@ -42,12 +43,14 @@ __all__ = ["Chapter", "Section", "Text", "load", "read"]
 _HEADING: Final = re.compile(r"(#+) +(.+)")
 _CHAPTER: Final = re.compile(r"(?P<key>\d\d) (?P<title>.+)")
 _EXERCISE: Final = re.compile(r"(?P<key>\d\d\.\d+) (?P<title>.+)")
+_EFFORT: Final = re.compile(r"(easy|medium|hard), (\d+) minutes?")
 _SAME: Final = re.compile(r"= case (\d+)")
 _FORMS: Final = (
-    *("option L: TITLE", "guess: TITLE", "otherwise", "hint N", "case N: TITLE"),
+    *("effort: TITLE", "option L: TITLE", "guess: TITLE", "otherwise", "hint N", "case N: TITLE"),
     *("wrong N: TITLE", "after", "source"),
 )
 """The headings of sections: N is a number that counts from 1, L a letter from a."""
+_ONCE: Final = ("effort", "otherwise", "after", "source")
 
 
 def _pattern(form: str) -> re.Pattern[str]:
@@ -77,6 +80,8 @@ class Text:
     Args:
         title: of the exercise.
         statement: what is to be done.
+        level: easy, medium or hard; empty if that is not said.
+        minutes: how long it takes, or 0.
         hints: steps towards the answer.
         options: for a prediction with choices: each choice and what it is answered with.
         guesses: for a prediction that is typed: wrong answers, and what each overlooks.
@@ -90,6 +95,8 @@ class Text:
 
     title: str = ""
     statement: str = ""
+    level: str = ""
+    minutes: int = 0
     hints: tuple[str, ...] = ()
     options: tuple[Section, ...] = ()
     guesses: tuple[Section, ...] = ()
@@ -212,9 +219,12 @@ def _text(title: str, exercise: _Part, parts: Sequence[_Part]) -> Text:
     if not found["hint"]:
         raise exercise.error("exercise without '### hint 1'")
     single = {kind: sections[0].text if sections else "" for kind, sections in found.items()}
+    level, minutes = _effort(found["effort"])
     return Text(
         title=title,
         statement=exercise.text,
+        level=level,
+        minutes=minutes,
         hints=tuple(section.text for section in found["hint"]),
         options=tuple(found["option"]),
         guesses=tuple(found["guess"]),
@@ -227,6 +237,12 @@ def _text(title: str, exercise: _Part, parts: Sequence[_Part]) -> Text:
     )
 
 
+def _effort(sections: Sequence[Section]) -> tuple[str, int]:
+    """The level and the minutes."""
+    found = _EFFORT.fullmatch(sections[0].title) if sections else None
+    return (found[1], int(found[2])) if found else ("", 0)
+
+
 def _section(part: _Part, kind: str, before: Sequence[Section]) -> Section:
     """Read one section; ``before`` are those of its kind that stand above it."""
     form = next(form for form in _FORMS if form.startswith(kind))
@@ -236,10 +252,12 @@ def _section(part: _Part, kind: str, before: Sequence[Section]) -> Section:
         wanted = str(count + 1) if heading["key"].isdigit() else ascii_lowercase[count]
         if heading["key"] != wanted:
             raise part.error(f"here '{kind} {wanted}' should follow")
-    elif "title" not in heading and before:
+    elif kind in _ONCE and before:
         raise part.error(f"a second '{kind}' in one exercise")
     text = part.text
-    if not text and kind != "wrong":
+    if kind == "effort" and not _EFFORT.fullmatch(heading["title"]):
+        raise part.error("an effort is such as 'easy, 5 minutes'; known are easy, medium and hard")
+    if not text and kind not in ("wrong", "effort"):
         raise part.error("the section is empty")
     if kind == "case" and (same := _SAME.fullmatch(text)):
         if not 1 <= int(same[1]) <= count:

@@ -160,6 +160,16 @@ def test_an_unknown_chapter_is_named_with_those_that_there_are(course: Path, min
         copy_course(course, mine, fresh=["99"])
 
 
+def test_what_is_done_is_taken_along_once(course: Path, tmp_path: Path) -> None:
+    (course / ".progress.txt").write_text("03.2 done\n")
+    mine = tmp_path / "mine"
+    copy_course(course, mine)
+    assert (mine / ".progress.txt").read_text() == "03.2 done\n"
+    (mine / ".progress.txt").write_text("03.2 done\n03.4 done\n")
+    copy_course(course, mine)
+    assert (mine / ".progress.txt").read_text() == "03.2 done\n03.4 done\n"
+
+
 def test_what_is_no_notebook_is_refused() -> None:
     for wrong in (b"", b"[]", b'{"cells": 5}'):
         with pytest.raises(ValueError, match=r"notebook|Expecting"):

@@ -94,6 +94,12 @@ def test_the_package_passes_its_own_exercise(exercise: Function) -> None:
     assert card, card.plain()
 
 
+def test_every_exercise_says_how_hard_it_is_and_how_long_it_takes() -> None:
+    for exercise in all_exercises():
+        assert exercise.text.level in ("easy", "medium", "hard"), exercise.id
+        assert 1 <= exercise.text.minutes <= 30, exercise.id
+
+
 @pytest.mark.parametrize("exercise", FUNCTIONS, ids=by_id)
 def test_three_wrong_answers_or_more(exercise: Function) -> None:
     assert len(exercise.wrong) >= 3

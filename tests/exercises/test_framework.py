@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -258,6 +259,34 @@ def test_starters_and_statements() -> None:
     assert "answer" in exercises.starter("03.7").plain()
     assert exercises.check("03.2").plain() == exercises.statement("03.2").plain()
     assert exercises.predict("03.3").passed is None
+
+
+def written(folder: Path, source: str) -> Any:
+    """The function that a learner has written into a file, or a cell: its text can be read."""
+    path = folder / "answer.py"
+    path.write_text(source)
+    return runpy.run_path(str(path))["mine"]
+
+
+def test_an_untouched_starter_is_told_its_task_under_any_name(tmp_path: Path) -> None:
+    starter: str = find("03.2").start  # type: ignore[union-attr]
+    mine = starter.replace("read_start", "mine")
+    card = exercises.check("03.2", written(tmp_path, mine))
+    assert card.passed is None
+    assert "takes the first two bytes of a frame apart" in card.plain()
+    assert "still as it was" in card.plain()
+    changed_one = written(tmp_path, mine.replace("opcode = ...", "opcode = first"))
+    assert exercises.check("03.2", changed_one).passed is False
+    assert exercises.check("03.2", len).passed is False, "it has no text"
+
+
+def test_what_is_done_says_what_is_next(progress_file: Path) -> None:
+    progress_file.write_text("03.1 done\n03.3 done\n")
+    read_start: Any = find("03.2").reference  # type: ignore[union-attr]
+    text = exercises.check("03.2", read_start).plain()
+    assert "3 of 8 in this chapter. Next: 03.4 Build a frame (15 min)." in text
+    progress_file.write_text("".join(f"03.{number} done\n" for number in range(1, 9)))
+    assert "That is all of chapter 03." in exercises.check("03.2", read_start).plain()
 
 
 def test_progress_is_a_plain_text_file_that_is_resumed(progress_file: Path) -> None:

@@ -111,7 +111,12 @@ def test_a_file_is_taken_apart() -> None:
         ("Write `add(a, b)`.\nIt adds.\n", "", ":3: ## 01.1 Add: the lines below do not say what"),
         (GOOD[GOOD.index("### hint 1") :], "", ":3: ## 01.1 Add: exercise without '### hint 1'"),
         ("### hint 1\nCount.", "", ":27: ## 01.2 Guess: exercise without '### hint 1'"),
-        ("### hint 2", "### hnt 2", ":10: ### hnt 2: unknown section; known are option L"),
+        ("### hint 2", "### hnt 2", ":10: ### hnt 2: unknown section; known are effort: TITLE"),
+        (
+            "### hint 1\nCount",
+            "### effort: quick\n### hint 1\nCount",
+            ":43: ### effort: quick: an effort is such as 'easy, 5 minutes'",
+        ),
         ("### hint 2", "### hint", ":10: ### hint: not of the form 'hint N'"),
         ("### hint 2", "### hint 3", ":10: ### hint 3: here 'hint 2' should follow"),
         ("### option b", "### option c", ":34: ### option c: 11: here 'option b' should follow"),
