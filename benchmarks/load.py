@@ -61,7 +61,7 @@ def request_bytes(port: int, path: str, subprotocol: str = "", compression: bool
 
 def receive_frames(link: socket.socket, number: int) -> list[bytes]:
     """The payloads of the next so many data frames; for the parts that are not measured."""
-    decoder = FrameDecoder(expect_masked=False, allow_rsv1=True)
+    decoder = FrameDecoder(masked=False, allow_rsv1=True)
     payloads: list[bytes] = []
     while len(payloads) < number:
         data = link.recv(1 << 16)

@@ -327,7 +327,10 @@ def handshake_rows() -> Iterator[Row]:
 def deflate_pair() -> tuple[Endpoint, Endpoint]:
     """A client and a server of ours that compress as ``websockets`` does by default."""
     config = DeflateConfig(server_max_window_bits=12, client_max_window_bits=12, mem_level=5)
-    client, server = Endpoint(Side.CLIENT, deflate=config), Endpoint(Side.SERVER, deflate=config)
+    client, server = (
+        Endpoint(Side.CLIENT, compression=config),
+        Endpoint(Side.SERVER, compression=config),
+    )
     server.receive_data(client.connect("127.0.0.1"))
     client.receive_data(server.accept())
     return client, server

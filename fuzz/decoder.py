@@ -51,7 +51,7 @@ LIMITS = Limits(max_frame_size=4_096, max_message_size=8_192, max_fragments=64)
 def open_endpoint(side: Side, compressed: bool) -> Endpoint:
     """An endpoint after its opening handshake."""
     config = CONFIG if compressed else None
-    endpoint = Endpoint(side, limits=LIMITS, deflate=config, mask_source=bytes)
+    endpoint = Endpoint(side, limits=LIMITS, compression=config, mask_source=bytes)
     if side is Side.SERVER:
         endpoint.receive_data(REQUEST)
         endpoint.accept()
@@ -129,7 +129,7 @@ def check_events(events: list[Event]) -> None:
 
 def check_decoder(stream: bytes, masked: bool, rsv1: bool) -> None:
     """The decoder of streams and the parser of one frame say the same."""
-    decoder = FrameDecoder(expect_masked=masked, max_frame_size=4_096, allow_rsv1=rsv1)
+    decoder = FrameDecoder(masked=masked, max_frame_size=4_096, allow_rsv1=rsv1)
     try:
         frames = decoder.feed(stream)
     except RemoteProtocolError:

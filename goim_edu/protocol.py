@@ -141,7 +141,7 @@ class Endpoint(Lifecycle):
     Args:
         side: client or server.
         limits: the bounds on what the peer may make us keep.
-        deflate: how to compress; None agrees on no compression.
+        compression: whether to agree on permessage-deflate, or how.
         already_open: start after the opening handshake, as if it had agreed on nothing.
         mask_source: gives that many unpredictable octets; a client masks with them (§5.3).
 
@@ -179,7 +179,7 @@ class Endpoint(Lifecycle):
         side: Side,
         *,
         limits: Limits = _DEFAULT_LIMITS,
-        deflate: DeflateConfig | None = None,
+        compression: DeflateConfig | bool | None = None,
         already_open: bool = False,
         mask_source: Callable[[int], bytes] = os.urandom,
     ) -> None:
@@ -194,7 +194,7 @@ class Endpoint(Lifecycle):
         self._writer = MessageWriter(None if server else mask_source, None)
         handshake: type[ServerHandshake | ClientHandshake]
         handshake = ServerHandshake if server else ClientHandshake
-        self._handshake = handshake(limits.handshake, deflate)
+        self._handshake = handshake(limits.handshake, compression)
         self.reader = MessageReader(server, limits) if already_open else None
         self._last_close_body = b""  # the body of our last Close
 

@@ -276,7 +276,7 @@ class ChatServer:
     # ------------------------------------------------------------------ admit
 
     def _make_connection(self) -> ServerConnection:
-        endpoint = Endpoint(Side.SERVER, limits=self._limits, deflate=self._deflate)
+        endpoint = Endpoint(Side.SERVER, limits=self._limits, compression=self._deflate)
         return ServerConnection(self, endpoint)
 
     def welcome(self, connection: Connection) -> None:

@@ -486,7 +486,7 @@ def test_of_too_many_pings_the_latest_is_answered() -> None:
 
 @given(st.lists(messages(), max_size=20), st.booleans(), CUTS)
 def test_messages_arrive(sent: list[str | bytes], deflated: bool, places: list[int]) -> None:
-    client, server = pair(deflate=DeflateConfig() if deflated else None)
+    client, server = pair(compression=DeflateConfig() if deflated else None)
     expected = [TextMessage(m) if isinstance(m, str) else BinaryMessage(m) for m in sent]
     for sender, receiver in ((client, server), (server, client)):
         octets = sender.send_many(sent)
@@ -507,7 +507,7 @@ def test_fragments_of_ours() -> None:
 
 
 def test_compression_is_for_each_message() -> None:
-    client, server = pair(deflate=DeflateConfig())
+    client, server = pair(compression=DeflateConfig())
     assert server.deflate is not None
     assert [extension.name for extension in client.extensions] == ["permessage-deflate"]
     assert server.send_text("x" * 99, compress=False)[:2] == b"\x81\x63"
@@ -519,8 +519,8 @@ def test_compression_is_for_each_message() -> None:
 
 @pytest.mark.parametrize("times", [1, 20])
 def test_inflating_ends_at_the_limit(times: int) -> None:
-    client, _ = pair(deflate=DeflateConfig())
-    _, server = pair(deflate=DeflateConfig(), limits=Limits(max_message_size=10_000))
+    client, _ = pair(compression=DeflateConfig())
+    _, server = pair(compression=DeflateConfig(), limits=Limits(max_message_size=10_000))
     good = b"".join(client.send_text("small") for _ in range(times))
     *events, failed = server.receive_data(good + client.send_binary(bytes(10_001)))
     assert events == [TextMessage("small")] * times
@@ -531,7 +531,7 @@ def test_inflating_ends_at_the_limit(times: int) -> None:
 @pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.BINARY])
 @pytest.mark.parametrize("payload", [b"\xff\xff", b"\x9a\x09\x00"])  # not DEFLATE; not UTF-8
 def test_what_cannot_be_inflated(payload: bytes, opcode: Opcode) -> None:
-    _, server = pair(deflate=DeflateConfig())
+    _, server = pair(compression=DeflateConfig())
     events = server.receive_data(build_frame(payload, opcode, True, KEY, rsv1=True))
     if opcode is Opcode.BINARY and payload[0] != 0xFF:
         assert events == [BinaryMessage(b"\x99")]
@@ -542,8 +542,21 @@ def test_what_cannot_be_inflated(payload: bytes, opcode: Opcode) -> None:
     assert closing_code(server.data_to_send()) == 1007
 
 
+@pytest.mark.parametrize("compression", [True, False, None, DeflateConfig(level=1)])
+def test_compression_is_a_choice_or_a_config(compression: Any) -> None:
+    for side in pair(compression=compression):
+        assert (side.deflate is not None) == bool(compression)
+
+
+@pytest.mark.parametrize("compression", ["deflate", 0, 1, {"level": 1}])
+def test_another_compression_is_refused(compression: Any) -> None:
+    for side in Side:
+        with pytest.raises(TypeError, match="compression is True, False or a DeflateConfig, not"):
+            Endpoint(side, compression=compression)
+
+
 def test_a_server_offers_no_compression_by_itself() -> None:
-    client, server = Endpoint(Side.CLIENT), Endpoint(Side.SERVER, deflate=DeflateConfig())
+    client, server = Endpoint(Side.CLIENT), Endpoint(Side.SERVER, compression=DeflateConfig())
     server.receive_data(client.connect("example.com"))
     client.receive_data(server.accept())
     assert server.deflate is None

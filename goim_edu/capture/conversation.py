@@ -179,7 +179,7 @@ class Conversation:
         if way in self._frames:
             return
         params, known = self._agreement
-        messages = Messages(client=way == "in", deflate=params, complete=known)
+        messages = Messages(client=way == "in", compression=params, complete=known)
         stream = FrameStream(self._connection, way, messages, allow_rsv1=params is not None)
         self._frames[way] = stream
         waiting = self._seekers[way].octets if way in self._seekers else self._http[way].waiting

@@ -131,7 +131,7 @@ def _flags(frame: CapturedFrame) -> tuple[tuple[str, bool], ...]:
 
 def _details(frame: CapturedFrame, paint: _Paint) -> Iterator[str]:
     compressed = bool(frame.header and frame.header.rsv1 and frame.error is None)
-    explained = explain(frame.data, kind="frame", sender=frame.sender, deflate=compressed)
+    explained = explain(frame.data, kind="frame", sender=frame.sender, compression=compressed)
     for line in str(explained).splitlines()[1:-1]:
         yield paint("faint", f"{'':18}{printable(line)}")
 

@@ -99,7 +99,7 @@ class FrameSeeker:
             try:
                 start = bytes(self.octets[self._next : self._next + _LONGEST_HEADER])
                 header = parse_header(start)
-                check_header(header, expect_masked=self._masked, allow_rsv1=True)
+                check_header(header, masked=self._masked, allow_rsv1=True)
             except IncompleteFrame:
                 return True
             except RemoteProtocolError:
@@ -184,7 +184,7 @@ class FrameStream:
     def _judge(self, header: Header, payload: bytes) -> RemoteProtocolError | None:
         """The rule that a frame breaks by itself."""
         try:
-            check_header(header, expect_masked=self._direction == "in", allow_rsv1=self._allow_rsv1)
+            check_header(header, masked=self._direction == "in", allow_rsv1=self._allow_rsv1)
             if header.opcode == Opcode.CLOSE and len(payload) == header.length:
                 parse_close(payload)
         except RemoteProtocolError as error:

@@ -22,14 +22,14 @@ class Messages:
 
     Args:
         client: whether they are the client's.
-        deflate: what was agreed on; ``None``: no compression.
+        compression: what was agreed on; ``None``: no compression.
         complete: whether the stream is there from its start. If not, a message may refer back to
             octets that nobody has, and a first fragment may be missing; that breaks no rule.
     """
 
-    def __init__(self, *, client: bool, deflate: DeflateParams | None, complete: bool = True):
+    def __init__(self, *, client: bool, compression: DeflateParams | None, complete: bool = True):
         self._client = client
-        self._params = deflate
+        self._params = compression
         self._complete = complete
         self._broken = not complete  # the message that is under way cannot be put together
         self._compressed = False  # whether it was sent so

@@ -183,7 +183,7 @@ class Connect:
                 max_frame_size=settings["max_message_size"],
                 max_message_size=settings["max_message_size"],
             ),
-            deflate=settings["deflate"],
+            compression=settings["compression"],
             mask_source=settings["mask_source"],
         )
         greeting = endpoint.connect(
@@ -310,7 +310,7 @@ def connect(
         ssl,
         backoff or Backoff(),
         subprotocols=tuple(subprotocols),
-        deflate=deflate if compression else None,
+        compression=deflate if compression else None,
         headers=tuple(headers or ()),
         origin=origin,
         open_timeout=open_timeout,

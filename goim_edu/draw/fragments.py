@@ -72,7 +72,7 @@ class _Message:
 def fragments(
     frames: Sequence[Frame | CapturedFrame | bytes],
     *,
-    deflate: DeflateParams | None = None,
+    compression: DeflateParams | None = None,
     rows: int = 12,
 ) -> Picture:
     """Draw how frames join into messages: fragments side by side, control frames passed by.
@@ -82,7 +82,7 @@ def fragments(
 
     Args:
         frames: in the order in which they came: objects, captured ones, or the octets of one each.
-        deflate: what was agreed on permessage-deflate, if a frame has RSV1 set.
+        compression: what was agreed on permessage-deflate, if a frame has RSV1 set.
         rows: frames of one message that are drawn at most, at least 3.
 
     >>> picture = fragments([Frame(Opcode.TEXT, b"Hel", fin=False), Frame(Opcode.PING, b""),
@@ -90,7 +90,7 @@ def fragments(
     >>> [field["message"] for field in picture.fields if "message" in field]
     ['Hello']
     """
-    messages = _join([_wire(one) for one in frames], deflate)
+    messages = _join([_wire(one) for one in frames], compression)
     count = len(frames)
     whole = sum(message.data is not None for message in messages)
     said = f"{count:,} frame{'s'[: count != 1]} on the wire, {whole:,} whole message"
@@ -127,9 +127,9 @@ def _build(frame: Frame) -> bytes:
 # ---------------------------------------------------------------------- joining
 
 
-def _join(wires: Sequence[bytes], deflate: DeflateParams | None) -> list[_Message]:
+def _join(wires: Sequence[bytes], compression: DeflateParams | None) -> list[_Message]:
     """Let the real assembler put them together, up to the first broken rule."""
-    inflater = PerMessageDeflate(deflate, True) if deflate else None
+    inflater = PerMessageDeflate(compression, True) if compression else None
     assembler = MessageAssembler(max_message_size=_MOST, max_fragments=_MOST, deflate=inflater)
     messages: list[_Message] = []
     for number, wire in enumerate(wires, 1):
@@ -137,7 +137,7 @@ def _join(wires: Sequence[bytes], deflate: DeflateParams | None) -> list[_Messag
             messages.append(_Message())
         message = messages[-1]
         try:
-            message.data = _add(wire, number, message, assembler, deflate is not None)
+            message.data = _add(wire, number, message, assembler, compression is not None)
         except RemoteProtocolError as error:
             message.steps[-1].error = message.error = f"{error} → Close {error.close_code}"
             rest = len(wires) - number
@@ -148,7 +148,7 @@ def _join(wires: Sequence[bytes], deflate: DeflateParams | None) -> list[_Messag
 
 
 def _add(
-    wire: bytes, number: int, message: _Message, assembler: MessageAssembler, deflate: bool
+    wire: bytes, number: int, message: _Message, assembler: MessageAssembler, compression: bool
 ) -> str | bytes | None:
     """Take one frame; return the message if that completes it."""
     header = parse_header(wire)
@@ -160,7 +160,7 @@ def _add(
     control = header.opcode >= Opcode.CLOSE
     offset = message.size
     message.steps.append(_Step(number, name, header.fin, payload, control, offset))
-    check_header(header, allow_rsv1=deflate)
+    check_header(header, allow_rsv1=compression)
     if header.opcode == Opcode.CLOSE:
         parse_close(payload)
     if control:

@@ -32,7 +32,7 @@ def frame(
     data: bytes | Frame | CapturedFrame,
     *,
     sender: Sender | None = None,
-    deflate: bool = False,
+    compression: bool = False,
     rows: int = 8,
 ) -> Picture:
     """Draw one frame as rows of 32 bits, coloured by field, with a table that reads each field.
@@ -44,7 +44,7 @@ def frame(
     Args:
         data: the bytes of a frame, a frame, or one that was captured.
         sender: who sent it: then its masking is judged too (a captured frame knows by itself).
-        deflate: permessage-deflate was agreed on, so RSV1 may be set.
+        compression: permessage-deflate was agreed on, so RSV1 may be set.
         rows: at most this many rows are drawn, at least 2; what is left out is said.
 
     Source: RFC 6455 §5.2.
@@ -53,8 +53,8 @@ def frame(
     >>> picture.title, [field["name"] for field in picture.fields][4:]
     ('Text frame', ['opcode', 'MASK', 'Payload length', 'Payload data'])
     """
-    octets, sender, deflate = _wire(data, sender, deflate)
-    explained = explain(octets, kind="frame", sender=sender, deflate=deflate)
+    octets, sender, compression = _wire(data, sender, compression)
+    explained = explain(octets, kind="frame", sender=sender, compression=compression)
     fields = drawn_fields(explained)
     title = _title(explained, sender)
     said = _sizes(explained, len(octets))
@@ -72,17 +72,17 @@ def frame(
 
 
 def _wire(
-    data: bytes | Frame | CapturedFrame, sender: Sender | None, deflate: bool
+    data: bytes | Frame | CapturedFrame, sender: Sender | None, compression: bool
 ) -> tuple[bytes, Sender | None, bool]:
     """Return the bytes, who sent them, and whether RSV1 may be set."""
     if isinstance(data, CapturedFrame):
         agreed = data.error is None and data.header is not None and data.header.rsv1
-        return data.data, sender or data.sender, deflate or agreed
+        return data.data, sender or data.sender, compression or agreed
     if isinstance(data, Frame):
         octets = build_frame(data.payload, data.opcode, data.fin, data.mask_key, data.rsv1)
         rsv = data.rsv2 << 5 | data.rsv3 << 4  # build_frame knows no meaning for these two
-        return bytes((octets[0] | rsv,)) + octets[1:], sender, deflate or data.rsv1
-    return bytes(data), sender, deflate
+        return bytes((octets[0] | rsv,)) + octets[1:], sender, compression or data.rsv1
+    return bytes(data), sender, compression
 
 
 def drawn_fields(explained: Explanation) -> list[DrawnField]:

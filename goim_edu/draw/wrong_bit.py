@@ -24,7 +24,7 @@ def frame_fields(data: bytes) -> tuple[Field, ...]:
     >>> [field.name for field in frame_fields(bytes.fromhex("81 00"))][4:]
     ['opcode', 'MASK', 'Payload length']
     """
-    return explain(data, kind="frame", deflate=True).fields
+    return explain(data, kind="frame", compression=True).fields
 
 
 def first_wrong_bit(want: bytes, got: bytes) -> int | None:

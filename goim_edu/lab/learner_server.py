@@ -232,7 +232,7 @@ class _LearnersChatServer(ChatServer):
     functions: _LearnersFunctions
 
     def _make_connection(self) -> ServerConnection:
-        endpoint = _LearnersEndpoint(self.functions, limits=self._limits, deflate=self._deflate)
+        endpoint = _LearnersEndpoint(self.functions, limits=self._limits, compression=self._deflate)
         return _LearnersConnection(self, endpoint, self.functions)
 
 

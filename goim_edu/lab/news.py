@@ -207,7 +207,7 @@ class _NewsHandler(BaseHTTPRequestHandler):
             self.connection.sendall(build_frame(text))
 
         self.close_connection = True
-        decoder = FrameDecoder(expect_masked=True)
+        decoder = FrameDecoder(masked=True)
         with self.server.listening(greet, tell):
             while piece := self.rfile.read1(_READ):
                 for frame in decoder.feed(piece):

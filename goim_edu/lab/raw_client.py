@@ -45,7 +45,7 @@ class Wire:
         self._socket = socket.create_connection((HOST, port), timeout=_LONG_PATIENCE)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._waiting = b""
-        self._decoder = FrameDecoder(expect_masked=False)
+        self._decoder = FrameDecoder(masked=False)
         self._frames: list[Frame] = []
         self.records: list[Record] = []
 
@@ -199,7 +199,7 @@ def _listen(link: socket.socket, early: bytes, patience: float, *questions: byte
 
     Without questions, listen until it has been silent for a moment.
     """
-    decoder = FrameDecoder(expect_masked=False)
+    decoder = FrameDecoder(masked=False)
     frames = decoder.feed(early)
     link.settimeout(patience)
     try:

@@ -44,7 +44,7 @@ class FrameDecoder:
     kept until it is complete. So at most 131 octets wait in the decoder.
 
     Args:
-        expect_masked: True on a server, False on a client, None to accept both.
+        masked: whether frames must be: True on a server, False on a client, None accepts both.
         max_frame_size: the longest payload to take, in octets; None takes all.
         allow_rsv1: permessage-deflate was agreed on.
 
@@ -53,7 +53,7 @@ class FrameDecoder:
         data: octets of which ``next_part`` has yet to read those ...
         position: ... from here on.
 
-    >>> decoder = FrameDecoder(expect_masked=False)
+    >>> decoder = FrameDecoder(masked=False)
     >>> decoder.feed(b"\x81\x05Hel"), decoder.feed(b"lo" + b"\x89\x00")
     ([], [Frame(TEXT, b'Hello'), Frame(PING, b'')])
     """
@@ -66,7 +66,7 @@ class FrameDecoder:
         "allow_rsv1",
         "data",
         "error",
-        "expect_masked",
+        "masked",
         "max_frame_size",
         "position",
     )
@@ -74,11 +74,11 @@ class FrameDecoder:
     def __init__(
         self,
         *,
-        expect_masked: bool | None = None,
+        masked: bool | None = None,
         max_frame_size: int | None = None,
         allow_rsv1: bool = False,
     ) -> None:
-        self.expect_masked = expect_masked
+        self.masked = masked
         self.max_frame_size = max_frame_size
         self.allow_rsv1 = allow_rsv1
         self.error: RemoteProtocolError | None = None
@@ -172,7 +172,7 @@ class FrameDecoder:
     def _read_header(self) -> Header:
         data, position = self.data, self.position
         if len(data) - position >= 2:  # a wrong start stays wrong, whatever is still to come
-            check_start(data[position], data[position + 1], self.expect_masked, self.allow_rsv1)
+            check_start(data[position], data[position + 1], self.masked, self.allow_rsv1)
         header = parse_header(data, position)
         check_length(header, self.max_frame_size)
         missing = position + header.size + header.length - len(data)

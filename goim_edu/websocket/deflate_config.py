@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from goim_edu.websocket.checked import checked
 
-__all__ = ["DeflateConfig"]
+__all__ = ["DeflateConfig", "as_config"]
 
 _RANGES = {
     "server_max_window_bits": (9, 15),
@@ -56,3 +56,19 @@ class DeflateConfig(NamedTuple):
     level: int = -1
     mem_level: int = 5
     max_members: int = 64
+
+
+def as_config(compression: DeflateConfig | bool | None) -> DeflateConfig | None:
+    """The setting ``compression`` in its full form; None agrees on no compression.
+
+    Raises:
+        TypeError: it is something else.
+
+    >>> as_config(True) == DeflateConfig(), as_config(False)
+    (True, None)
+    """
+    if compression is None or isinstance(compression, DeflateConfig):
+        return compression
+    if isinstance(compression, bool):
+        return DeflateConfig() if compression else None
+    raise TypeError(f"compression is True, False or a DeflateConfig, not {compression!r}")

@@ -39,7 +39,7 @@ def explain(
     *,
     kind: Kind | None = None,
     sender: Sender | None = None,
-    deflate: bool = False,
+    compression: bool = False,
     max_frame_size: int | None = None,
     key: str | None = None,
 ) -> Explanation:
@@ -49,7 +49,7 @@ def explain(
         data: the octets; those behind the first frame or head are left alone.
         kind: what they are; None finds out.
         sender: the side that sent them, so that the masking is judged, too; or None.
-        deflate: permessage-deflate was agreed on, so RSV1 may be set.
+        compression: permessage-deflate was agreed on, so RSV1 may be set.
         max_frame_size: the longest payload that the decoder takes, in octets.
         key: the key of the request, to judge a response by.
 
@@ -62,14 +62,14 @@ def explain(
     if kind == "response":
         return explain_response(data, key)
     masked = None if sender is None else sender == "client"
-    return explain_frame(data, FrameRules(masked, deflate, max_frame_size))
+    return explain_frame(data, FrameRules(masked, compression, max_frame_size))
 
 
 def explain_stream(
     data: bytes,
     *,
     sender: Sender | None = None,
-    deflate: DeflateParams | None = None,
+    compression: DeflateParams | None = None,
     max_frame_size: int | None = None,
     max_message_size: int = 1 << 24,
 ) -> list[Explanation]:
@@ -81,19 +81,19 @@ def explain_stream(
     Args:
         data: the octets from the start, with or without the handshake.
         sender: the side that sent them, or None.
-        deflate: the agreed parameters of permessage-deflate, or None.
+        compression: the agreed parameters of permessage-deflate, or None.
         max_frame_size: the longest payload that the decoder takes, in octets.
         max_message_size: the longest message that the decoder takes, in octets.
 
     >>> [explained.kind for explained in explain_stream(bytes.fromhex("01 01 61 89 00 80 01 62"))]
     ['frame', 'frame', 'frame']
     """
-    inflater = PerMessageDeflate(deflate, sender != "server") if deflate else None
+    inflater = PerMessageDeflate(compression, sender != "server") if compression else None
     messages = MessageAssembler(
         max_message_size=max_message_size, max_fragments=_MAX_FRAGMENTS, deflate=inflater
     )
     masked = None if sender is None else sender == "client"
-    rules = FrameRules(masked, deflate is not None, max_frame_size, messages)
+    rules = FrameRules(masked, compression is not None, max_frame_size, messages)
     explained: list[Explanation] = []
     position = 0
     while position < len(data) and (not explained or explained[-1].ok):

@@ -28,13 +28,13 @@ class FrameRules(NamedTuple):
 
     Args:
         masked: whether the frame must be masked; None accepts both.
-        deflate: permessage-deflate was agreed on.
+        compression: permessage-deflate was agreed on.
         max_frame_size: the longest payload that the decoder takes, in octets.
         messages: the messages before the frame; None if they are unknown.
     """
 
     masked: bool | None
-    deflate: bool
+    compression: bool
     max_frame_size: int | None
     messages: MessageAssembler | None = None
 
@@ -51,9 +51,9 @@ def explain_frame(data: bytes, rules: FrameRules) -> Explanation:
         payload = apply_mask(payload, header.mask_key)
     error, culprit, message = _judge_frame(header, data, payload, rules)
     fields = [
-        *_explain_start(header, rules.deflate),
+        *_explain_start(header, rules.compression),
         *_explain_lengths(header, data),
-        *explain_payload(header, data, payload, rules.deflate, message),
+        *explain_payload(header, data, payload, rules.compression, message),
     ]
     there = tuple(field for field in fields if field.start_bit < 8 * len(data))
     return Explanation("frame", data, there, error, culprit, message)
@@ -76,13 +76,13 @@ _OPCODES: Final = {
 }
 
 
-def _explain_start(header: Header, deflate: bool) -> Iterator[Field]:
+def _explain_start(header: Header, compression: bool) -> Iterator[Field]:
     """The first octet, and the bit that follows it."""
     opcode = header.opcode
     meaning, section = _explain_fin(header)
     yield _bits_field("FIN", 0, f"{header.fin:b}", header.fin, meaning, section)
     meaning, section = "no extension uses this bit", _LAYOUT
-    if deflate:
+    if compression:
         section = "RFC 7692 §6"
         meaning = "the message is not compressed"
         if opcode not in (Opcode.TEXT, Opcode.BINARY):
@@ -145,9 +145,9 @@ _Verdict = tuple[RemoteProtocolError | None, str | None, str | bytes | None]
 def _judge_frame(header: Header, data: bytes, payload: bytes, rules: FrameRules) -> _Verdict:
     """The decoder's error, the field that it means, and the message that is complete now."""
     cut = message = None
-    masked, deflate, max_size, messages = rules
+    masked, compression, max_size, messages = rules
     try:
-        parse_frame(data, masked=masked, allow_rsv1=deflate, max_frame_size=max_size)
+        parse_frame(data, masked=masked, allow_rsv1=compression, max_frame_size=max_size)
     except IncompleteFrame as error:
         cut = error
     except RemoteProtocolError as error:
@@ -189,12 +189,10 @@ def _find_culprit(header: Header, rules: FrameRules, error: RemoteProtocolError)
         length: header._replace(length_code=0, length=0),
         "MASK": header._replace(masked=not header.masked),
     }
-    masked, deflate, max_size, _ = rules
+    masked, compression, max_size, _ = rules
     for name, repaired in repairs.items():
         try:
-            check_header(
-                repaired, expect_masked=masked, allow_rsv1=deflate, max_frame_size=max_size
-            )
+            check_header(repaired, masked=masked, allow_rsv1=compression, max_frame_size=max_size)
         except RemoteProtocolError as other:
             if other.message == error.message:
                 continue

@@ -18,7 +18,7 @@ _MAX_SHOWN: Final = 32  # octets that stand in a sentence
 
 
 def explain_payload(
-    header: Header, data: bytes, payload: bytes, deflate: bool, message: str | bytes | None
+    header: Header, data: bytes, payload: bytes, compression: bool, message: str | bytes | None
 ) -> Iterator[Field]:
     """The payload as one field, or code and reason of a Close.
 
@@ -26,7 +26,7 @@ def explain_payload(
         header: the header of the frame.
         data: the octets of the frame.
         payload: those of its payload, unmasked.
-        deflate: permessage-deflate was agreed on.
+        compression: permessage-deflate was agreed on.
         message: the message that the frame completes, if that is known.
     """
     if not payload:
@@ -44,7 +44,7 @@ def explain_payload(
         return
     value, meaning = _show_payload(payload, text=header.opcode != Opcode.BINARY)
     section = "RFC 6455 §5.5" if header.opcode >= Opcode.CLOSE else "RFC 6455 §5.6"
-    if deflate and header.rsv1:
+    if compression and header.rsv1:
         meaning, section = _explain_deflated(payload, header.fin, message), "RFC 7692 §7.2"
         value = payload
     if len(payload) < header.length:

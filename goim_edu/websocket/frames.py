@@ -181,7 +181,7 @@ def parse_header(data: bytes, offset: int = 0) -> Header:
 def check_header(
     header: Header,
     *,
-    expect_masked: bool | None = None,
+    masked: bool | None = None,
     allow_rsv1: bool = False,
     max_frame_size: int | None = None,
 ) -> None:
@@ -189,7 +189,7 @@ def check_header(
 
     Args:
         header: what ``parse_header`` read.
-        expect_masked: True on a server, False on a client, None to accept both.
+        masked: whether it must be: True on a server, False on a client, None accepts both.
         allow_rsv1: permessage-deflate was agreed on.
         max_frame_size: the longest payload that we take, in octets; None takes all.
 
@@ -203,11 +203,11 @@ def check_header(
     goim_edu.errors.RemoteProtocolError: opcode 3 is reserved (RFC 6455 §5.2)
     """
     first = header.fin << 7 | header.rsv1 << 6 | header.rsv2 << 5 | header.rsv3 << 4 | header.opcode
-    check_start(first, header.masked << 7 | header.length_code, expect_masked, allow_rsv1)
+    check_start(first, header.masked << 7 | header.length_code, masked, allow_rsv1)
     check_length(header, max_frame_size)
 
 
-def check_start(first: int, second: int, expect_masked: bool | None, allow_rsv1: bool) -> None:
+def check_start(first: int, second: int, masked: bool | None, allow_rsv1: bool) -> None:
     """The rules that the first two octets can break."""
     opcode = first & 0x0F
     if opcode not in _OPCODES:
@@ -226,9 +226,9 @@ def check_start(first: int, second: int, expect_masked: bool | None, allow_rsv1:
             raise RemoteProtocolError(
                 f"a control frame ({name}) is longer than 125 octets", section="RFC 6455 §5.5"
             )
-    if expect_masked is not None and (second >= 0x80) != expect_masked:
+    if masked is not None and (second >= 0x80) != masked:
         # §5.1: a client masks every frame, a server none; the other side closes on anything else.
-        fault = "the client did not mask" if expect_masked else "the server masked"
+        fault = "the client did not mask" if masked else "the server masked"
         raise RemoteProtocolError(f"{fault} a frame", section="RFC 6455 §5.1")
 
 

@@ -24,6 +24,7 @@ from goim_edu.websocket.deflate import (
     negotiate_server,
     offer_client,
 )
+from goim_edu.websocket.deflate_config import as_config
 from goim_edu.websocket.extensions import ExtensionOffer, format_extensions, parse_extensions
 from goim_edu.websocket.handshake_key import GUID, check_key, generate_accept, generate_key
 from goim_edu.websocket.handshake_request import (
@@ -108,7 +109,7 @@ class ServerHandshake:
 
     Args:
         limits: the bounds on the request.
-        config: how to compress, or None.
+        compression: whether to agree on permessage-deflate, or how.
 
     Attributes:
         request: the request while it waits for an answer, else None.
@@ -116,9 +117,9 @@ class ServerHandshake:
 
     __slots__ = ("_buffer", "_config", "_limits", "request")
 
-    def __init__(self, limits: HandshakeLimits, config: DeflateConfig | None) -> None:
+    def __init__(self, limits: HandshakeLimits, compression: DeflateConfig | bool | None) -> None:
         self._limits = limits
-        self._config = config
+        self._config = as_config(compression)
         self._buffer = b""
         self.request: Request | None = None
 
@@ -208,7 +209,7 @@ class ClientHandshake:
 
     Args:
         limits: the bounds on the response.
-        config: how to compress, or None.
+        compression: whether to agree on permessage-deflate, or how.
 
     Attributes:
         response: the response once it has come, good or bad.
@@ -216,9 +217,9 @@ class ClientHandshake:
 
     __slots__ = ("_buffer", "_config", "_key", "_limits", "_subprotocols", "response")
 
-    def __init__(self, limits: HandshakeLimits, config: DeflateConfig | None) -> None:
+    def __init__(self, limits: HandshakeLimits, compression: DeflateConfig | bool | None) -> None:
         self._limits = limits
-        self._config = config
+        self._config = as_config(compression)
         self._buffer = b""
         self._key = ""
         self._subprotocols: tuple[str, ...] = ()

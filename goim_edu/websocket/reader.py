@@ -137,7 +137,7 @@ class MessageReader:
     def _plain_path(self) -> tuple[FrameDecoder, MessageAssembler]:
         if self._decoder is None or self._assembler is None:
             self._decoder = FrameDecoder(
-                expect_masked=self._masked,
+                masked=self._masked,
                 max_frame_size=self._limits.max_frame_size,
                 allow_rsv1=self._deflate is not None,
             )

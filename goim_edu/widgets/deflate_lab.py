@@ -339,7 +339,7 @@ client_max_window_bits=12'
         """The selected message: its frame, and its picture."""
         frame = self.frames[self.selected]
         side: Any = self.sender
-        fields = drawn_fields(explain(frame, kind="frame", sender=side, deflate=True))
+        fields = drawn_fields(explain(frame, kind="frame", sender=side, compression=True))
         plain, compressed = self.sizes[self.selected]
         first = [field for field in fields if field.start < 16]
         note = "RSV1 is set: the payload is compressed."

@@ -244,7 +244,7 @@ def _explained(entry: Entry) -> Explanation:
         kind: Any = entry.name.lower()
         return explain(entry.data, kind=kind)
     compressed = entry.error is None and entry.header is not None and entry.header.rsv1
-    return explain(entry.data, kind="frame", sender=entry.sender, deflate=compressed)
+    return explain(entry.data, kind="frame", sender=entry.sender, compression=compressed)
 
 
 def _fields(explained: Explanation) -> list[dict[str, Any]]:

@@ -33,8 +33,8 @@ def recorded(*pieces: tuple[Direction, bytes], head: bool = True) -> Capture:
 def conversation(messages: list[str | bytes], *, deflate: bool) -> list[tuple[Direction, bytes]]:
     """What two real endpoints write when the server echoes ``messages``."""
     config = DeflateConfig() if deflate else None
-    client = Endpoint(Side.CLIENT, deflate=config, mask_source=lambda _: KEY)
-    server = Endpoint(Side.SERVER, deflate=config)
+    client = Endpoint(Side.CLIENT, compression=config, mask_source=lambda _: KEY)
+    server = Endpoint(Side.SERVER, compression=config)
     wire: list[tuple[Direction, bytes]] = [("in", client.connect("x", "/echo"))]
     (request,) = server.receive_data(wire[0][1])
     assert isinstance(request, RequestReceived)

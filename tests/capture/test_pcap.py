@@ -24,8 +24,10 @@ from tests.conftest import require
 
 def two_way_conversation() -> Iterator[tuple[Direction, bytes]]:
     """Compressed and plain, whole and in fragments, small and large, with every opcode."""
-    client = Endpoint(Side.CLIENT, deflate=DeflateConfig(), mask_source=random.Random(1).randbytes)
-    server = Endpoint(Side.SERVER, deflate=DeflateConfig())
+    client = Endpoint(
+        Side.CLIENT, compression=DeflateConfig(), mask_source=random.Random(1).randbytes
+    )
+    server = Endpoint(Side.SERVER, compression=DeflateConfig())
     request = client.connect("127.0.0.1", "/chat")
     yield "in", request
     server.receive_data(request)

@@ -631,7 +631,7 @@ def test_the_close_of_a_client_is_a_clean_one() -> None:
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             + f"Sec-WebSocket-Accept: {generate_accept(key)}\r\n\r\n".encode()
         )
-        frames.extend(FrameDecoder(expect_masked=True).feed(await reader.read(100)))
+        frames.extend(FrameDecoder(masked=True).feed(await reader.read(100)))
         writer.write(build_frame(frames[0].payload, Opcode.CLOSE))
         writer.close()
 

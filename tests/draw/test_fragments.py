@@ -64,7 +64,7 @@ def test_a_compressed_message_is_inflated() -> None:
         Frame(Opcode.TEXT, sent[:4], False, rsv1=True),
         Frame(Opcode.CONTINUATION, sent[4:]),
     ]
-    picture = fragments(pieces, deflate=params)
+    picture = fragments(pieces, compression=params)
     check_picture(picture)
     assert picture.fields[-1]["message"] == "tick " * 20
     assert f"100 octets, inflated from {len(sent)}" in picture.alt

@@ -54,7 +54,7 @@ Told = tuple[str, object]  # kind and content
 
 def tell_ours(pieces: list[bytes], *, deflate: bool = False) -> tuple[list[Told], str]:
     """What we make of it, and what we say is wrong."""
-    endpoint = Endpoint(Side.SERVER, deflate=DeflateConfig() if deflate else None)
+    endpoint = Endpoint(Side.SERVER, compression=DeflateConfig() if deflate else None)
     endpoint.receive_data(REQUEST)
     endpoint.accept()
     told: list[Told] = []

@@ -197,8 +197,8 @@ def test_what_inflates_is_counted_as_it_is_kept() -> None:
     from goim_edu.protocol import DeflateConfig, Endpoint, Side
 
     async def test() -> None:
-        server = Endpoint(Side.SERVER, deflate=DeflateConfig())
-        client = Endpoint(Side.CLIENT, deflate=DeflateConfig())
+        server = Endpoint(Side.SERVER, compression=DeflateConfig())
+        client = Endpoint(Side.CLIENT, compression=DeflateConfig())
         server.receive_data(client.connect("example.com"))
         client.receive_data(server.accept())
         server.receive_data(client.send_text("x" * 100_000, fin=False))

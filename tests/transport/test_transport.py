@@ -143,7 +143,7 @@ def test_all_answers_to_one_read_go_out_in_one_write() -> None:
         ping = build_frame(b"?", Opcode.PING, mask_key=KEY)
         feed(connection, masked("a") + ping + masked("b") + masked("c"))
         (written,) = pipe.written
-        frames = FrameDecoder(expect_masked=False).feed(written)
+        frames = FrameDecoder(masked=False).feed(written)
         assert sorted(frame.payload for frame in frames) == [b"?", b"a", b"b", b"c"]
         assert frames[-1].opcode is Opcode.TEXT or frames[-1].opcode is Opcode.PONG
 

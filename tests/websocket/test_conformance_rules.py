@@ -48,7 +48,7 @@ class Echo:
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.endpoint = Endpoint(Side.SERVER, already_open=True, limits=limits or Limits())
-        self.decoder = FrameDecoder(expect_masked=False)
+        self.decoder = FrameDecoder(masked=False)
         self.frames: list[Frame] = []
 
     def hear(self, octets: bytes, chop: int = 0) -> list[Said]:
@@ -187,8 +187,8 @@ def agreed(
     offers: Iterable[ExtensionOffer], server_config: DeflateConfig, client_config: DeflateConfig
 ) -> tuple[Endpoint, Endpoint]:
     """A client with these offers, and a server."""
-    client = Endpoint(Side.CLIENT, deflate=client_config)
-    server = Endpoint(Side.SERVER, deflate=server_config)
+    client = Endpoint(Side.CLIENT, compression=client_config)
+    server = Endpoint(Side.SERVER, compression=server_config)
     head, _, _ = client.connect("example.com").partition(b"\r\nSec-WebSocket-Extensions")
     field = f"\r\nSec-WebSocket-Extensions: {format_extensions(offers)}\r\n\r\n"
     (event,) = server.receive_data(head + field.encode())

@@ -100,9 +100,9 @@ def test_the_smaller_words() -> None:
     assert "reserved for control" in frame("8b 00")["opcode"].meaning
     assert "no extension was agreed on" in frame("c1 00")["RSV1"].meaning
     assert "no known extension" in frame("b1 00")["RSV2"].meaning
-    assert "is compressed" in frame("c1 01 00", deflate=True)["RSV1"].meaning
-    assert "is not compressed" in frame("81 01 61", deflate=True)["RSV1"].meaning
-    assert "only the first frame" in frame("80 01 61", deflate=True)["RSV1"].meaning
+    assert "is compressed" in frame("c1 01 00", compression=True)["RSV1"].meaning
+    assert "is not compressed" in frame("81 01 61", compression=True)["RSV1"].meaning
+    assert "only the first frame" in frame("80 01 61", compression=True)["RSV1"].meaning
     long = explain(build_frame("x" * 100))["Payload data"]
     assert long.meaning == repr("x" * 60 + "...")
     assert frame("82 02 00 ff")["Payload data"].meaning == "00 ff"
@@ -129,15 +129,15 @@ def test_close_codes(code: int, meaning: str) -> None:
 
 
 def test_compressed_payloads() -> None:
-    hello = frame("c1 07 f2 48 cd c9 c9 07 00", deflate=True)
+    hello = frame("c1 07 f2 48 cd c9 c9 07 00", compression=True)
     assert hello.ok
     assert hello["Payload data"].meaning == "compressed; it inflates to 'Hello'"
     assert hello["Payload data"].section == "RFC 7692 §7.2"
-    again = frame("c1 05 f2 00 11 00 00", deflate=True)  # fair: it may be good in its place
+    again = frame("c1 05 f2 00 11 00 00", compression=True)  # fair: it may be good in its place
     assert again.ok
     assert "without the messages before" in again["Payload data"].meaning
     bomb = PerMessageDeflate(DeflateParams(), True).compress(bytes(100_000))
-    huge = explain(build_frame(bomb, Opcode.BINARY, rsv1=True), deflate=True)
+    huge = explain(build_frame(bomb, Opcode.BINARY, rsv1=True), compression=True)
     assert "more than 65,536 octets" in huge["Payload data"].meaning
 
 
@@ -279,11 +279,11 @@ def test_a_stream_knows_what_came_before() -> None:
 def test_a_stream_inflates_what_refers_back() -> None:
     wire = "c1 07 f2 48 cd c9 c9 07 00 c1 05 f2 00 11 00 00"
     for sender in ("server", "client"):
-        parts = explain_stream(bytes.fromhex(wire), deflate=DeflateParams())
+        parts = explain_stream(bytes.fromhex(wire), compression=DeflateParams())
         assert [part.message for part in parts] == ["Hello", "Hello"], sender
         assert parts[1]["Payload data"].meaning == "compressed; it inflates to 'Hello'"
     binary = "c2 07 f2 48 cd c9 c9 07 00"
-    parts = explain_stream(bytes.fromhex(binary), deflate=DeflateParams(), sender="server")
+    parts = explain_stream(bytes.fromhex(binary), compression=DeflateParams(), sender="server")
     assert parts[0].message == b"Hello"
 
 
@@ -425,6 +425,6 @@ def test_the_configuration_of_a_real_connection_can_be_given() -> None:
     params = DeflateParams(server_max_window_bits=9)
     wire = PerMessageDeflate(params, True, DeflateConfig(level=9)).compress(b"Hello" * 300)
     parts = explain_stream(
-        build_frame(wire, rsv1=True), sender="server", deflate=params, max_frame_size=1_000
+        build_frame(wire, rsv1=True), sender="server", compression=params, max_frame_size=1_000
     )
     assert parts[0].message == "Hello" * 300

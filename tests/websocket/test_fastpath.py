@@ -106,8 +106,8 @@ def test_both_paths_agree_on_compressed_messages(
 ) -> None:
     def opened(limits: Limits) -> tuple[Endpoint, Endpoint]:
         config = DeflateConfig()
-        client = Endpoint(Side.CLIENT, deflate=config)
-        server = Endpoint(Side.SERVER, deflate=config, limits=limits)
+        client = Endpoint(Side.CLIENT, compression=config)
+        server = Endpoint(Side.SERVER, compression=config, limits=limits)
         server.receive_data(client.connect("example.com"))
         client.receive_data(server.accept())
         return client, server
@@ -205,7 +205,10 @@ def test_texts_in_ascii_and_others_together() -> None:
 
 def test_what_is_inflated_must_be_utf8() -> None:
     config = DeflateConfig()
-    client, server = Endpoint(Side.CLIENT, deflate=config), Endpoint(Side.SERVER, deflate=config)
+    client, server = (
+        Endpoint(Side.CLIENT, compression=config),
+        Endpoint(Side.SERVER, compression=config),
+    )
     server.receive_data(client.connect("example.com"))
     client.receive_data(server.accept())
     assert client.deflate is not None

@@ -117,8 +117,7 @@ def test_bad_octets(
     assert (caught.value.close_code, caught.value.section) == (code, section)
     assert word in caught.value.message
 
-    demands = dict(demands)
-    decoder = FrameDecoder(expect_masked=demands.pop("masked", None), **demands)
+    decoder = FrameDecoder(**demands)
     with pytest.raises(RemoteProtocolError, match=word):
         feed_one_by_one(decoder, data)
     assert decoder.error is not None
@@ -130,14 +129,13 @@ def test_check_header_judges_as_parse_frame(
     octets: str, demands: dict[str, Any], code: int, section: str, word: str
 ) -> None:
     header = parse_header(bytes.fromhex(octets) + bytes(12))
-    demands = {("expect_masked" if key == "masked" else key): demands[key] for key in demands}
     with pytest.raises(RemoteProtocolError, match=word) as caught:
         check_header(header, **demands)
     assert (caught.value.close_code, caught.value.section) == (code, section)
 
 
 def test_a_good_header_passes() -> None:
-    check_header(parse_header(b"\xc1\x00"), expect_masked=False, allow_rsv1=True, max_frame_size=0)
+    check_header(parse_header(b"\xc1\x00"), masked=False, allow_rsv1=True, max_frame_size=0)
 
 
 def test_the_layout_of_a_header() -> None:
@@ -278,8 +276,8 @@ def test_each_code_has_a_meaning() -> None:
 
 @given(streams(), CUTS)
 def test_any_cut_gives_the_same_frames(stream: bytes, places: list[int]) -> None:
-    whole = FrameDecoder(expect_masked=True).feed(stream)
-    decoder = FrameDecoder(expect_masked=True)
+    whole = FrameDecoder(masked=True).feed(stream)
+    decoder = FrameDecoder(masked=True)
     frames = [frame for piece in cut(stream, places) for frame in decoder.feed(piece)]
     assert frames == whole
     position, one_by_one = 0, []
@@ -293,7 +291,7 @@ def test_any_cut_gives_the_same_frames(stream: bytes, places: list[int]) -> None
 @given(damaged() | st.binary(max_size=60), CUTS)
 def test_damage_raises_only_what_it_may(stream: bytes, places: list[int]) -> None:
     """Nothing but RemoteProtocolError, and never more kept than a control frame has."""
-    decoder = FrameDecoder(expect_masked=True, max_frame_size=2000)
+    decoder = FrameDecoder(masked=True, max_frame_size=2000)
     for piece in cut(stream, places):
         try:
             frames = decoder.feed(piece)
@@ -304,7 +302,7 @@ def test_damage_raises_only_what_it_may(stream: bytes, places: list[int]) -> Non
 
 
 def test_good_frames_come_before_the_error() -> None:
-    decoder = FrameDecoder(expect_masked=False)
+    decoder = FrameDecoder(masked=False)
     assert decoder.feed(bytes.fromhex("81 01 41 83 00 81 01 42")) == [Frame(Opcode.TEXT, b"A")]
     assert decoder.error is not None
     for data in (b"", b"\x81\x00"):
@@ -321,7 +319,7 @@ def test_a_frame_too_long_is_refused_by_its_header() -> None:
 
 def test_parts_come_as_they_are_read() -> None:
     data = build_frame(b"x" * 2000, Opcode.BINARY, mask_key=KEY)
-    decoder = FrameDecoder(expect_masked=True)
+    decoder = FrameDecoder(masked=True)
     assert decoder.at_header
     assert decoder.idle
     seen = b""

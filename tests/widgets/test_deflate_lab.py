@@ -30,9 +30,7 @@ def test_a_receiver_of_these_frames_gets_the_messages(
 ) -> None:
     lab = DeflateLab(messages, sender=sender)
     lab.takeover, lab.window_bits = takeover, window_bits
-    frames = FrameDecoder(expect_masked=sender == "client", allow_rsv1=True).feed(
-        b"".join(lab.frames)
-    )
+    frames = FrameDecoder(masked=sender == "client", allow_rsv1=True).feed(b"".join(lab.frames))
     receiver = PerMessageDeflate(lab.params, server=sender == "client")
     got = [receiver.decompress(frame.payload, True, 1000) for frame in frames]
     assert got == [as_octets(message) for message in messages]
