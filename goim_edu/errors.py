@@ -27,7 +27,13 @@ class GoimError(Exception):
     >>> error = IncompleteFrame("the header is cut", missing=1)
     >>> pickle.loads(pickle.dumps(error)) == error
     True
+
+    Args:
+        message: what is wrong, in one sentence.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _again, (type(self), self.args, dict(self.__dict__))

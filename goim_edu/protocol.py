@@ -11,15 +11,13 @@ Whatever the peer does, ``receive_data`` raises nothing: exactly one last event 
 ``Closed`` or ``Failed``, and nothing comes after it. If *you* break a rule, that is a
 ``LocalProtocolError``, and nothing has changed. Write octets in the order in which you get them,
 and call ``data_to_send`` after the events of a read are dealt with.
-
-The modules of ``goim_edu.websocket`` do the work; each can be used alone.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
 
 from goim_edu.errors import (
     HandshakeError,
@@ -66,7 +64,7 @@ from goim_edu.websocket.handshake import (
     generate_accept,
 )
 from goim_edu.websocket.limits import Limits
-from goim_edu.websocket.octets import as_view
+from goim_edu.websocket.octets import Octets, as_view
 from goim_edu.websocket.reader import MessageReader
 from goim_edu.websocket.states import (
     COMMANDS,
@@ -77,6 +75,7 @@ from goim_edu.websocket.states import (
     Step,
     state_diagram,
 )
+from goim_edu.websocket.wanted import HeaderFields, wanted
 from goim_edu.websocket.writer import MessageWriter
 
 __all__ = [
@@ -101,6 +100,7 @@ __all__ = [
     "IncompleteFrame",
     "Limits",
     "LocalProtocolError",
+    "Octets",
     "Opcode",
     "Opened",
     "Part",
@@ -128,6 +128,7 @@ __all__ = [
 ]
 
 _DEFAULT_LIMITS: Final = Limits()
+_Handshake = TypeVar("_Handshake", ServerHandshake, ClientHandshake)
 
 # Looking up a member of an enumeration takes a while, and these are looked up for each message.
 _OPEN: Final = State.OPEN
@@ -136,14 +137,14 @@ _BINARY: Final = Opcode.BINARY
 
 
 class Endpoint(Lifecycle):
-    """One side of one WebSocket connection.
+    """One side of one WebSocket connection, without I/O; for one thread or task at a time.
 
     Args:
         side: client or server.
         limits: the bounds on what the peer may make us keep.
         compression: whether to agree on permessage-deflate, or how.
         already_open: start after the opening handshake, as if it had agreed on nothing.
-        mask_source: gives that many unpredictable octets; a client masks with them (§5.3).
+        mask_source: gives that many unpredictable octets (§5.3); None takes ``os.urandom``.
 
     Attributes:
         state: where the connection is in its life.
@@ -181,9 +182,10 @@ class Endpoint(Lifecycle):
         limits: Limits = _DEFAULT_LIMITS,
         compression: DeflateConfig | bool | None = None,
         already_open: bool = False,
-        mask_source: Callable[[int], bytes] = os.urandom,
+        mask_source: Callable[[int], bytes] | None = None,
     ) -> None:
         super().__init__(side, State.OPEN if already_open else State.CONNECTING)
+        wanted(limits, Limits, "limits is a Limits")
         self.limits = limits
         self.request: Request | None = None
         self.response: Response | None = None
@@ -191,16 +193,17 @@ class Endpoint(Lifecycle):
         self.extensions: tuple[ExtensionOffer, ...] = ()
         self.deflate: PerMessageDeflate | None = None
         server = self.side is Side.SERVER
-        self._writer = MessageWriter(None if server else mask_source, None)
-        handshake: type[ServerHandshake | ClientHandshake]
-        handshake = ServerHandshake if server else ClientHandshake
-        self._handshake = handshake(limits.handshake, compression)
+        self._writer = MessageWriter(None if server else mask_source or os.urandom, None)
+        kind: type[ServerHandshake | ClientHandshake] = (
+            ServerHandshake if server else ClientHandshake
+        )
+        self._handshake = kind(limits.handshake, compression)
         self.reader = MessageReader(server, limits) if already_open else None
         self._last_close_body = b""  # the body of our last Close
 
     # ------------------------------------------------------------------ octets in, events out
 
-    def receive_data(self, data: bytes | memoryview) -> list[Event]:
+    def receive_data(self, data: Octets) -> list[Event]:
         """Take the octets of one read from the socket, however the network has cut them.
 
         After ``accept`` call it once with ``b""``: the client may have sent frames already.
@@ -257,7 +260,7 @@ class Endpoint(Lifecycle):
         target: str = "/",
         *,
         subprotocols: Sequence[str] = (),
-        headers: Iterable[tuple[str, str]] = (),
+        headers: HeaderFields = (),
         origin: str | None = None,
         key: str | None = None,
     ) -> bytes:
@@ -267,21 +270,18 @@ class Endpoint(Lifecycle):
             host: the ``Host`` field, with the port if it is not 80 (443 for TLS).
             target: path and query.
             subprotocols: those that we speak, the most wanted first.
-            headers: more fields, such as ``Authorization``.
+            headers: more fields, such as ``Authorization``: a mapping, or pairs in order.
             origin: the page that asks; only browsers must name it.
             key: the ``Sec-WebSocket-Key``; a fresh one unless a lesson needs a known one.
 
         Raises:
             LocalProtocolError: we are a server, or one of them cannot be written.
+        TypeError: one of them is of a wrong type.
         """
-        self._require("connect")
-        if not isinstance(self._handshake, ClientHandshake):
-            raise LocalProtocolError("a client connects, a server accepts or rejects")
-        return self._handshake.request(host, target, subprotocols, headers, origin, key)
+        handshake = self._handshake_as(ClientHandshake, "connect")
+        return handshake.request(host, target, subprotocols, headers, origin, key)
 
-    def accept(
-        self, subprotocol: str | None = None, headers: Iterable[tuple[str, str]] = ()
-    ) -> bytes:
+    def accept(self, subprotocol: str | None = None, headers: HeaderFields = ()) -> bytes:
         """The 101 with which a server accepts; then the connection is OPEN (RFC 6455 §4.2.2).
 
         Args:
@@ -292,7 +292,7 @@ class Endpoint(Lifecycle):
             HandshakeError: the request is not a proper upgrade; ``reject`` it with this error.
             LocalProtocolError: there is no request, or the 101 cannot be written.
         """
-        result = self._server_handshake("accept").accept(subprotocol, headers)
+        result = self._handshake_as(ServerHandshake, "accept").accept(subprotocol, headers)
         self._open(result)
         return result.octets
 
@@ -302,13 +302,13 @@ class Endpoint(Lifecycle):
         Raises:
             LocalProtocolError: there is no request, or the response cannot be written.
         """
-        self.response, octets = self._server_handshake("reject").reject(answer)
+        self.response, octets = self._handshake_as(ServerHandshake, "reject").reject(answer)
         self._end(Step.REFUSE, None, "")
         return octets
 
-    def _server_handshake(self, command: str) -> ServerHandshake:
+    def _handshake_as(self, kind: type[_Handshake], command: str) -> _Handshake:
         self._require(command)
-        if not isinstance(self._handshake, ServerHandshake):
+        if not isinstance(self._handshake, kind):
             raise LocalProtocolError("a client connects, a server accepts or rejects")
         return self._handshake
 
@@ -331,7 +331,7 @@ class Endpoint(Lifecycle):
         self.response, agreement, self.deflate, early, _ = result
         self.subprotocol, self.extensions = agreement
         self._writer.deflate = self.deflate
-        masked = self.side is Side.SERVER  # §5.1: that is what a server demands
+        masked = self.side is Side.SERVER  # §5.1
         self.reader = MessageReader(masked, self.limits, self.deflate, early)
         self._move(Step.AGREE)
 
@@ -381,13 +381,13 @@ class Endpoint(Lifecycle):
             self._require("send")
         return self._writer.begin_message(_TEXT, data, compress, fin)
 
-    def send_binary(self, data: bytes, *, compress: bool | None = None, fin: bool = True) -> bytes:
+    def send_binary(self, data: Octets, *, compress: bool | None = None, fin: bool = True) -> bytes:
         """A binary message, or its first fragment; as ``send_text``."""
         if self.state is not _OPEN:
             self._require("send")
         return self._writer.begin_message(_BINARY, data, compress, fin)
 
-    def continue_message(self, data: str | bytes, *, fin: bool = True) -> bytes:
+    def continue_message(self, data: str | Octets, *, fin: bool = True) -> bytes:
         """The next fragment of the message that was begun with ``fin=False`` (RFC 6455 §5.4).
 
         It raises what ``send_text`` raises, and if no message is under way.
@@ -395,7 +395,7 @@ class Endpoint(Lifecycle):
         self._require("send")
         return self._writer.continue_message(data, fin)
 
-    def send_many(self, messages: Sequence[str | bytes], *, compress: bool | None = None) -> bytes:
+    def send_many(self, messages: Sequence[str | Octets], *, compress: bool | None = None) -> bytes:
         """Many whole messages in one piece: a text for each str, a binary for each bytes.
 
         It is much quicker than sending them one by one. It raises what ``send_text`` raises, and
@@ -405,12 +405,12 @@ class Endpoint(Lifecycle):
             self._require("send")
         return self._writer.many(messages, compress)
 
-    def ping(self, payload: bytes = b"") -> bytes:
+    def ping(self, payload: Octets = b"") -> bytes:
         """A Ping; the peer answers with the same octets, at most 125 (RFC 6455 §5.5.2)."""
         self._require("ping")
         return self._writer.control_frame(Opcode.PING, payload)
 
-    def pong(self, payload: bytes = b"") -> bytes:
+    def pong(self, payload: Octets = b"") -> bytes:
         """A Pong that was not asked for, a heartbeat in one direction (RFC 6455 §5.5.3)."""
         self._require("pong")
         return self._writer.control_frame(Opcode.PONG, payload)

@@ -27,6 +27,7 @@ from goim_edu.errors import HandshakeError
 from goim_edu.websocket.deflate import DeflateConfig, DeflateParams, accept_client
 from goim_edu.websocket.extensions import parse_extensions
 from goim_edu.websocket.http11 import Request, Response
+from goim_edu.websocket.wanted import wanted
 
 __all__ = ["Conversation", "Entry", "take_apart"]
 
@@ -272,6 +273,9 @@ def take_apart(records: Iterable[Record]) -> Iterator[Entry]:
 
     Nothing is kept that is done with, so the recording may be larger than memory.
 
+    Raises:
+        TypeError: one of them is not a ``Record``.
+
     >>> head = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
     >>> [(found.time, found.text) for found in take_apart([Record(1, "in", 7.0, head)])]
     [(0.0, 'GET /')]
@@ -279,7 +283,9 @@ def take_apart(records: Iterable[Record]) -> Iterator[Entry]:
     known: dict[int, Conversation] = {}
     began: float | None = None
     time = 0.0
+    wanted(records, Iterable, "records is a list of Record")
     for record in records:
+        wanted(record, Record, "records is a list of Record: each is one")
         began = record.time if began is None else began
         time = record.time - began
         if record.connection not in known:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from goim_edu.errors import GoimError
 from goim_edu.websocket.http11 import Headers, Request, Response
 
 __all__ = ["HttpStream", "NotHttp", "starts_head"]
@@ -25,7 +26,7 @@ _LIKELY: Final = re.compile(rb"(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|PATCH
 _CHUNK: Final = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?\r?\Z")
 
 
-class NotHttp(Exception):
+class NotHttp(GoimError):
     """The octets are not HTTP/1."""
 
 

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from goim_edu.errors import GoimError
+
 __all__ = [
     "ETHERNET",
     "IPV4",
@@ -40,7 +42,7 @@ IPV4: Final = ("ether", 0x0800)
 IPV6: Final = ("ether", 0x86DD)
 
 
-class PassedOver(Exception):
+class PassedOver(GoimError):
     """This packet is not read.
 
     Args:

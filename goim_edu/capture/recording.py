@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from goim_edu.capture.captured import (
     CapturedFrame,
@@ -16,6 +16,8 @@ from goim_edu.capture.captured import (
     Sender,
 )
 from goim_edu.capture.conversation import Conversation, take_apart
+from goim_edu.websocket.octets import Octets, as_octets
+from goim_edu.websocket.wanted import wanted
 
 __all__ = [
     "Capture",
@@ -33,9 +35,9 @@ __all__ = [
 _Side = Literal["server", "client"]
 
 
-def _contains(frame: CapturedFrame, wanted: bytes) -> bool:
+def _contains(frame: CapturedFrame, sought: bytes) -> bool:
     message = frame.message.encode() if isinstance(frame.message, str) else frame.message
-    return wanted in frame.payload or wanted in (message or b"")
+    return sought in frame.payload or sought in (message or b"")
 
 
 _OPPOSITE: Final[dict[Direction, Direction]] = {"in": "out", "out": "in"}
@@ -45,11 +47,12 @@ class Capture:
     r"""Record connections and take them apart.
 
     Recording is one ``append`` a read, so that it can stay on; the bytes are taken apart when
-    somebody asks. It may be written by one thread and read by another.
+    somebody asks. Thread safety: one thread may write it while others read; taps of several
+    threads at once would mix up their order. Nothing here waits, so nothing can be cancelled.
 
     Args:
-        max_bytes: past this many the recording stops, and ``full`` says so; nothing is lost in
-            silence.
+        max_bytes: at least 0; past this many the recording stops, and ``full`` says so; nothing
+            is lost in silence.
 
     Attributes:
         full: whether bytes came after the recording had stopped.
@@ -64,6 +67,7 @@ class Capture:
     """
 
     def __init__(self, max_bytes: int = 64 << 20) -> None:
+        wanted(max_bytes, int, "max_bytes is an int")
         self.max_bytes = max_bytes
         self._sides: dict[int, _Side] = {}
         self._forget()
@@ -81,7 +85,7 @@ class Capture:
 
     def tap(
         self, connection: int, *, side: _Side | None = None
-    ) -> Callable[[Direction, float, bytes], None]:
+    ) -> Callable[[Direction, float, Octets], None]:
         """Return the function that a connection calls with direction, time and bytes.
 
         Args:
@@ -91,23 +95,33 @@ class Capture:
                 the client is always the first to speak.
 
         Raises:
-            ValueError: from the function, for a direction that is neither ``"in"`` nor ``"out"``.
+            TypeError: ``connection`` is not a number; from the function, for what is not octets.
+            ValueError: ``side`` is neither ``"server"`` nor ``"client"``; from the function, for a
+                direction that is neither ``"in"`` nor ``"out"``.
         """
+        wanted(connection, int, "connection is the number of one")
+        if side not in (None, *get_args(_Side)):
+            raise ValueError(f"a side is 'server' or 'client', not {side!r}")
         if side is not None:
             self._sides[connection] = side
 
-        def record(direction: Direction, time: float, data: bytes) -> None:
+        def record(direction: Direction, time: float, data: Octets) -> None:
             if direction not in _OPPOSITE:
                 raise ValueError(f"a direction is 'in' or 'out', not {direction!r}")
             first: _Side = "client" if direction == "out" else "server"
             if self._sides.setdefault(connection, first) == "client":
                 direction = _OPPOSITE[direction]
-            self.record(Record(connection, direction, time, bytes(data)))
+            self.record(Record(connection, direction, time, as_octets(data)))
 
         return record
 
     def record(self, record: Record) -> None:
-        """Add a record; the order of the calls is the order of the recording."""
+        """Add a record; the order of the calls is the order of the recording.
+
+        Raises:
+            TypeError: it is not a ``Record``.
+        """
+        wanted(record, Record, "what is recorded is a Record")
         if self._size + len(record.data) > self.max_bytes:
             self.full = True
             return
@@ -127,7 +141,13 @@ class Capture:
     def frames(
         self, *, connection: int | None = None, sender: Sender | None = None
     ) -> list[CapturedFrame]:
-        """Return the frames so far, oldest first: all, or those of a connection or a sender."""
+        """Return the frames so far, oldest first: all, or those of a connection or a sender.
+
+        Raises:
+            ValueError: ``sender`` is neither ``"client"`` nor ``"server"``.
+        """
+        if sender not in (None, *get_args(Sender)):
+            raise ValueError(f"a sender is 'client' or 'server', not {sender!r}")
         with self._lock:
             self._take_apart()
             return [
@@ -154,10 +174,14 @@ class Capture:
             self._take_apart()
             return [one for talk in self._conversations.values() for one in talk.handshakes]
 
-    def find(self, text: str | bytes, *, sender: Sender | None = None) -> list[CapturedFrame]:
-        """Return the frames whose payload, or whose message, contains ``text``, oldest first."""
-        wanted = text.encode() if isinstance(text, str) else text
-        return [frame for frame in self.frames(sender=sender) if _contains(frame, wanted)]
+    def find(self, text: str | Octets, *, sender: Sender | None = None) -> list[CapturedFrame]:
+        """Return the frames whose payload, or whose message, contains ``text``, oldest first.
+
+        Raises:
+            TypeError: ``text`` is neither text nor octets.
+        """
+        sought = text.encode() if isinstance(text, str) else as_octets(text)
+        return [frame for frame in self.frames(sender=sender) if _contains(frame, sought)]
 
     def _take_apart(self) -> None:
         end = len(self._records)

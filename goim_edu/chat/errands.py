@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple, Protocol
 
 from goim_edu.chat.vocabulary import ErrorCode
-from goim_edu.errors import StoreUnavailable
+from goim_edu.errors import GoimError, StoreUnavailable
 from goim_edu.transport import Connection, ConnectionState
 
 __all__ = ["MOST_OPEN", "Errand", "Errands", "Question", "RequestRefused", "Step", "nothing"]
@@ -34,7 +34,7 @@ _ANSWERING: Final = (ConnectionState.OPEN, ConnectionState.ENDING)
 _MOST: Final = 1000  # errands of a session; a client that reads has far fewer
 
 
-class RequestRefused(Exception):
+class RequestRefused(GoimError):
     """A request cannot be granted; the session answers with ``error``."""
 
     def __init__(self, code: ErrorCode, reason: str) -> None:

@@ -22,11 +22,12 @@ from goim_edu.draw.shapes import (
 from goim_edu.draw.svg import element, rect, text
 from goim_edu.palette import OKABE_ITO
 from goim_edu.printable import printable
+from goim_edu.websocket.octets import Octets, as_octets
 
 __all__ = ["PIECE_COLOURS", "bson_document"]
 
 
-def bson_document(document: bytes | Mapping[str, Any], *, lines: int = 40) -> Picture:
+def bson_document(document: Octets | Mapping[str, Any], *, lines: int = 40) -> Picture:
     """Draw a BSON document byte by byte.
 
     A damaged document is drawn as far as it can be read, with what is wrong below it.
@@ -35,13 +36,20 @@ def bson_document(document: bytes | Mapping[str, Any], *, lines: int = 40) -> Pi
         document: its bytes, or a mapping, which is encoded by ``bson`` first.
         lines: how many lines of bytes are drawn at most.
 
+    Raises:
+        TypeError: it is neither octets nor a mapping.
+        ValueError: a value or a name of the mapping cannot stand in a document.
+
     >>> picture = bson_document({"room_id": "lobby", "seq": 7})
     >>> [(field["name"], field["value"]) for field in picture.fields if field["name"]]
     [('room_id', 'lobby'), ('seq', 7)]
     """
     import bson
 
-    data = bson.encode(document) if isinstance(document, Mapping) else bytes(document)
+    try:
+        data = bson.encode(document) if isinstance(document, Mapping) else as_octets(document)
+    except bson.InvalidDocument as refusal:
+        raise ValueError(f"this cannot be a document: {refusal}") from None
     rows, error = read_bson(data)
     elements = sum(1 for row in rows if row.name)
     said = f"{len(data):,} bytes hold {elements:,} element{'s'[: elements != 1]}"

@@ -21,6 +21,7 @@ from goim_edu.draw.shapes import (
 from goim_edu.draw.svg import element, rect, text, text_width
 from goim_edu.palette import OKABE_ITO
 from goim_edu.websocket.frames import Frame
+from goim_edu.websocket.octets import Octets, as_octets
 
 __all__ = ["compression"]
 
@@ -50,7 +51,7 @@ _SAID: Final = {
 
 
 def compression(
-    compressed: bytes | Frame, *, history: bytes = b"", plain_rows: int = 5, wire_rows: int = 6
+    compressed: Octets | Frame, *, history: Octets = b"", plain_rows: int = 5, wire_rows: int = 6
 ) -> Picture:
     """Draw a compressed message beside its plain octets (RFC 7692, RFC 1951).
 
@@ -73,7 +74,8 @@ def compression(
     >>> [field["plain"] for field in picture.fields if field["kind"] == "copy"]
     [b'ick tick']
     """
-    data = compressed.payload if isinstance(compressed, Frame) else bytes(compressed)
+    data = compressed.payload if isinstance(compressed, Frame) else as_octets(compressed)
+    history = as_octets(history)
     tokens = read_deflate(data, history[-32_768:])
     plain = plain_of(tokens)
     _compare_with_zlib(data, history, plain)

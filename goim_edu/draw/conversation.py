@@ -35,6 +35,7 @@ from goim_edu.printable import printable
 from goim_edu.websocket.close import parse_close
 from goim_edu.websocket.frames import Frame, Opcode
 from goim_edu.websocket.http11 import Headers, Request, Response
+from goim_edu.websocket.wanted import rows
 
 __all__ = ["Said", "conversation"]
 
@@ -123,7 +124,10 @@ def _from_capture(capture: Capture) -> Iterator[_Step]:
 
 
 def _from_list(said: Iterable[Said]) -> Iterator[_Step]:
+    said = rows(said, 3, "said is a Capture, or a list of (time, sender, what)")
     for time, sender, what in said:
+        if sender not in ("client", "server"):
+            raise ValueError(f"a sender is 'client' or 'server', not {sender!r}")
         number = what.connection if isinstance(what, CapturedFrame) else 1
         yield _step(time, sender, what, number)
 

@@ -37,6 +37,8 @@ from goim_edu.websocket.frames import (
     check_header,
     parse_header,
 )
+from goim_edu.websocket.octets import Octets, as_octets
+from goim_edu.websocket.wanted import wanted
 
 __all__ = ["fragments"]
 
@@ -70,7 +72,7 @@ class _Message:
 
 
 def fragments(
-    frames: Sequence[Frame | CapturedFrame | bytes],
+    frames: Sequence[Frame | CapturedFrame | Octets],
     *,
     compression: DeflateParams | None = None,
     rows: int = 12,
@@ -90,6 +92,7 @@ def fragments(
     >>> [field["message"] for field in picture.fields if "message" in field]
     ['Hello']
     """
+    wanted(frames, Sequence, "frames is a list of frames")
     messages = _join([_wire(one) for one in frames], compression)
     count = len(frames)
     whole = sum(message.data is not None for message in messages)
@@ -109,12 +112,12 @@ def fragments(
     )
 
 
-def _wire(one: Frame | CapturedFrame | bytes) -> bytes:
+def _wire(one: Frame | CapturedFrame | Octets) -> bytes:
     if isinstance(one, CapturedFrame):
         return one.data
     if isinstance(one, Frame):
         return _build(one)
-    return bytes(one)
+    return as_octets(one)
 
 
 def _build(frame: Frame) -> bytes:

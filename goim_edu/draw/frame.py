@@ -14,6 +14,7 @@ from goim_edu.palette import FIELD_ROLES
 from goim_edu.printable import printable
 from goim_edu.websocket.explain import Explanation, Field, explain
 from goim_edu.websocket.frames import Frame, Opcode, apply_mask, build_frame, parse_header
+from goim_edu.websocket.octets import Octets, as_octets
 
 __all__ = ["drawn_fields", "frame"]
 
@@ -29,7 +30,7 @@ _KINDS: Final = {
 
 
 def frame(
-    data: bytes | Frame | CapturedFrame,
+    data: Octets | Frame | CapturedFrame,
     *,
     sender: Sender | None = None,
     compression: bool = False,
@@ -72,7 +73,7 @@ def frame(
 
 
 def _wire(
-    data: bytes | Frame | CapturedFrame, sender: Sender | None, compression: bool
+    data: Octets | Frame | CapturedFrame, sender: Sender | None, compression: bool
 ) -> tuple[bytes, Sender | None, bool]:
     """Return the bytes, who sent them, and whether RSV1 may be set."""
     if isinstance(data, CapturedFrame):
@@ -82,7 +83,7 @@ def _wire(
         octets = build_frame(data.payload, data.opcode, data.fin, data.mask_key, data.rsv1)
         rsv = data.rsv2 << 5 | data.rsv3 << 4  # build_frame knows no meaning for these two
         return bytes((octets[0] | rsv,)) + octets[1:], sender, compression or data.rsv1
-    return bytes(data), sender, compression
+    return as_octets(data), sender, compression
 
 
 def drawn_fields(explained: Explanation) -> list[DrawnField]:

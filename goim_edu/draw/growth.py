@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from goim_edu.draw.picture import Picture
 from goim_edu.draw.plot import line_style, name_lines, plain_axes, plot
 from goim_edu.draw.shapes import PAGE, heading
+from goim_edu.websocket.wanted import rows, wanted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +43,9 @@ def growth(
     >>> picture.fields[0]
     {'name': 'loop', 'points': [(10, 1e-06), (1000, 0.0001)]}
     """
-    series = {str(name): sorted(points) for name, points in times.items()}
+    words = "times maps names to lists of (size, seconds)"
+    wanted(times, Mapping, words)
+    series = {str(name): sorted(rows(points, 2, words)) for name, points in times.items()}
     series = {name: points for name, points in series.items() if points}
     if not series:
         raise ValueError("there is no time to draw")

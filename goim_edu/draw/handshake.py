@@ -24,6 +24,7 @@ from goim_edu.palette import OKABE_ITO
 from goim_edu.printable import printable
 from goim_edu.websocket.explain import Explanation, Field, explain
 from goim_edu.websocket.handshake import Headers, Request, Response
+from goim_edu.websocket.octets import Octets, as_octets
 
 __all__ = ["handshake"]
 
@@ -58,7 +59,7 @@ _WHY_X, _WHY_WIDTH = 452.0, 336.0
 
 
 def handshake(
-    request: bytes | Request | Handshake, response: bytes | Response | None = None
+    request: Octets | Request | Handshake, response: Octets | Response | None = None
 ) -> Picture:
     """Draw a handshake line by line: what it says, why it is there, and where that is written.
 
@@ -80,7 +81,7 @@ def handshake(
     key = str(asked["Sec-WebSocket-Key"].value) if "Sec-WebSocket-Key" in asked else None
     heads = [asked]
     if response is not None:
-        answer = response.to_bytes() if isinstance(response, Response) else bytes(response)
+        answer = response.to_bytes() if isinstance(response, Response) else as_octets(response)
         heads.append(explain(answer, kind="response", key=key if asked.ok else None))
     said = "; ".join(head.verdict for head in heads)
     body, y = heading("The opening handshake", "One HTTP request, one answer, then frames.")
@@ -110,9 +111,9 @@ def _captured(both: Handshake) -> Request:
     return both.request
 
 
-def _request_bytes(request: bytes | Request) -> bytes:
+def _request_bytes(request: Octets | Request) -> bytes:
     if not isinstance(request, Request):
-        return bytes(request)
+        return as_octets(request)
     headers: Headers = request.headers
     lines = [f"{request.method} {request.target} {request.version}"]
     lines += [f"{name}: {value}" for name, value in headers]

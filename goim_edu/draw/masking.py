@@ -9,6 +9,7 @@ from goim_edu.draw.shapes import LINE, PAGE, heading, label, paragraph, rows_sho
 from goim_edu.draw.svg import rect, text
 from goim_edu.palette import OKABE_ITO
 from goim_edu.websocket.frames import Frame, apply_mask
+from goim_edu.websocket.octets import Octets, as_octets
 
 __all__ = ["masking"]
 
@@ -23,7 +24,7 @@ _COLOURS: Final = {"payload": "green", "key": "purple", "result": "sky"}
 
 
 def masking(
-    payload: bytes | str | Frame, mask_key: bytes | None = None, *, limit: int = 4
+    payload: Octets | str | Frame, mask_key: Octets | None = None, *, limit: int = 4
 ) -> Picture:
     """Draw how a masking key turns bits over, octet by octet (RFC 6455 §5.3).
 
@@ -45,9 +46,10 @@ def masking(
     if isinstance(payload, Frame):
         mask_key = mask_key or payload.mask_key
         payload = payload.payload
-    data = payload.encode() if isinstance(payload, str) else bytes(payload)
+    data = payload.encode() if isinstance(payload, str) else as_octets(payload)
     if not data or mask_key is None:
         raise ValueError("masking needs a masking key and at least one octet of payload")
+    mask_key = as_octets(mask_key)
     columns = _columns(data, mask_key)
     said = f"{len(data):,} octet{'s'[: len(data) != 1]} of payload, key {mask_key.hex(' ')}"
     head, top = heading("Masking", said)

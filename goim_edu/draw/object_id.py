@@ -66,6 +66,8 @@ def _take_apart(one: ObjectId | str | bytes) -> dict[str, Any]:
     from bson import ObjectId
     from bson.errors import InvalidId
 
+    if one is None:  # of which ObjectId would make a new one
+        raise TypeError("an ObjectId, its digits or its bytes are wanted, not None")
     try:
         data = ObjectId(one).binary
     except (InvalidId, TypeError) as error:

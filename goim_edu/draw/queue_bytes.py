@@ -17,6 +17,7 @@ from goim_edu.draw.plot import (
 )
 from goim_edu.draw.shapes import PAGE, heading, three_digits
 from goim_edu.palette import OKABE_ITO
+from goim_edu.websocket.wanted import rows, wanted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,11 +49,13 @@ def queue_bytes(
     >>> picture.fields
     [{'reader': 'slow', 'most': 40000, 'samples': 2}, {'reader': 'fast', 'most': 120, 'samples': 2}]
     """
-    series = {str(name): sorted(points) for name, points in samples.items()}
+    words = "samples maps names to lists of (time, bytes)"
+    wanted(samples, Mapping, words)
+    series = {str(name): sorted(rows(points, 2, words)) for name, points in samples.items()}
     series = {name: points for name, points in series.items() if points}
     if not series:
         raise ValueError("there is no sample to draw")
-    noted = list(marks)
+    noted = rows(marks, 2, "marks is a list of (time, what happened)")
     facts: list[dict[str, Any]] = [
         {"reader": name, "most": max(size for _, size in points), "samples": len(points)}
         for name, points in series.items()

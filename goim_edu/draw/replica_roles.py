@@ -9,6 +9,7 @@ from goim_edu.draw.picture import Picture
 from goim_edu.draw.plot import INK, LINE_COLOUR, plain_axes, plot
 from goim_edu.draw.shapes import PAGE, heading, legend
 from goim_edu.palette import OKABE_ITO, ink_on
+from goim_edu.websocket.wanted import rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,12 +67,14 @@ def replica_roles(
     >>> [field["seconds"] for field in replica_roles(samples).fields if field["state"] == ""]
     [2.5]
     """
+    samples = rows(samples, 2, "samples is a list of (time, states)")
     taken = sorted(((time, _states(status)) for time, status in samples), key=lambda one: one[0])
     if len(taken) < 2:
         raise ValueError("at least two samples are needed, to draw a time between them")
+    words = "marks is a list of (time, what happened)"
     began = taken[0][0]
     moved = [(time - began, states) for time, states in taken]
-    noted = [(time - began, what) for time, what in marks]
+    noted = [(time - began, what) for time, what in rows(marks, 2, words)]
     members = list(dict.fromkeys(member for _, states in moved for member in states))
     spans = _spans(moved, members)
     gaps = _gaps(moved)

@@ -11,6 +11,7 @@ from goim_edu.draw.plot import FAINT, INK, LINE_COLOUR, plain_axes, plot
 from goim_edu.draw.shapes import PAGE, heading, legend, three_digits
 from goim_edu.palette import OKABE_ITO
 from goim_edu.websocket.heartbeat import RoundTrips, Verdict
+from goim_edu.websocket.wanted import rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +55,7 @@ def round_trips(
     """
     if isinstance(pings, Capture):
         pings = _from_capture(pings, connection)
-    sent = sorted(pings)
+    sent = sorted(rows(pings, 2, "pings is a Capture, or a list of (time, seconds or None)"))
     if not sent:
         raise ValueError("there is no ping to draw")
     said = [(time, verdict) for time, verdict in verdicts if verdict is not Verdict.ALIVE]

@@ -23,6 +23,7 @@ from goim_edu.draw.shapes import (
 from goim_edu.draw.svg import element, text
 from goim_edu.palette import OKABE_ITO
 from goim_edu.printable import printable
+from goim_edu.websocket.wanted import wanted
 
 __all__ = ["scans"]
 
@@ -112,6 +113,7 @@ def scans(
     >>> picture.fields[0]["documents_examined"], picture.fields[0]["stages"]
     (500, ['COLLSCAN'])
     """
+    wanted(explained, Mapping, "explained is what explain returned, or a mapping of names to such")
     several = not any(key in explained for key in ("queryPlanner", "stages", "executionStats"))
     named = explained if several else {"": explained}
     plans = [_read(name, one) for name, one in named.items()]

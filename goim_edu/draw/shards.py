@@ -8,6 +8,7 @@ from typing import Any, Final
 from goim_edu.draw.picture import Picture
 from goim_edu.draw.shapes import MARGIN, PAGE, fit, heading, label, legend, swatch, tooltip
 from goim_edu.draw.svg import element, text
+from goim_edu.websocket.wanted import rows
 
 __all__ = ["shards"]
 
@@ -41,31 +42,32 @@ def shards(
     >>> picture.fields[1]
     {'from': 'm', 'shard': 'B', 'documents': 50, 'hot': True}
     """
-    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    lanes: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     facts: list[dict[str, Any]] = []
+    chunks = rows(chunks, 3, "chunks is a list of (lower bound, shard, documents)")
     for bound, shard, documents in chunks:
         fact = {"from": bound, "shard": shard, "documents": documents, "hot": bound in hot}
         facts.append(fact)
-        rows.setdefault(shard, []).append(fact)
+        lanes.setdefault(shard, []).append(fact)
     if not facts:
         raise ValueError("there is no chunk to draw")
-    if max(map(len, rows.values())) > _MOST_CHUNKS:
+    if max(map(len, lanes.values())) > _MOST_CHUNKS:
         raise ValueError(f"a shard has more than {_MOST_CHUNKS} chunks: draw a smaller model")
-    rows = dict(sorted(rows.items()))
-    totals = {name: sum(one["documents"] for one in row) for name, row in rows.items()}
+    lanes = dict(sorted(lanes.items()))
+    totals = {name: sum(one["documents"] for one in row) for name, row in lanes.items()}
     said = "; ".join(f"{name}: {total:,}" for name, total in totals.items())
     markup, y = heading(title, f"documents on each shard: {said}")
     y += 10
-    room = PAGE - 2 * MARGIN - _NAMES - _TOTALS - _LEAST * max(map(len, rows.values()))
+    room = PAGE - 2 * MARGIN - _NAMES - _TOTALS - _LEAST * max(map(len, lanes.values()))
     scale = room / max(*totals.values(), 1)
-    for name, row in rows.items():
+    for name, row in lanes.items():
         markup += _draw_row(name, row, totals[name], scale, y)
         y += _ROW
     colours = {"sky": "a chunk, with its lower bound"}
     colours |= {"vermillion": "a chunk that the last writes went to"} if hot else {}
     markup += legend(MARGIN, y, colours)
     return Picture(
-        markup, PAGE, y + 24, title=f"{title}: {said}", alt=_words(title, rows), fields=facts
+        markup, PAGE, y + 24, title=f"{title}: {said}", alt=_words(title, lanes), fields=facts
     )
 
 

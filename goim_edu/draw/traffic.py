@@ -10,6 +10,7 @@ from goim_edu.draw.picture import Picture
 from goim_edu.draw.plot import INK, LINE_COLOUR, plain_axes, plot
 from goim_edu.draw.shapes import PAGE, heading, legend, three_digits
 from goim_edu.palette import OKABE_ITO
+from goim_edu.websocket.wanted import items, wanted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,6 +55,9 @@ def traffic(lanes: Iterable[Lane], appeared: Iterable[float] = ()) -> Picture:
     >>> traffic([lane]).fields
     [{'way': 'one poll', 'sent': 80, 'received': 1, 'requests': 1, 'late': None}]
     """
+    words = "lanes is a list of lanes, such as race gave"
+    for lane in (lanes := items(lanes, object, words)):
+        wanted(getattr(lane, "records", None), list, f"{words}: each has a list of records")
     shown = [lane for lane in lanes if lane.records]
     if not shown:
         raise ValueError("nothing was carried: there is no traffic to draw")

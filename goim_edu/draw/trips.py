@@ -9,6 +9,7 @@ from goim_edu.draw.picture import Picture
 from goim_edu.draw.plot import INK, plain_axes, plot
 from goim_edu.draw.shapes import PAGE, heading, legend, three_digits
 from goim_edu.palette import OKABE_ITO
+from goim_edu.websocket.wanted import items, wanted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,6 +54,10 @@ def trips(ways: Mapping[str, Iterable[Trip]]) -> Picture:
     [{'way': 'one by one', 'trips': 2, 'seconds': 0.75},
      {'way': 'in groups', 'trips': 1, 'seconds': 0.5}]
     """
+    words = "ways maps names to lists of trips"
+    wanted(ways, Mapping, words)
+    for trip in (trip for taken in ways.values() for trip in items(taken, object, words)):
+        wanted(getattr(trip, "seconds", None), (int, float), f"{words}: each takes seconds")
     lanes = {name: sorted(taken, key=lambda trip: trip.began) for name, taken in ways.items()}
     lanes = {name: taken for name, taken in lanes.items() if taken}
     if not lanes:

@@ -23,6 +23,7 @@ from goim_edu.server import ChatServer, ServerConfig, ServerConnection
 from goim_edu.websocket.events import Event
 from goim_edu.websocket.frames import Frame, build_frame, parse_frame
 from goim_edu.websocket.handshake import generate_accept
+from goim_edu.websocket.octets import Octets, as_octets
 
 __all__ = ["Failure", "LearnersServer", "serve_with"]
 
@@ -133,11 +134,11 @@ class _LearnersEndpoint(Endpoint):
         self._functions = functions
         self._rest = b""  # of a frame that is not complete yet
 
-    def receive_data(self, data: bytes | memoryview) -> list[Event]:
+    def receive_data(self, data: Octets) -> list[Event]:
         """Take the bytes of the socket; the learner's functions read the frames first."""
         if self.state is not State.OPEN and self.state is not State.CLOSING:
             return super().receive_data(data)
-        data, self._rest = self._rest + bytes(data), b""
+        data, self._rest = self._rest + as_octets(data), b""
         read = []
         while data:
             try:

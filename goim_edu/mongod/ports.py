@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import socket
 
-from goim_edu.errors import StoreUnavailable
+from goim_edu.errors import GoimError, StoreUnavailable
 
 __all__ = ["HOST", "PortInUse", "free_port", "listens", "require_free"]
 
 HOST = "127.0.0.1"
 
 
-class PortInUse(Exception):
+class PortInUse(GoimError):
     """Another program listens on the port."""
+
+    def __init__(self, message: str = "another program listens on the port") -> None:
+        super().__init__(message)
 
 
 def require_free(port: int) -> int:

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from goim_edu.errors import StoreUnavailable
+from goim_edu.errors import GoimError, StoreUnavailable
 from goim_edu.mongod.data_folder import DataFolder
 from goim_edu.mongod.diagnosis import why_no_start
 
@@ -21,7 +21,7 @@ __all__ = ["FolderInUse", "WatchedProcess"]
 _LONGEST_PAUSING = 5.0
 
 
-class FolderInUse(Exception):
+class FolderInUse(GoimError):
     """Another mongod has the data folder; ``owner`` is the process id of the Python behind it."""
 
     def __init__(self, owner: str) -> None:

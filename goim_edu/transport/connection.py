@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from time import monotonic
 from typing import ClassVar, Final
 
@@ -23,6 +23,7 @@ from goim_edu.websocket.events import Event, Failed, Opened, Pong, RequestReceiv
 from goim_edu.websocket.handshake import Request, Response
 from goim_edu.websocket.heartbeat import Heartbeat
 from goim_edu.websocket.reader import MessageReader
+from goim_edu.websocket.wanted import HeaderFields
 
 __all__ = ["Connection", "Handler"]
 
@@ -88,6 +89,9 @@ class Handler:
 class Connection(EndpointStream):
     """One socket, one endpoint, one handler; ``state`` says where it is in its life.
 
+    Thread safety: it belongs to its event loop; from another thread call
+    ``loop.call_soon_threadsafe``. No method waits, so there is nothing to cancel.
+
     Args:
         engine: what it shares with the others.
         endpoint: the protocol at work.
@@ -101,7 +105,7 @@ class Connection(EndpointStream):
         tap: is given every read and write.
 
     Attributes:
-        path: the path that was asked for.
+        path: the path that was asked for, without its query.
         handler: is called back.
         error: the rule that the peer broke, or None.
     """
@@ -114,7 +118,6 @@ class Connection(EndpointStream):
         "_open_timeout",
         "error",
         "handler",
-        "path",
     )
 
     def __init__(
@@ -132,7 +135,8 @@ class Connection(EndpointStream):
     ) -> None:
         super().__init__(engine, endpoint, heartbeat, tap)
         self.handler = handler
-        self.path = ""
+        if greeting:
+            self.path = greeting.split(b" ", 2)[1].partition(b"?")[0].decode()
         self.error: RemoteProtocolError | None = None
         self._on_request = on_request
         self._open_timeout = open_timeout
@@ -280,7 +284,7 @@ class Connection(EndpointStream):
         self,
         handler: Handler,
         subprotocol: str | None = None,
-        headers: Iterable[tuple[str, str]] = (),
+        headers: HeaderFields = (),
         heartbeat: Heartbeat | None = None,
     ) -> None:
         """Agree to a WebSocket (server): write the 101 and go on with this handler.

@@ -10,6 +10,7 @@ from goim_edu.transport.watched_stream import WatchedStream
 from goim_edu.websocket.deflate import PerMessageDeflate
 from goim_edu.websocket.handshake import Request, Response
 from goim_edu.websocket.heartbeat import Heartbeat
+from goim_edu.websocket.octets import Octets
 
 __all__ = ["EndpointStream"]
 
@@ -22,17 +23,31 @@ class EndpointStream(WatchedStream):
         endpoint: the protocol at work.
         heartbeat: when to ping, or None.
         tap: is given every read and write.
+
+    Attributes:
+        path: the path that was asked for, without its query.
     """
 
-    __slots__ = ("_endpoint",)
+    __slots__ = ("_endpoint", "path")
 
     def __init__(
         self, engine: Engine, endpoint: Endpoint, heartbeat: Heartbeat | None, tap: Tap | None
     ) -> None:
         super().__init__(engine, heartbeat, tap)
         self._endpoint = endpoint
+        self.path = ""
 
     # ------------------------------------------------------------------ what the endpoint knows
+
+    @property
+    def summary(self) -> str:
+        """Its number, side, state, peer and path: what a ``repr`` says of it."""
+        host = f"[{self.remote}]" if ":" in self.remote else self.remote
+        side = self._endpoint.side.value
+        return f"{self.id} {side} {self.state.value} {host}:{self.port}{self.path}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.summary}>"
 
     @property
     def request(self) -> Request | None:
@@ -71,7 +86,7 @@ class EndpointStream(WatchedStream):
 
     # ------------------------------------------------------------------ what handlers send
 
-    def send(self, data: str | bytes, *, compress: bool | None = None) -> None:
+    def send(self, data: str | Octets, *, compress: bool | None = None) -> None:
         """Send one message: text for str, binary for bytes.
 
         Args:
@@ -80,16 +95,17 @@ class EndpointStream(WatchedStream):
 
         Raises:
             LocalProtocolError: the connection is not open.
+            TypeError: ``data`` is neither text nor octets.
         """
         if isinstance(data, str):
             self.write(self._endpoint.send_text(data, compress=compress))
         else:
             self.write(self._endpoint.send_binary(data, compress=compress))
 
-    def send_many(self, messages: Sequence[str | bytes], *, compress: bool | None = None) -> None:
+    def send_many(self, messages: Sequence[str | Octets], *, compress: bool | None = None) -> None:
         """Send many messages in one piece; much quicker than one by one. Raises as ``send``."""
         self.write(self._endpoint.send_many(messages, compress=compress))
 
-    def ping(self, payload: bytes) -> None:
+    def ping(self, payload: Octets) -> None:
         """Send a Ping with at most 125 octets. Raises as ``send``."""
         self.write(self._endpoint.ping(payload))

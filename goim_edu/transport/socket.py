@@ -15,7 +15,7 @@ from goim_edu.transport.connection import Connection, Handler
 from goim_edu.transport.states import ConnectionState
 from goim_edu.websocket.events import BinaryMessage, Event, Pong, TextMessage
 from goim_edu.websocket.http11 import Request, Response
-from goim_edu.websocket.octets import as_octets
+from goim_edu.websocket.octets import Octets, as_octets
 
 __all__ = ["ConcurrencyError", "ConnectionClosed", "WebSocket"]
 
@@ -47,6 +47,12 @@ class ConcurrencyError(GoimError, RuntimeError):
 
 class WebSocket(Handler):
     """A connection to read from and write to with ``await``.
+
+    Thread safety: it belongs to its event loop; from another thread use
+    ``asyncio.run_coroutine_threadsafe``. Several tasks may send, one at a time may receive.
+    Cancelling: ``recv`` loses no message; ``send`` has written all of its message or nothing;
+    ``ping`` was sent, only its pong is not waited for; ``close`` has said Close, and the rest of
+    the closing goes on.
 
     >>> async def shout(ws: WebSocket) -> None:
     ...     async for message in ws:
@@ -82,6 +88,10 @@ class WebSocket(Handler):
         self._ping_number = 0
 
     # ------------------------------------------------------------------ what it is
+
+    def __repr__(self) -> str:
+        there = "new" if self._connection is None else self._connection.summary
+        return f"<{type(self).__name__} {there}>"
 
     @property
     def connection(self) -> Connection:
@@ -189,7 +199,7 @@ class WebSocket(Handler):
 
     # ------------------------------------------------------------------ send
 
-    async def send(self, data: str | bytes, *, compress: bool | None = None) -> None:
+    async def send(self, data: str | Octets, *, compress: bool | None = None) -> None:
         """Send one message; waits while the peer reads too slowly.
 
         Args:
@@ -210,7 +220,7 @@ class WebSocket(Handler):
             raise self._closed_error()
         self.connection.send(data, compress=compress)
 
-    async def ping(self, payload: bytes | None = None) -> float:
+    async def ping(self, payload: Octets | None = None) -> float:
         """Ping the peer and wait for its pong.
 
         Args:

@@ -26,6 +26,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
+from goim_edu.errors import GoimError
+
 __all__ = ["CONNECTION_TRANSITIONS", "ConnectionState", "ConnectionStep", "IllegalStep"]
 
 
@@ -90,7 +92,7 @@ CONNECTION_TRANSITIONS: Final[dict[ConnectionState, dict[ConnectionStep, Connect
 """From each state, where each step leads; a step that is not listed cannot happen there."""
 
 
-class IllegalStep(RuntimeError):
+class IllegalStep(GoimError, RuntimeError):
     """A step that cannot happen in this state, so the code that takes it is wrong.
 
     >>> raise IllegalStep(ConnectionState.CLOSED, ConnectionStep.SAY_CLOSE)

@@ -6,6 +6,7 @@ From the octets up to the life of a connection; each module can be used alone:
     origin              the page that asks; equal ones are equal      RFC 6454
     http11              requests and responses                        RFC 9112
     octets              octets out of any buffer                      RFC 6455 §5.2
+    wanted              arguments of a wrong type, refused in words
     extensions          the list of extensions                        RFC 6455 §9.1
     handshake           the opening handshake of a server, a client   RFC 6455 §4
       handshake_key       Sec-WebSocket-Key and -Accept               RFC 6455 §1.3

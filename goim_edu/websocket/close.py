@@ -6,7 +6,7 @@ from typing import Final
 
 from goim_edu.errors import LocalProtocolError, RemoteProtocolError
 from goim_edu.websocket.frames import MAX_CONTROL_PAYLOAD, encode_text
-from goim_edu.websocket.octets import as_octets
+from goim_edu.websocket.octets import Octets, as_octets
 
 __all__ = ["CLOSE_CODES", "build_close", "parse_close"]
 
@@ -37,7 +37,7 @@ def _may_be_sent(code: int) -> bool:
     return (code in CLOSE_CODES and code not in _REPORT_ONLY) or 3000 <= code <= 4999
 
 
-def parse_close(payload: bytes) -> tuple[int, str]:
+def parse_close(payload: Octets) -> tuple[int, str]:
     r"""Read the body of a Close frame (RFC 6455 §5.5.1, §7.4).
 
     Returns:

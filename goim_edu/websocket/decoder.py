@@ -1,7 +1,5 @@
 """Frames out of a stream of octets: pieces in, parts of frames out (RFC 6455 §5.2, §6.2)."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from goim_edu.errors import IncompleteFrame, RemoteProtocolError
@@ -15,7 +13,7 @@ from goim_edu.websocket.frames import (
     parse_header,
 )
 from goim_edu.websocket.masking import mask_to_view
-from goim_edu.websocket.octets import as_octets
+from goim_edu.websocket.octets import Octets, as_octets
 
 __all__ = ["FrameDecoder", "Part"]
 
@@ -99,7 +97,7 @@ class FrameDecoder:
         """Whether nothing is half received."""
         return self._header is None and self.position == len(self.data)
 
-    def feed(self, data: bytes) -> list[Frame]:
+    def feed(self, data: Octets) -> list[Frame]:
         """Take the next octets, return the frames that they complete.
 
         Good frames before a bad one are returned first: then the error waits in ``error``, and
@@ -121,7 +119,7 @@ class FrameDecoder:
                 raise
         return frames
 
-    def push(self, data: bytes) -> None:
+    def push(self, data: Octets) -> None:
         """Take the next octets; ``next_part`` reads them."""
         if type(data) is not bytes:
             data = as_octets(data)

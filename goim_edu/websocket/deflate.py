@@ -16,8 +16,6 @@ Compressors and decompressors are made when the first message needs them: agreei
 costs an idle connection nothing.
 """
 
-from __future__ import annotations
-
 import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -370,7 +368,7 @@ class PerMessageDeflate:
         return b"".join(pieces)
 
 
-def _make_compressor(window_bits: int, config: DeflateConfig) -> zlib._Compress:
+def _make_compressor(window_bits: int, config: DeflateConfig) -> "zlib._Compress":
     """A compressor of raw DEFLATE whose matches stay within the window.
 
     zlib has no compressor for a window of 2**8. A client that has to keep to that stores its data

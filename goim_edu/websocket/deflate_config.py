@@ -1,10 +1,9 @@
 """How one side wants to compress: windows, context takeover, memory (RFC 7692 §7.1)."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from goim_edu.websocket.checked import checked
+from goim_edu.websocket.wanted import wanted
 
 __all__ = ["DeflateConfig", "as_config"]
 
@@ -17,10 +16,13 @@ _RANGES = {
 }
 
 
-def _check(config: DeflateConfig) -> None:
+def _check(config: "DeflateConfig") -> None:
     for name, (low, high) in _RANGES.items():
         value = getattr(config, name)
-        if value is not None and not low <= value <= high:
+        if value is None and name == "server_max_window_bits":
+            continue
+        wanted(value, int, f"{name} is an int")
+        if not low <= value <= high:
             raise ValueError(f"{name} is {value}, not {low} to {high}")
 
 
@@ -43,6 +45,7 @@ class DeflateConfig(NamedTuple):
     39 KiB in zlib.
 
     Raises:
+        TypeError: a value is not an ``int``.
         ValueError: a value is out of its range.
 
     >>> DeflateConfig(server_max_window_bits=10).client_max_window_bits

@@ -29,6 +29,10 @@ class _EventType(type):
 
         return inspect.signature(cls._fields_class)
 
+    def __dir__(cls) -> list[str]:
+        """What ``help`` and completion show: the fields, without all that a tuple can do."""
+        return [*cls._fields_class.__annotations__, "_asdict", "_replace"]
+
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         return cls._checked_new(cls, *args, **kwargs)
 

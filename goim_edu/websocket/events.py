@@ -36,7 +36,11 @@ __all__ = [
 
 @event
 class RequestReceived(NamedTuple):
-    """A server got a whole HTTP request: ``accept`` it or ``reject`` it (RFC 6455 §4.2)."""
+    """A server got a whole HTTP request: ``accept`` it or ``reject`` it (RFC 6455 §4.2).
+
+    Args:
+        request: its method, target and headers.
+    """
 
     request: Request
 
@@ -58,28 +62,44 @@ class Opened(NamedTuple):
 
 @event
 class TextMessage(NamedTuple):
-    """A whole text message (RFC 6455 §5.6)."""
+    """A whole text message (RFC 6455 §5.6).
+
+    Args:
+        data: its text, all fragments together.
+    """
 
     data: str
 
 
 @event
 class BinaryMessage(NamedTuple):
-    """A whole binary message (RFC 6455 §5.6)."""
+    """A whole binary message (RFC 6455 §5.6).
+
+    Args:
+        data: its octets, all fragments together.
+    """
 
     data: bytes
 
 
 @event
 class Ping(NamedTuple):
-    """The peer asks for a Pong; it is among ``data_to_send`` already (RFC 6455 §5.5.2)."""
+    """The peer asks for a Pong; it is among ``data_to_send`` already (RFC 6455 §5.5.2).
+
+    Args:
+        payload: 0 to 125 octets, which the Pong repeats.
+    """
 
     payload: bytes
 
 
 @event
 class Pong(NamedTuple):
-    """The peer answered a Ping, or sent this without being asked (RFC 6455 §5.5.3)."""
+    """The peer answered a Ping, or sent this without being asked (RFC 6455 §5.5.3).
+
+    Args:
+        payload: 0 to 125 octets: those of the Ping that it answers.
+    """
 
     payload: bytes
 
@@ -114,7 +134,11 @@ class Closed(NamedTuple):
 
 @event
 class Failed(NamedTuple):
-    """The last event of a connection on which the peer broke a rule (RFC 6455 §7.1.7)."""
+    """The last event of a connection on which the peer broke a rule (RFC 6455 §7.1.7).
+
+    Args:
+        error: the rule, its section and the close code that answers it.
+    """
 
     error: RemoteProtocolError
 

@@ -28,6 +28,7 @@ from goim_edu.websocket.deflate import DeflateParams, PerMessageDeflate
 from goim_edu.websocket.explain_frame import FrameRules, explain_frame
 from goim_edu.websocket.explain_handshake import explain_request, explain_response
 from goim_edu.websocket.explanation import Explanation, Field, Kind, Sender
+from goim_edu.websocket.octets import Octets, as_octets
 
 __all__ = ["Explanation", "Field", "Kind", "Sender", "explain", "explain_stream"]
 
@@ -35,7 +36,7 @@ _MAX_FRAGMENTS: Final = 1 << 20
 
 
 def explain(
-    data: bytes,
+    data: Octets,
     *,
     kind: Kind | None = None,
     sender: Sender | None = None,
@@ -53,20 +54,27 @@ def explain(
         max_frame_size: the longest payload that the decoder takes, in octets.
         key: the key of the request, to judge a response by.
 
+    Raises:
+        TypeError: ``data`` is not octets.
+        ValueError: ``kind`` or ``sender`` is none of the words that are known.
+
     >>> explain(b"GET /chat HTTP/1.1\r\nHost: example.com\r\n\r\n")["Host"].value
     'example.com'
     """
+    data = as_octets(data)
+    if kind not in (None, "frame", "request", "response"):
+        raise ValueError(f"kind is 'frame', 'request', 'response' or None, not {kind!r}")
     kind = kind or _guess_kind(data)
     if kind == "request":
         return explain_request(data)
     if kind == "response":
         return explain_response(data, key)
-    masked = None if sender is None else sender == "client"
+    masked = _masked(sender)
     return explain_frame(data, FrameRules(masked, compression, max_frame_size))
 
 
 def explain_stream(
-    data: bytes,
+    data: Octets,
     *,
     sender: Sender | None = None,
     compression: DeflateParams | None = None,
@@ -85,6 +93,10 @@ def explain_stream(
         max_frame_size: the longest payload that the decoder takes, in octets.
         max_message_size: the longest message that the decoder takes, in octets.
 
+    Raises:
+        TypeError: ``data`` is not octets.
+        ValueError: ``sender`` is neither "client" nor "server".
+
     >>> [explained.kind for explained in explain_stream(bytes.fromhex("01 01 61 89 00 80 01 62"))]
     ['frame', 'frame', 'frame']
     """
@@ -92,7 +104,7 @@ def explain_stream(
     messages = MessageAssembler(
         max_message_size=max_message_size, max_fragments=_MAX_FRAGMENTS, deflate=inflater
     )
-    masked = None if sender is None else sender == "client"
+    data, masked = as_octets(data), _masked(sender)
     rules = FrameRules(masked, compression is not None, max_frame_size, messages)
     explained: list[Explanation] = []
     position = 0
@@ -105,6 +117,13 @@ def explain_stream(
             explained.append(explain_frame(rest, rules))
         position += len(explained[-1].data)
     return explained
+
+
+def _masked(sender: Sender | None) -> bool | None:
+    """Whether its frames must be masked (RFC 6455 §5.1)."""
+    if sender not in (None, "client", "server"):
+        raise ValueError(f"sender is 'client', 'server' or None, not {sender!r}")
+    return None if sender is None else sender == "client"
 
 
 # No good frame starts like a method of HTTP: its letters would be reserved opcodes or fragmented

@@ -1,7 +1,5 @@
 """What ``explain`` returns: the fields of a frame or a handshake, and the verdict on it."""
 
-from __future__ import annotations
-
 from typing import Final, Literal, NamedTuple
 
 from goim_edu.errors import HandshakeError, IncompleteFrame, RemoteProtocolError

@@ -1,7 +1,5 @@
 """The list of extensions that an offer or an answer names, and its grammar (RFC 6455 §9.1)."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from functools import lru_cache

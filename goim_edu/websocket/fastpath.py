@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from goim_edu.websocket.deflate import PerMessageDeflate
     from goim_edu.websocket.events import Event
+    from goim_edu.websocket.octets import Octets
 
 __all__ = ["join_text_frames", "take_messages"]
 
@@ -292,7 +293,7 @@ def _take_deflated(
 _HEADERS: Final = [chr(_WHOLE_TEXT) + chr(size) for size in range(_LENGTH_16)]
 
 
-def join_text_frames(messages: Sequence[str | bytes]) -> bytes | None:
+def join_text_frames(messages: Sequence[str | Octets]) -> bytes | None:
     r"""Unmasked frames of many texts in ASCII, in one piece; None if one is not ASCII text.
 
     >>> join_text_frames(["Hi", "you"])
@@ -314,7 +315,7 @@ def join_text_frames(messages: Sequence[str | bytes]) -> bytes | None:
     return "".join(chain.from_iterable(zip(headers, messages, strict=True))).encode("latin-1")  # type: ignore[arg-type]
 
 
-def _one_text_frame(text: str | bytes) -> bytes | None:
+def _one_text_frame(text: str | Octets) -> bytes | None:
     if not isinstance(text, str) or not text.isascii():
         return None
     if len(text) < _LENGTH_16:

@@ -11,14 +11,13 @@ One function reads headers, ``parse_header``, and one judges them, ``check_heade
 uses both for one frame, ``FrameDecoder`` for a stream that arrives in any pieces.
 """
 
-from __future__ import annotations
-
 from enum import IntEnum
 from typing import Final, NamedTuple
 
 from goim_edu.errors import IncompleteFrame, LocalProtocolError, RemoteProtocolError
 from goim_edu.websocket.masking import apply_mask
-from goim_edu.websocket.octets import as_octets
+from goim_edu.websocket.octets import Octets, as_octets
+from goim_edu.websocket.wanted import wanted
 
 __all__ = [
     "MAX_CONTROL_PAYLOAD",
@@ -135,7 +134,7 @@ class Header(NamedTuple):
 # ---------------------------------------------------------------------- reading a header
 
 
-def parse_header(data: bytes, offset: int = 0) -> Header:
+def parse_header(data: Octets, offset: int = 0) -> Header:
     """Read the layout of the header at ``offset`` (RFC 6455 §5.2) without judging it.
 
     Args:
@@ -202,6 +201,7 @@ def check_header(
     ...
     goim_edu.errors.RemoteProtocolError: opcode 3 is reserved (RFC 6455 §5.2)
     """
+    wanted(header, Header, "what is checked is a Header")
     first = header.fin << 7 | header.rsv1 << 6 | header.rsv2 << 5 | header.rsv3 << 4 | header.opcode
     check_start(first, header.masked << 7 | header.length_code, masked, allow_rsv1)
     check_length(header, max_frame_size)
@@ -227,6 +227,7 @@ def check_start(first: int, second: int, masked: bool | None, allow_rsv1: bool) 
                 f"a control frame ({name}) is longer than 125 octets", section="RFC 6455 §5.5"
             )
     if masked is not None and (second >= 0x80) != masked:
+        wanted(masked, bool, "masked is True, False or None")
         # §5.1: a client masks every frame, a server none; the other side closes on anything else.
         fault = "the client did not mask" if masked else "the server masked"
         raise RemoteProtocolError(f"{fault} a frame", section="RFC 6455 §5.1")
@@ -260,7 +261,10 @@ def check_length(header: Header, max_frame_size: int | None) -> None:
             raise RemoteProtocolError(
                 f"length {length} is written with 64 bits, fewer would do", section=_LAYOUT
             )
-    if max_frame_size is not None and length > max_frame_size:
+    if max_frame_size is None:
+        return
+    wanted(max_frame_size, int, "max_frame_size is an int or None")
+    if length > max_frame_size:
         raise RemoteProtocolError(
             f"a frame of {length} octets, we take {max_frame_size}",
             close_code=1009,
@@ -272,10 +276,10 @@ def check_length(header: Header, max_frame_size: int | None) -> None:
 
 
 def build_frame(
-    payload: bytes | str,
+    payload: Octets | str,
     opcode: int = Opcode.TEXT,
     fin: bool = True,
-    mask_key: bytes | None = None,
+    mask_key: Octets | None = None,
     rsv1: bool = False,
 ) -> bytes:
     """Write one frame, with the shortest form of its length (RFC 6455 §5.2).
@@ -294,6 +298,7 @@ def build_frame(
     >>> build_frame("Hello", mask_key=bytes.fromhex("37fa213d")).hex(" ")
     '81 85 37 fa 21 3d 7f 9f 4d 51 58'
     """
+    wanted(opcode, int, "an opcode is an Opcode, or its number")
     if isinstance(payload, str):
         if opcode not in (Opcode.TEXT, Opcode.CONTINUATION):
             raise LocalProtocolError("only a text message is made of str, this needs bytes")
@@ -304,6 +309,7 @@ def build_frame(
     header = build_header(fin << 7 | rsv1 << 6 | opcode, len(payload), mask_key is not None)
     if mask_key is None:
         return header + payload
+    mask_key = as_octets(mask_key)
     return header + mask_key + apply_mask(payload, mask_key)
 
 
@@ -356,7 +362,7 @@ def _check_own_frame(opcode: int, fin: bool, rsv1: bool, length: int) -> None:
 
 
 def parse_frame(
-    data: bytes,
+    data: Octets,
     *,
     masked: bool | None = None,
     allow_rsv1: bool = False,

@@ -13,7 +13,7 @@ names are here, too:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from goim_edu.errors import HandshakeError, LocalProtocolError
@@ -52,6 +52,7 @@ from goim_edu.websocket.http11 import (
     parse_request,
     parse_response,
 )
+from goim_edu.websocket.wanted import HeaderFields, wanted
 
 __all__ = [
     "GUID",
@@ -155,9 +156,7 @@ class ServerHandshake:
             raise LocalProtocolError("no request has come yet")
         return self.request
 
-    def accept(
-        self, subprotocol: str | None, headers: Iterable[tuple[str, str]]
-    ) -> HandshakeResult:
+    def accept(self, subprotocol: str | None, headers: HeaderFields) -> HandshakeResult:
         """The 101 that accepts the request (RFC 6455 §4.2.2).
 
         Raises:
@@ -185,6 +184,7 @@ class ServerHandshake:
             LocalProtocolError: there is no request, or the response cannot be written.
         """
         head = self.pending_request().method == "HEAD"
+        wanted(answer, (HandshakeError, Response), "a refusal is a HandshakeError or a Response")
         response = answer if isinstance(answer, Response) else error_response(answer)
         return _without_content(response) if head else (response, response.to_bytes())
 
@@ -230,7 +230,7 @@ class ClientHandshake:
         host: str,
         target: str,
         subprotocols: Sequence[str],
-        headers: Iterable[tuple[str, str]],
+        headers: HeaderFields,
         origin: str | None,
         key: str | None,
     ) -> bytes:

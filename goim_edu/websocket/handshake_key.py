@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from goim_edu.errors import HandshakeError
 from goim_edu.websocket.http11 import quoted
+from goim_edu.websocket.wanted import wanted
 
 __all__ = ["GUID", "check_key", "generate_accept", "generate_key"]
 
@@ -34,6 +35,7 @@ def check_key(key: str) -> None:
     Raises:
         HandshakeError: status 400.
     """
+    wanted(key, str, "a key is a str")
     if not _KEY.fullmatch(key):
         raise HandshakeError(
             f"Sec-WebSocket-Key {quoted(key)} is not the Base64 of 16 octets",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from goim_edu.errors import HandshakeError, LocalProtocolError
 from goim_edu.websocket.extensions import ExtensionOffer, format_extensions, parse_extensions
@@ -17,6 +17,7 @@ from goim_edu.websocket.http11 import (
     write_head,
 )
 from goim_edu.websocket.origin import normal_origin
+from goim_edu.websocket.wanted import HeaderFields, items, pairs, wanted
 
 __all__ = [
     "VERSION",
@@ -50,7 +51,7 @@ def build_request(
     subprotocols: Sequence[str] = (),
     extensions: Sequence[ExtensionOffer] = (),
     origin: str | None = None,
-    headers: Iterable[tuple[str, str]] = (),
+    headers: HeaderFields = (),
 ) -> bytes:
     """The request with which a client asks for a WebSocket (RFC 6455 §4.1).
 
@@ -61,14 +62,17 @@ def build_request(
         subprotocols: those that the client speaks, the most wanted first.
         extensions: the offers, the most wanted first.
         origin: the page that asks; only browsers must name it.
-        headers: more fields, such as ``Authorization``.
+        headers: more fields, such as ``Authorization``: a mapping, or pairs in their order.
 
     Raises:
         LocalProtocolError: one of them cannot be written into a request.
+        TypeError: one of them is of a wrong type.
 
     >>> build_request("example.com", "/chat", "dGhlIHNhbXBsZSBub25jZQ==").splitlines()[0]
     b'GET /chat HTTP/1.1'
     """
+    for name, value in (("host", host), ("target", target), ("key", key), ("origin", origin or "")):
+        wanted(value, str, f"{name} is a str")
     if not re.fullmatch(r"/[\x21-\x7e]*", target) or "#" in target:
         raise LocalProtocolError(
             f"{target!r} is not a target: it must be a path that starts with /, without a fragment"
@@ -84,7 +88,7 @@ def build_request(
     ]
     if origin is not None:
         fields.append(("Origin", origin))
-    if subprotocols:
+    if subprotocols := items(subprotocols, str, "subprotocols is a list of names"):
         _check_own_subprotocols(subprotocols)
         fields.append(("Sec-WebSocket-Protocol", ", ".join(subprotocols)))
     if extensions:
@@ -116,16 +120,17 @@ _WRITTEN_BY_US = frozenset(
 )
 
 
-def check_extra_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+def check_extra_headers(headers: HeaderFields) -> list[tuple[str, str]]:
     """The fields that an application adds; none may be one that the handshake itself writes.
 
     Raises:
         LocalProtocolError: one is.
+        TypeError: they are neither a mapping nor pairs of ``str``.
 
     >>> check_extra_headers([("Authorization", "Bearer 1")])
     [('Authorization', 'Bearer 1')]
     """
-    fields = list(headers)
+    fields = pairs(headers, "headers is a mapping, or pairs of name and value")
     for name, _ in fields:
         if name.lower() in _WRITTEN_BY_US:
             raise LocalProtocolError(f"{name} is written by the handshake itself")

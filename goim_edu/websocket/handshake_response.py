@@ -15,6 +15,7 @@ from goim_edu.websocket.handshake_request import (
     offered_subprotocols,
 )
 from goim_edu.websocket.http11 import REASONS, Headers, Request, Response, quoted
+from goim_edu.websocket.wanted import HeaderFields
 
 __all__ = ["Agreement", "accept_response", "check_response", "error_response"]
 
@@ -30,7 +31,7 @@ def accept_response(
     request: Request,
     subprotocol: str | None = None,
     extensions: Sequence[ExtensionOffer] | None = None,
-    headers: Iterable[tuple[str, str]] = (),
+    headers: HeaderFields = (),
 ) -> Response:
     """The 101 that accepts a request (RFC 6455 §4.2.2 item 5).
 

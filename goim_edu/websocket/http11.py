@@ -5,13 +5,12 @@ If it did not take *every* line, some line is wrong, and only then do we look fo
 case is quick, and the uncommon one gets an exact answer.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from goim_edu.errors import HandshakeError, LocalProtocolError
+from goim_edu.websocket.limits import HandshakeLimits
 from goim_edu.websocket.octets import as_octets
 
 __all__ = [
@@ -72,6 +71,9 @@ class Headers:
     Args:
         fields: the pairs in order.
 
+    Raises:
+        TypeError: they are not pairs.
+
     >>> headers = Headers([("Host", "example.com"), ("Via", "1.1 a"), ("via", "1.1 b")])
     >>> headers["HOST"], headers["Via"], headers.get_all("VIA")
     ('example.com', '1.1 a, 1.1 b', ['1.1 a', '1.1 b'])
@@ -80,8 +82,11 @@ class Headers:
     __slots__ = ("_fields", "_index", "_repeated")
 
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
-        self._fields = tuple(fields)
-        index = self._index = {name.lower(): value for name, value in self._fields}
+        try:
+            self._fields = tuple(fields)
+            index = self._index = {name.lower(): value for name, value in self._fields}
+        except (AttributeError, TypeError, ValueError):
+            raise TypeError(f"fields are pairs of name and value, not {fields!r}") from None
         self._repeated = len(index) != len(self._fields)
         if self._repeated:
             lines: dict[str, list[str]] = {name: [] for name in index}
@@ -197,22 +202,6 @@ class Response(NamedTuple):
         """
         head = write_head(f"HTTP/1.1 {self.status} {self.reason}", self.headers)
         return head + self.body
-
-
-class HandshakeLimits(NamedTuple):
-    """Bounds on a head; each is checked before more is buffered.
-
-    Args:
-        max_line: octets of the longest line, the request line included.
-        max_headers: the most header fields.
-        max_total: octets of the whole head with its empty line.
-        max_body: octets of the body of a refusal that a client keeps, to show them.
-    """
-
-    max_line: int = 8_192
-    max_headers: int = 100
-    max_total: int = 32_768
-    max_body: int = 65_536
 
 
 _DEFAULT_LIMITS = HandshakeLimits()

@@ -1,27 +1,49 @@
 """The limits: bounds on what a peer may make us keep."""
 
-from __future__ import annotations
-
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from goim_edu.websocket.checked import checked
-from goim_edu.websocket.http11 import HandshakeLimits
+from goim_edu.websocket.wanted import wanted
 
-__all__ = ["Limits"]
+__all__ = ["HandshakeLimits", "Limits"]
 
-
-_LEAST = {
-    "max_frame_size": 125,
-    "max_message_size": 1,
-    "max_fragments": 1,
-    "max_pending_control": 1,
-}
+_LEAST: Final = {"max_frame_size": 125, "max_headers": 0, "max_body": 0}
 
 
-def _check(limits: Limits) -> None:
-    for name, least in _LEAST.items():
-        if getattr(limits, name) < least:
+def _check(limits: "HandshakeLimits | Limits") -> None:
+    for name, value in limits._asdict().items():
+        if name == "handshake":
+            wanted(value, HandshakeLimits, "handshake is a HandshakeLimits")
+            continue
+        wanted(value, int, f"{name} is an int")
+        if value < (least := _LEAST.get(name, 1)):
             raise ValueError(f"{name} must be at least {least}")
+
+
+@checked(_check)
+class HandshakeLimits(NamedTuple):
+    """Bounds on a head; each is checked before more is buffered.
+
+    Args:
+        max_line: octets of the longest line, the request line included; at least 1.
+        max_headers: the most header fields.
+        max_total: octets of the whole head with its empty line; at least 1.
+        max_body: octets of the body of a refusal that a client keeps, to show them.
+
+    Raises:
+        TypeError: a bound is not an ``int``.
+        ValueError: a bound is too small.
+
+    >>> HandshakeLimits(max_line=0)
+    Traceback (most recent call last):
+    ...
+    ValueError: max_line must be at least 1
+    """
+
+    max_line: int = 8_192
+    max_headers: int = 100
+    max_total: int = 32_768
+    max_body: int = 65_536
 
 
 @checked(_check)
@@ -39,6 +61,7 @@ class Limits(NamedTuple):
         handshake: the bounds on the HTTP head.
 
     Raises:
+        TypeError: a bound is not an ``int``.
         ValueError: a bound is too small.
 
     >>> Limits(max_message_size=0)

@@ -21,7 +21,7 @@ from sys import byteorder
 from typing import TYPE_CHECKING, Any, Final
 
 from goim_edu.errors import LocalProtocolError
-from goim_edu.websocket.octets import as_octets, as_view
+from goim_edu.websocket.octets import Octets, as_octets, as_view
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ def have_numpy() -> bool:
     return _numpy() is not None
 
 
-def apply_mask(payload: bytes | memoryview, mask_key: bytes) -> bytes:
+def apply_mask(payload: Octets, mask_key: Octets) -> bytes:
     """Mask or unmask: octet i is combined by XOR with octet i modulo 4 of the key (§5.3).
 
     Args:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["as_octets", "as_view"]
+__all__ = ["Octets", "as_octets", "as_view"]
+
+Octets = bytes | bytearray | memoryview
+"""What holds octets. Of a memoryview all octets count, whatever its items are."""
 
 
 def as_octets(data: object) -> bytes:

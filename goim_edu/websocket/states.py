@@ -111,6 +111,9 @@ class Lifecycle:
         self.close_code: int | None = None
         self.close_reason = ""
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__.lstrip('_')} {self.side.value} {self.state.value}>"
+
     @property
     def ending(self) -> bool:
         """Whether the end was reported, but you may still answer what came before it."""

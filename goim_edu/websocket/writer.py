@@ -14,7 +14,7 @@ from goim_edu.websocket.deflate import PerMessageDeflate
 from goim_edu.websocket.fastpath import join_text_frames
 from goim_edu.websocket.frames import Opcode, build_frame, build_header, encode_text
 from goim_edu.websocket.masking import apply_mask
-from goim_edu.websocket.octets import as_octets
+from goim_edu.websocket.octets import Octets, as_octets
 
 __all__ = ["MessageWriter"]
 
@@ -48,6 +48,8 @@ class MessageWriter:
         mask_source: Callable[[int], bytes] | None,
         deflate: PerMessageDeflate | None,
     ) -> None:
+        if mask_source is not None and not callable(mask_source):
+            raise TypeError(f"mask_source is a function, not {type(mask_source).__name__}")
         self._mask_source = mask_source
         self.deflate = deflate
         self._opcode: Opcode | None = None  # of the message whose next fragment is due
@@ -55,12 +57,12 @@ class MessageWriter:
         self.replies: list[bytes] = []
         self._pongs = 0  # how many of the replies are Pongs
 
-    def control_frame(self, opcode: Opcode, payload: bytes) -> bytes:
+    def control_frame(self, opcode: Opcode, payload: Octets) -> bytes:
         """A Close, Ping or Pong; it may stand between the fragments of a message (§5.4)."""
         frame = self._control_frame(opcode, payload)
         return self.after_replies(frame) if self.replies else frame
 
-    def _control_frame(self, opcode: Opcode, payload: bytes) -> bytes:
+    def _control_frame(self, opcode: Opcode, payload: Octets) -> bytes:
         key = None if self._mask_source is None else self._mask_source(4)
         return build_frame(payload, opcode, mask_key=key)
 
@@ -85,7 +87,7 @@ class MessageWriter:
         return octets
 
     def begin_message(
-        self, opcode: Opcode, data: str | bytes, compress: bool | None, fin: bool
+        self, opcode: Opcode, data: str | Octets, compress: bool | None, fin: bool
     ) -> bytes:
         """A message, or its first fragment.
 
@@ -119,7 +121,7 @@ class MessageWriter:
             return build_header(first, len(payload), False) + payload
         return self._write(first, payload)
 
-    def continue_message(self, data: str | bytes, fin: bool) -> bytes:
+    def continue_message(self, data: str | Octets, fin: bool) -> bytes:
         """The next fragment of the message under way.
 
         Raises:
@@ -137,7 +139,7 @@ class MessageWriter:
         octets = self._write(_FIN if fin else 0, payload)
         return self.after_replies(octets) if self.replies else octets
 
-    def many(self, messages: Sequence[str | bytes], compress: bool | None) -> bytes:
+    def many(self, messages: Sequence[str | Octets], compress: bool | None) -> bytes:
         """Many whole messages; short texts in ASCII take the fast path.
 
         Raises:
@@ -145,7 +147,9 @@ class MessageWriter:
             TypeError: likewise, or ``messages`` is one text and not a list of them.
         """
         is_list = type(messages) is list  # to ask a class of typing takes a tenth of an echo
-        if not is_list and (isinstance(messages, str) or not isinstance(messages, Sequence)):
+        if not is_list and (
+            isinstance(messages, str | Octets) or not isinstance(messages, Sequence)
+        ):
             raise TypeError(f"many messages are a list, not {type(messages).__name__}")
         self._check_begin(compress)
         if self._mask_source is None and (self.deflate is None or compress is False):
@@ -167,13 +171,13 @@ class MessageWriter:
         return build_header(first, len(payload), True) + key + apply_mask(payload, key)
 
 
-def _encode(data: str | bytes, opcode: Opcode) -> bytes:
+def _encode(data: str | Octets, opcode: Opcode) -> bytes:
     if isinstance(data, str):
         if opcode is _TEXT:
             return encode_text(data)
         raise LocalProtocolError("a binary message is made of bytes")
     if opcode is not _TEXT:
         return data if type(data) is bytes else as_octets(data)
-    if isinstance(data, bytes | bytearray | memoryview):
+    if isinstance(data, Octets):
         raise LocalProtocolError("a text message is made of str")
     raise TypeError(f"a text message is made of str, not {type(data).__name__}")

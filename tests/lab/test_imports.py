@@ -46,4 +46,4 @@ def test_each_name_is_there(name: str) -> None:
 
 def test_other_names_are_not() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
-        goim_edu.lab.Nothing
+        goim_edu.lab.Nothing  # type: ignore[attr-defined]

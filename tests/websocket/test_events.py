@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+import pydoc
 from typing import cast
 
 import pytest
@@ -43,7 +44,9 @@ def test_events_have_named_fields() -> None:
 def test_a_tooltip_shows_the_fields_and_what_the_event_means() -> None:
     assert str(inspect.signature(TextMessage)) == "(data: str)"
     assert str(inspect.signature(Closed)) == "(code: int, reason: str, clean: bool)"
-    assert TextMessage.__doc__ == "A whole text message (RFC 6455 §5.6)."
+    assert (TextMessage.__doc__ or "").startswith("A whole text message (RFC 6455 §5.6).\n")
+    assert len(pydoc.render_doc(TextMessage).splitlines()) < 35
+    assert [name for name in dir(Closed) if name[0] != "_"] == ["clean", "code", "reason"]
     assert (TextMessage.__module__, TextMessage.__qualname__) == (
         "goim_edu.websocket.events",
         "TextMessage",
