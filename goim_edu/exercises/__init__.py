@@ -9,25 +9,51 @@
     solution("03.2")
     progress()                      # what is done, and where to go on
 
+An exercise of your own is made of the same parts, and found under a number such as ``my.1``::
+
+    from goim_edu.exercises import Case, Function, Text, add
+
+    add(Function(id="my.1", text=Text(title=..., statement=...), reference=..., cases=[Case(...)]))
+    add("my_exercises.md")          # or all of a file
+
 What is done is kept in ``.progress.txt`` beside the notebooks, in plain text.
 """
 
 from __future__ import annotations
 
 from string import ascii_lowercase
-from typing import Any
 
 from goim_edu.exercises import progress_file
-from goim_edu.exercises.catalogue import CHAPTERS, all_exercises, chapter, find, title
+from goim_edu.exercises.catalogue import (
+    CHAPTERS,
+    all_exercises,
+    chapter,
+    find,
+    own_exercises,
+    title,
+)
 from goim_edu.exercises.in_notebook import is_untouched, put_below
 from goim_edu.exercises.judge import judge_safely
-from goim_edu.exercises.model import Exercise, Function, Measure, Predict, source_of
+from goim_edu.exercises.made_up_inputs import Choices
+from goim_edu.exercises.model import Case, Exercise, Function, Measure, Predict, Wrong, source_of
+from goim_edu.exercises.own import add, complete
 from goim_edu.exercises.predictions import ask, judge_prediction
+from goim_edu.exercises.prose import Section, Text
 from goim_edu.feedback.card import Card
 from goim_edu.feedback.sandbox import call
 
 __all__ = [
     "Card",
+    "Case",
+    "Choices",
+    "Exercise",
+    "Function",
+    "Measure",
+    "Predict",
+    "Section",
+    "Text",
+    "Wrong",
+    "add",
     "check",
     "hint",
     "predict",
@@ -40,11 +66,15 @@ __all__ = [
 _shown_hints: dict[str, int] = {}
 
 
-def check(name: str, answer: Any = ...) -> Card:
+def _find(exercise: str | Exercise) -> Exercise | str:
+    return complete(exercise) if isinstance(exercise, Exercise) else find(exercise)
+
+
+def check(exercise: str | Exercise, answer: object = ...) -> Card:
     """Try an answer and say at once what came of it.
 
     Args:
-        name: the number of the exercise, such as ``"03.2"``.
+        exercise: its number, such as ``"03.2"``; or one of your own that was not added.
         answer: your function, without parentheses; your prediction; your measurement.
 
     Returns:
@@ -53,11 +83,11 @@ def check(name: str, answer: Any = ...) -> Card:
     >>> bool(check("03.2", lambda data: None))
     False
     """
-    found = find(name)
+    found = _find(exercise)
     if isinstance(found, str):
         return Card(found)
     if answer is ...:
-        return statement(name)
+        return statement(exercise)
     if isinstance(found, Predict):
         card = judge_prediction(found, answer)
     elif isinstance(found, Measure):
@@ -65,7 +95,7 @@ def check(name: str, answer: Any = ...) -> Card:
     elif not callable(answer):
         return _not_callable(found, answer)
     elif is_untouched(found, answer):
-        return statement(name).say("The function is still as it was. Change it, then run this.")
+        return statement(found).say("The function is still as it was. Change it, then run this.")
     else:
         card = judge_safely(found, answer)
     if card.passed:
@@ -73,22 +103,26 @@ def check(name: str, answer: Any = ...) -> Card:
     return card
 
 
-def predict(name: str, answer: Any = ...) -> Card:
+def predict(exercise: str | Exercise, answer: object = ...) -> Card:
     """Say what a cell will show, before it runs; without an answer, see the question.
 
     Args:
-        name: the number of the exercise.
+        exercise: its number, or one of your own.
         answer: the letter of your choice, or the output itself.
 
     >>> predict("03.1", "z").passed
     False
     """
-    return check(name, answer)
+    return check(exercise, answer)
 
 
-def statement(name: str) -> Card:
-    """What is to be done."""
-    found = find(name)
+def statement(exercise: str | Exercise) -> Card:
+    """What is to be done.
+
+    Args:
+        exercise: its number, or one of your own.
+    """
+    found = _find(exercise)
     if isinstance(found, str):
         return Card(found)
     card = Card(found.heading).say(found.text.statement)
@@ -97,17 +131,20 @@ def statement(name: str) -> Card:
     return card.say(f'Begin with `starter("{found.id}")`.')
 
 
-def starter(name: str) -> Card:
+def starter(exercise: str | Exercise) -> Card:
     """What to begin with; in a notebook it stands in a fresh cell below, and your own code stays.
+
+    Args:
+        exercise: its number, or one of your own.
 
     >>> print(starter("03.8").title)
     03.8 Frames from a stream
     """
-    found = find(name)
+    found = _find(exercise)
     if isinstance(found, str):
         return Card(found)
     if isinstance(found, Predict):
-        return statement(name)
+        return statement(exercise)
     use = found.name if isinstance(found, Function) else "answer"
     code = f'{found.start}\n\ncheck("{found.id}", {use})'
     if put_below(code):
@@ -115,16 +152,21 @@ def starter(name: str) -> Card:
     return Card(found.heading).code(code)
 
 
-def hint(name: str) -> Card:
+def hint(exercise: str | Exercise) -> Card:
     """One step towards the answer; the next call gives the next step.
+
+    Args:
+        exercise: its number, or one of your own.
 
     >>> print(hint("03.2").title)
     03.2 Read the first two bytes: hint 1 of 3
     """
-    found = find(name)
+    found = _find(exercise)
     if isinstance(found, str):
         return Card(found)
     last = len(found.text.hints)
+    if not last:
+        return Card(f"{found.heading}: no hint").say(found.next_step)
     number = min(_shown_hints.get(found.id, 0) + 1, last)
     _shown_hints[found.id] = number
     card = Card(f"{found.heading}: hint {number} of {last}").say(found.text.hints[number - 1])
@@ -133,9 +175,13 @@ def hint(name: str) -> Card:
     return card
 
 
-def solution(name: str) -> Card:
-    """The answer; where the package itself does this, it is the package's own code."""
-    found = find(name)
+def solution(exercise: str | Exercise) -> Card:
+    """The answer; where the package itself does this, it is the package's own code.
+
+    Args:
+        exercise: its number, or one of your own.
+    """
+    found = _find(exercise)
     if isinstance(found, str):
         return Card(found)
     card = Card(f"{found.heading}: solution")
@@ -164,6 +210,9 @@ def progress() -> Card:
     for number in CHAPTERS:
         signs = [f"{'✓' if e.id in done else '·'} {e.id}" for e in chapter(number)]
         rows.append((f"{number} {title(number)}", "  ".join(signs)))
+    yours = [f"{'✓' if e.id in done else '·'} {e.id}" for e in own_exercises()]
+    if yours:
+        rows.append(("your own", "  ".join(yours)))
     card.table(rows, head=("chapter", "done (✓) and open (·)"))
     following = next((exercise for exercise in everything if exercise.id not in done), None)
     if following is None:
@@ -175,7 +224,9 @@ def _way_on(exercise: Exercise) -> str:
     """How many exercises of the chapter are done, and which is next."""
     done = progress_file.read_done()
     number = exercise.id.partition(".")[0]
-    ours = chapter(number)
+    ours = chapter(number) if number in CHAPTERS else ()
+    if not ours:
+        return ""
     words = f"{sum(one.id in done for one in ours)} of {len(ours)} in this chapter."
     following = next((one for one in ours if one.id not in done), None)
     if following is None:
@@ -202,4 +253,4 @@ def _judge_measurement(exercise: Measure, answer: object) -> Card:
         card.say(f"Your answer could not be read: `{outcome.error_line}`.")
     else:
         card.say(str(outcome.value))
-    return card.say(f'One step at a time: `hint("{exercise.id}")`')
+    return card.say(exercise.next_step)

@@ -13,10 +13,21 @@ from typing import Final
 from goim_edu.exercises.model import Exercise, Function, Predict
 from goim_edu.exercises.prose import Text, load
 
-__all__ = ["CHAPTERS", "all_exercises", "chapter", "find", "title", "with_texts"]
+__all__ = [
+    "CHAPTERS",
+    "all_exercises",
+    "chapter",
+    "find",
+    "own_exercises",
+    "register",
+    "title",
+    "with_texts",
+]
 
 CHAPTERS: Final = tuple(f"{number:02}" for number in range(1, 15))
 """The chapters that have exercises."""
+
+_own: dict[str, Exercise] = {}
 
 _NUMBER: Final = re.compile(r"0?(\d{1,2})\s*[.,-]\s*0?(\d{1,2})")
 
@@ -59,7 +70,8 @@ def with_texts(exercises: Sequence[Exercise], texts: Mapping[str, Text]) -> tupl
     for exercise in exercises:
         text = texts[exercise.id]
         if misfit := _misfit(exercise, text):
-            raise ValueError(f"{text.place}: exercise {exercise.id} {misfit}")
+            place = f"{text.place}: " if text.place else ""
+            raise ValueError(f"{place}exercise {exercise.id} {misfit}")
     return tuple(replace(exercise, text=texts[exercise.id]) for exercise in exercises)
 
 
@@ -90,15 +102,28 @@ def all_exercises() -> tuple[Exercise, ...]:
     return tuple(exercise for number in CHAPTERS for exercise in chapter(number))
 
 
+def register(exercise: Exercise) -> None:
+    """Let an exercise of one's own be found; one with the same number makes way for it."""
+    _own[exercise.id] = exercise
+
+
+def own_exercises() -> tuple[Exercise, ...]:
+    """Every exercise of one's own, in the order in which they were added."""
+    return tuple(_own.values())
+
+
 def find(name: object) -> Exercise | str:
     """The exercise of this number; if there is none, a sentence that says which there are.
 
     >>> find("3.1").id, find("03.99").startswith("There is no exercise 03.99")
     ('03.1', True)
     """
+    if (own := _own.get(str(name).strip())) is not None:
+        return own
     match = _NUMBER.fullmatch(str(name).strip())
     if not match:
-        return f"`{name}` is not the number of an exercise: they look like `03.2`."
+        yours = f"; yours are {', '.join(_own)}" if _own else ""
+        return f"`{name}` is not the number of an exercise: they look like `03.2`{yours}."
     number, wanted = f"{int(match[1]):02}", f"{int(match[1]):02}.{int(match[2])}"
     if number not in CHAPTERS:
         chapters = ", ".join(CHAPTERS)

@@ -63,7 +63,7 @@ def _cut_short(exercise: Function, forked: Forked[Card]) -> Card:
         else "Your function ended the whole process that tried it, and nothing else is broken. "
         "Does it call something like `os._exit`, or go down into itself without end?"
     )
-    return card.say(f'One step at a time: `hint("{exercise.id}")`')
+    return card.say(exercise.next_step)
 
 
 def judge_function(
@@ -206,14 +206,14 @@ def _report(exercise: Function, trouble: _Trouble, tip: str) -> Card:
         rows.append(("yours gives", f"`{show(trouble.got.value)}`"))
         card.table(rows)
     card.draw(_picture(exercise, trouble))
-    if case:
+    if case and case.text:
         card.say(f"Why: {case.text}")
     if tip:
         card.say(f"It looks like this: {tip}")
     if trouble.got.printed:
         card.say("While it ran on this input, your function printed:")
         card.code(trouble.got.printed, "text")
-    return card.say(f"One step at a time: `hint({exercise.id!r})`".replace("'", '"'))
+    return card.say(exercise.next_step)
 
 
 def _fault(exercise: Function, trouble: _Trouble) -> str:

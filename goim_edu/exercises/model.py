@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from textwrap import dedent
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from goim_edu.exercises.made_up_inputs import Maker
 from goim_edu.exercises.prose import Text
@@ -16,11 +16,13 @@ from goim_edu.feedback.wording import show, show_call
 from goim_edu.websocket.explain import Field
 
 __all__ = [
+    "Case",
     "Change",
     "Exercise",
     "Function",
     "Measure",
     "Predict",
+    "Wrong",
     "changed",
     "code",
     "source_of",
@@ -72,10 +74,61 @@ def changed(source: str, change: Change) -> str:
     return source
 
 
+class Case(tuple[Any, ...]):
+    r"""The arguments of one case, with what a card says of it.
+
+    Args:
+        arguments: what the function is called with.
+        title: what is special about it; default: the call.
+        why: the rule that decides it.
+
+    >>> Case(b"\x81", title="a cut header", why="A header has two bytes at least.")
+    (b'\x81',)
+    """
+
+    title: str
+    why: str
+
+    def __new__(cls, *arguments: object, title: str = "", why: str = "") -> Self:
+        """Keep the words beside the arguments."""
+        case = super().__new__(cls, arguments)
+        case.title, case.why = title, why
+        return case
+
+
+class Wrong(tuple[str, ...]):
+    """A plausible wrong answer, with what a card says to learners who gave it.
+
+    Args:
+        change: a whole program, or what to replace in the solution and by what, in turn.
+        words: what the refusal of it must contain, so that it is refused for the right reason.
+        tip: what learners who made this mistake overlook.
+
+    >>> Wrong("2 * number", "2 + number", tip="This adds two.")
+    ('2 * number', '2 + number')
+    """
+
+    words: str
+    tip: str
+
+    def __new__(cls, *change: str, words: str = "", tip: str = "") -> Self:
+        """Keep the words beside the change."""
+        wrong = super().__new__(cls, change)
+        wrong.words, wrong.tip = words, tip
+        return wrong
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Base:
     id: str
     text: Text = field(default_factory=Text)
+
+    @property
+    def next_step(self) -> str:
+        """What to do after a wrong answer."""
+        if self.text.hints:
+            return f'One step at a time: `hint("{self.id}")`'
+        return f'If you are stuck: `solution("{self.id}")`'
 
     @property
     def heading(self) -> str:
@@ -88,12 +141,13 @@ class Function(_Base):
     """Write a function, or mend a broken one.
 
     Args:
-        id: its number, such as "03.2".
+        id: its number, such as "03.2"; of your own exercises such as "my.1".
         text: what it says.
         reference: the solution; the package's own function where that is the answer.
-        starter: what the learner begins with: an empty function, or a broken one.
-        cases: the arguments that it is tried on first, the simplest first.
-        wrong: at least three plausible wrong answers, as changes of the solution.
+        cases: the arguments that it is tried on first, the simplest first: tuples, or ``Case``.
+        starter: what the learner begins with: an empty function (the default), or a broken one.
+        wrong: plausible wrong answers, as changes of the solution, or ``Wrong``; the course has
+            three or more of each.
         kind: "write" or "mend".
         called: what the function is called, if not as the reference.
         package: the package's own function for this, shown beside the solution.
@@ -109,12 +163,18 @@ class Function(_Base):
         usage: what is shown instead of the call, with {0}, {1} ... for the arguments.
         compare: where several results are right: gets the right one, the learner's and the
             arguments, and gives "" or what is wrong with the learner's.
+        source: the code of the solution, where it cannot be found at the reference.
+
+    >>> def twice(number):
+    ...     return 2 * number
+    >>> Function(id="my.1", reference=twice, cases=((3,), (0,))).name
+    'twice'
     """
 
     reference: Callable[..., Any]
-    starter: str
-    cases: tuple[tuple[Any, ...], ...]
-    wrong: tuple[Change, ...]
+    cases: Sequence[tuple[Any, ...]]
+    starter: str = ""
+    wrong: Sequence[Change] = ()
     kind: Literal["write", "mend"] = "write"
     called: str = ""
     package: Callable[..., Any] | None = None
@@ -129,6 +189,7 @@ class Function(_Base):
     drive: Callable[..., Any] | None = None
     usage: str = ""
     compare: Callable[[Any, Any, tuple[Any, ...]], str] | None = None
+    source: str = ""
 
     @property
     def name(self) -> str:
@@ -138,6 +199,8 @@ class Function(_Base):
     @cached_property
     def solution(self) -> str:
         """The code of the reference, with the imports and helpers that it stands on."""
+        if self.source:
+            return self.source
         functions = [source_of(part) for part in (*self.helpers, self.reference)]
         body = re.sub(rf"\b{self.reference.__name__}\b", self.name, "\n\n\n".join(functions))
         return self._with_imports(body)
@@ -227,3 +290,4 @@ class Measure(_Base):
 
 
 Exercise = Function | Predict | Measure
+"""What can be asked."""

@@ -55,7 +55,7 @@ def judge_prediction(exercise: Predict, answer: Any) -> Card:
     title = "right" if right else "not yet"
     card = Card(f"{exercise.heading}: {title}", passed=right).say(words)
     if not right:
-        return card.say(f'One step at a time: `hint("{exercise.id}")`')
+        return card.say(exercise.next_step)
     if exercise.experiment:
         card.say("Now run it and see:").code(exercise.cell)
     return card.say(exercise.text.source).say(exercise.text.after)

@@ -12,7 +12,7 @@ FILE_NAME = ".progress.txt"
 VARIABLE = "GOIM_PROGRESS"
 """Names another file, if a learner (or a test) asks for one."""
 
-_LINE = re.compile(r"(\d\d\.\d+) done\b")
+_LINE = re.compile(r"(\w+\.\d+) done\b")
 _in_memory: set[str] = set()
 
 

@@ -25,6 +25,15 @@ These sections are known; N is a number that counts from 1, and L a letter from 
 - ``source``: where the answer stands, if no cell can show it.
 
 A case whose rule is that of an earlier case says so: ``= case 3``.
+
+A file of one's own (``own``) is written the same way, but its chapter is a word, ``# my First
+steps``, and so its exercises are ``## my.1 Twice``. Since no module belongs to it, its code stands
+in fences: the calls below the cases, whole programs below the wrong answers, and below these:
+
+- ``reference``, for a function: the solution; its last function is the one to write.
+- ``starter``, for a function: what the learner begins with; may be left out.
+- ``experiment``, for a prediction: the cell to run afterwards; may be left out.
+- ``answer``, for a prediction: the letter of the right option, or what is to be typed.
 """
 
 from __future__ import annotations
@@ -44,13 +53,17 @@ _HEADING: Final = re.compile(r"(#+) +(.+)")
 _CHAPTER: Final = re.compile(r"(?P<key>\d\d) (?P<title>.+)")
 _EXERCISE: Final = re.compile(r"(?P<key>\d\d\.\d+) (?P<title>.+)")
 _EFFORT: Final = re.compile(r"(easy|medium|hard), (\d+) minutes?")
+_OWN_CHAPTER: Final = re.compile(r"(?P<key>[a-z]\w*) (?P<title>.+)")
+_OWN_EXERCISE: Final = re.compile(r"(?P<key>[a-z]\w*\.\d+) (?P<title>.+)")
+_FENCE: Final = re.compile(r"(`{3,}|~{3,})")
 _SAME: Final = re.compile(r"= case (\d+)")
 _FORMS: Final = (
     *("effort: TITLE", "option L: TITLE", "guess: TITLE", "otherwise", "hint N", "case N: TITLE"),
     *("wrong N: TITLE", "after", "source"),
 )
+_OWN_FORMS: Final = ("reference", "starter", "experiment", "answer")
 """The headings of sections: N is a number that counts from 1, L a letter from a."""
-_ONCE: Final = ("effort", "otherwise", "after", "source")
+_ONCE: Final = ("effort", "otherwise", "after", "source", *_OWN_FORMS)
 
 
 def _pattern(form: str) -> re.Pattern[str]:
@@ -63,7 +76,7 @@ def _pattern(form: str) -> re.Pattern[str]:
     return re.compile(form)
 
 
-_PATTERNS: Final = {re.split("[ :]", form)[0]: _pattern(form) for form in _FORMS}
+_PATTERNS: Final = {re.split("[ :]", form)[0]: _pattern(form) for form in (*_FORMS, *_OWN_FORMS)}
 
 
 class Section(NamedTuple):
@@ -90,6 +103,8 @@ class Text:
         wrong: for a function: words that the refusal of each wrong answer contains, and a tip.
         after: said when it is done.
         source: where the answer stands, if no cell can show it.
+        answer: in a file of one's own: the right answer of a prediction.
+        code: in a file of one's own: the code below a heading such as "reference" or "case 1".
         place: file and line of its heading.
     """
 
@@ -105,6 +120,8 @@ class Text:
     wrong: tuple[Section, ...] = ()
     after: str = ""
     source: str = ""
+    answer: str = ""
+    code: Mapping[str, str] = field(default_factory=dict)
     place: str = ""
 
 
@@ -123,6 +140,7 @@ class _Part:
     level: int
     heading: str
     lines: list[str] = field(default_factory=list)
+    code: list[str] = field(default_factory=list)  # in fences
 
     @property
     def text(self) -> str:
@@ -149,12 +167,13 @@ def load(number: str) -> Chapter:
     return read((files(__package__) / "texts" / name).read_text("utf-8"), name)
 
 
-def read(markdown: str, file: str) -> Chapter:
+def read(markdown: str, file: str, *, own: bool = False) -> Chapter:
     r"""Take a file of prose apart.
 
     Args:
         markdown: its text.
         file: its name, for error messages.
+        own: whether it is a file of one's own, with its code.
 
     Raises:
         ValueError: it breaks the format; the message begins with file and line.
@@ -164,23 +183,37 @@ def read(markdown: str, file: str) -> Chapter:
     ('1 + 1',)
     """
     first, *parts = _parts(markdown, file)
-    chapter = first.match(_CHAPTER, "a chapter, such as '03 frames'")
+    chapter = first.match(
+        _OWN_CHAPTER if own else _CHAPTER, "a chapter, such as '03 frames', or 'my frames'"
+    )
+    key = chapter["key"]
     texts: dict[str, Text] = {}
     for exercise, sections in _exercises(parts):
-        found = exercise.match(_EXERCISE, "an exercise, such as '03.2 Read the first two bytes'")
+        found = exercise.match(
+            _OWN_EXERCISE if own else _EXERCISE,
+            f"an exercise, such as '{key if own else '03'}.2 Read the first two bytes'",
+        )
         number = found["key"]
-        if not number.startswith(chapter["key"]):
-            raise exercise.error(f"{number} is not an exercise of chapter {chapter['key']}")
+        if number.partition(".")[0] != key:
+            raise exercise.error(f"{number} is not an exercise of chapter {key}")
         if number in texts:
             raise exercise.error(f"exercise {number} is here for the second time")
-        texts[number] = _text(found["title"], exercise, sections)
+        texts[number] = _text(found["title"], exercise, sections, own)
     return Chapter(chapter["title"], texts)
 
 
 def _parts(markdown: str, file: str) -> list[_Part]:
     """The headings of a file, each with the lines below it."""
     parts: list[_Part] = []
+    fence = ""
     for number, line in enumerate(markdown.splitlines(), 1):
+        mark = _FENCE.match(line)
+        if parts and (fence or mark):
+            if mark is None or (fence and mark[1] != fence):
+                parts[-1].code.append(line)
+            else:
+                fence = "" if fence else mark[1]
+            continue
         heading = _HEADING.fullmatch(line.rstrip())
         part = _Part(f"{file}:{number}", len(heading[1]), heading[2]) if heading else None
         if part is not None:
@@ -207,16 +240,20 @@ def _exercises(parts: Sequence[_Part]) -> Iterator[tuple[_Part, Sequence[_Part]]
         yield parts[start], parts[start + 1 : end]
 
 
-def _text(title: str, exercise: _Part, parts: Sequence[_Part]) -> Text:
+def _text(title: str, exercise: _Part, parts: Sequence[_Part], own: bool) -> Text:
+    forms = (*_FORMS, *_OWN_FORMS) if own else _FORMS
+    known = {re.split("[ :]", form)[0] for form in forms}
     found: dict[str, list[Section]] = {kind: [] for kind in _PATTERNS}
     for part in parts:
         kind = re.split("[ :]", part.heading)[0]
-        if kind not in found:
-            raise part.error(f"unknown section; known are {', '.join(_FORMS)}")
+        if kind not in known:
+            raise part.error(f"unknown section; known are {', '.join(forms)}")
+        if part.code and not own:
+            raise part.error("code stands in the module of the chapter, not here")
         found[kind].append(_section(part, kind, found[kind]))
     if not exercise.text:
         raise exercise.error("the lines below do not say what is to be done")
-    if not found["hint"]:
+    if not found["hint"] and not own:
         raise exercise.error("exercise without '### hint 1'")
     single = {kind: sections[0].text if sections else "" for kind, sections in found.items()}
     level, minutes = _effort(found["effort"])
@@ -233,6 +270,8 @@ def _text(title: str, exercise: _Part, parts: Sequence[_Part]) -> Text:
         wrong=tuple(found["wrong"]),
         after=single["after"],
         source=single["source"],
+        answer=single["answer"],
+        code={part.heading.partition(":")[0]: "\n".join(part.code) for part in parts if part.code},
         place=exercise.place,
     )
 
@@ -245,7 +284,7 @@ def _effort(sections: Sequence[Section]) -> tuple[str, int]:
 
 def _section(part: _Part, kind: str, before: Sequence[Section]) -> Section:
     """Read one section; ``before`` are those of its kind that stand above it."""
-    form = next(form for form in _FORMS if form.startswith(kind))
+    form = next(form for form in (*_FORMS, *_OWN_FORMS) if form.startswith(kind))
     heading = part.match(_PATTERNS[kind], f"of the form '{form}'").groupdict()
     count = len(before)
     if "key" in heading:
@@ -257,7 +296,7 @@ def _section(part: _Part, kind: str, before: Sequence[Section]) -> Section:
     text = part.text
     if kind == "effort" and not _EFFORT.fullmatch(heading["title"]):
         raise part.error("an effort is such as 'easy, 5 minutes'; known are easy, medium and hard")
-    if not text and kind not in ("wrong", "effort"):
+    if not text and kind not in ("wrong", "effort") and not part.code:
         raise part.error("the section is empty")
     if kind == "case" and (same := _SAME.fullmatch(text)):
         if not 1 <= int(same[1]) <= count:
