@@ -99,7 +99,7 @@ def test_its_cards_look_like_those_of_the_course() -> None:
         assert words in wrong.plain()
     unnamed = check("my.1", lambda number: 6)
     assert "Tried: `twice(2)`." in unnamed.plain()
-    assert "goim-card" in wrong._repr_html_()
+    assert "goim-card" in wrong.html()
 
 
 def test_what_is_done_is_remembered() -> None:
