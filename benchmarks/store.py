@@ -30,13 +30,7 @@ from pymongo.write_concern import WriteConcern
 from goim_edu.mongod import LocalMongod
 from goim_edu.storage.backend_mongodb import DURABLE
 from goim_edu.storage.documents import StoredMessage, message_key, to_document
-from goim_edu.store import (
-    MemoryBackend,
-    MessageStore,
-    MongoBackend,
-    connect_mongodb,
-    create_indexes,
-)
+from goim_edu.store import MessageStore, create_indexes, open_store
 
 TEXT = "The quick brown fox jumps over the lazy dog. " * 2  # 90 characters, a usual chat message
 NUMBERS = count(1)
@@ -132,7 +126,7 @@ def group_commit(senders: int, rooms: int = 1) -> Method:
     """Through the store, from an event loop, as the chat server does."""
 
     def run(uri: str, database: str, seconds: float) -> Result:
-        with MessageStore(MongoBackend(connect_mongodb(uri), database=database)) as store:
+        with open_store(uri, database=database) as store:
             return through(store, senders, rooms, seconds)
 
     return run
@@ -143,7 +137,7 @@ def through(store: MessageStore, senders: int, rooms: int, seconds: float) -> Re
 
     def submit(number: int) -> asyncio.Future[Any]:
         room = f"group {number % rooms}"
-        return store.submit_async(room, f"user{number}", f"g{next(NUMBERS)}", TEXT)
+        return store.submit_async(room, f"user{number}", TEXT, client_msg_id=f"g{next(NUMBERS)}")
 
     return asyncio.run(callbacks(senders, seconds, submit))
 
@@ -263,7 +257,7 @@ def fill(server: LocalMongod, number: int) -> None:
 def reading(server: LocalMongod, number: int) -> None:
     """The last fifty of a large room, with the index and without."""
     fill(server, number)
-    with MessageStore(MongoBackend(connect_mongodb(server.uri), database="history")) as store:
+    with open_store(server.uri, database="history") as store:
         plan = store.explain_history("big")
         with_index = repeat(lambda: store.history("big", limit=50), 400)
         middle = repeat(lambda: store.history("big", before_seq=number // 2, limit=50), 400)
@@ -311,9 +305,9 @@ def repeat(function: Callable[[], object], times: int) -> float:
 
 def embedded(stored: int, seconds: float) -> None:
     """mongomock, when it holds that many documents already."""
-    with MessageStore(MemoryBackend(), max_waiting=stored + 1) as store:
+    with open_store("memory", max_waiting=stored + 1) as store:
         for number in range(stored):
-            store.submit("group 0", "u", f"fill{number}", TEXT)
+            store.submit("group 0", "u", TEXT, client_msg_id=f"fill{number}")
         store.flush()
         result = through(store, 50, 1, seconds)
         page = repeat(lambda: store.history("group 0", before_seq=stored // 2), 200)

@@ -13,6 +13,7 @@ __all__ = [
     "LocalProtocolError",
     "ProtocolError",
     "RemoteProtocolError",
+    "StoreConfigError",
     "StoreError",
     "StoreUnavailable",
 ]
@@ -149,6 +150,14 @@ class StoreError(GoimError):
 
 class StoreUnavailable(StoreError):
     """The store did not take the message: nothing was saved, it may be sent again."""
+
+
+class StoreConfigError(StoreError, ValueError):
+    """The store cannot be opened as it was asked for; asking again in the same way does not help.
+
+    >>> isinstance(StoreConfigError("'redis' names no store"), ValueError)
+    True
+    """
 
 
 class DuplicateMessage(StoreError):

@@ -42,39 +42,48 @@ index that cannot be created stops the start, closing before opening does nothin
 the process after the store is flushed and closed.
 
 >>> with open_store("memory") as store:
-...     saved = store.submit("lobby", "lisa", "m1", "hello").result()
+...     saved = store.submit("lobby", "lisa", "hello", client_msg_id="m1").result()
 ...     saved.seq, saved.duplicate, store.last_seq("lobby")
 (1, False, 1)
 """
 
 from __future__ import annotations
 
-import atexit
 import os
 import signal
 import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from goim_edu.errors import DuplicateMessage, StoreError, StoreUnavailable
+from goim_edu.errors import DuplicateMessage, StoreConfigError, StoreError, StoreUnavailable
 from goim_edu.storage.backend import Change, Plan
 from goim_edu.storage.backend_memory import MemoryBackend
 from goim_edu.storage.backend_mongodb import MongoBackend
-from goim_edu.storage.documents import MESSAGE_SCHEMA, Saved, StoredMessage, utc_now
+from goim_edu.storage.documents import (
+    COLLECTIONS,
+    MESSAGE_SCHEMA,
+    Collections,
+    Saved,
+    StoredMessage,
+    utc_now,
+)
 from goim_edu.storage.group_commit import GroupCommit, WriterStats
 from goim_edu.storage.indexes import create_indexes, message_indexes
-from goim_edu.storage.message_store import MessageStore
-from goim_edu.storage.mongodb_client import Client, connect
+from goim_edu.storage.message_store import MessageStore, StoreOptions
+from goim_edu.storage.mongodb_client import Client, connect, one_line_each
 
 if TYPE_CHECKING:
+    from pymongo.database import Database
     from pymongo.write_concern import WriteConcern
 
 __all__ = [
     "DEFAULT_URI",
     "MESSAGE_SCHEMA",
     "Change",
+    "Collections",
     "DuplicateMessage",
     "GroupCommit",
     "MemoryBackend",
@@ -82,7 +91,9 @@ __all__ = [
     "MongoBackend",
     "Plan",
     "Saved",
+    "StoreConfigError",
     "StoreError",
+    "StoreOptions",
     "StoreUnavailable",
     "StoredMessage",
     "WriterStats",
@@ -99,62 +110,101 @@ __all__ = [
 
 DEFAULT_URI = "mongodb://localhost:27017"
 URI_VARIABLE = "GOIM_MONGO_URI"
+_WANTED = "name a store by auto, memory, local, mongodb://... or @FILE"
 
 
 def open_store(
     spec: str = "auto",
     data_dir: str | os.PathLike[str] | None = None,
     *,
+    database: str | None = None,
+    collections: Collections = COLLECTIONS,
+    client: Client | None = None,
+    read_only: bool = False,
+    create_indexes: bool = True,
     write_concern: WriteConcern | None = None,
-    **settings: Any,
+    timeout: float = 10.0,
+    **settings: Unpack[StoreOptions],
 ) -> MessageStore:
     """Open a message store in the backend that ``spec`` names.
 
     Args:
         spec: ``memory`` (mongomock, forgets), ``local`` (a real mongod of our own, which keeps its
-            data in ``data_dir``), a URI ``mongodb://host/database`` (default: GOIM), ``@FILE`` for
-            a file whose first line is the URI, or ``auto``: ``$GOIM_MONGO_URI``, else ``local`` if
-            a mongod can run here, else ``memory``. Other users of the machine can read what stands
-            in a command line; a URI with a password comes by the file or the variable.
+            data in ``data_dir``), a URI ``mongodb://host/database``, ``@FILE`` for a file whose
+            first line is the URI, or ``auto``: ``$GOIM_MONGO_URI``, else ``local`` if a mongod can
+            run here, else ``memory``. Other users of the machine can read what stands in a command
+            line; a URI with a password comes by the file or the variable.
         data_dir: where ``local`` keeps its data; default: the user's data folder.
+        database: its name; default: the one that the URI names, else GOIM.
+        collections: how the two collections are called.
+        client: of a MongoDB, instead of a ``spec``. It stays open when the store is closed, and its
+            codec options do not matter.
+        read_only: whether nothing is made or written; the role ``read`` is enough then.
+        create_indexes: whether collections, validation and indexes are made where they are missing.
         write_concern: other than majority with journal, to show what may be lost then.
+        timeout: seconds that each operation may take, for a URI; see :func:`connect_mongodb`.
+            Those of an own ``client`` are its own.
         **settings: of :class:`MessageStore`.
 
+    While a store that opened its own client is open, pymongo's logger ``pymongo.client`` writes one
+    line for what happens in the background, without a traceback.
+
     Raises:
-        StoreUnavailable: one line that says what is wrong; nothing is left running.
-        ValueError: ``spec`` is empty, or not a str.
+        StoreConfigError: what was asked for is wrong; it is a ValueError, too.
+        StoreUnavailable: nobody answers. In both cases nothing is left running.
 
     >>> with open_store("memory") as store:
     ...     store.durable
     False
     """
-    if not isinstance(spec, str) or not spec:
-        raise ValueError(
-            f"spec is {spec!r}: name a store by auto, memory, local, mongodb://... or @FILE"
+    spec, remark = _chosen(spec) if client is None else (_none_beside_a_client(spec), "")
+    if spec == "memory":
+        memory = MemoryBackend(
+            remark, database=database, collections=collections, read_only=read_only
         )
+        return MessageStore(memory, **settings)
+    with ExitStack() as opened:
+        name = None
+        if client is None:
+            if spec == "local":
+                spec, name = _start_local(data_dir, opened)
+            opened.enter_context(one_line_each())
+            client = connect(spec, timeout=timeout)
+            opened.callback(client.close)
+        backend = MongoBackend(
+            client,
+            database=database,
+            collections=collections,
+            write_concern=write_concern,
+            create_indexes=create_indexes,
+            read_only=read_only,
+            name=name,
+        )
+        store = MessageStore(backend, **settings)
+        backend.on_close = opened.pop_all().close
+    return store
+
+
+def _none_beside_a_client(spec: str) -> str:
+    if spec != "auto":
+        raise StoreConfigError("give either a spec or a client: each says where messages live")
+    return spec
+
+
+def _chosen(spec: str) -> tuple[str, str]:
+    """What ``spec`` means here: memory, local or a URI, and how to get a real MongoDB."""
+    if not isinstance(spec, str) or not spec:
+        raise StoreConfigError(f"spec is {spec!r}: {_WANTED}")
     if spec == "auto":
         spec = os.environ.get(URI_VARIABLE, "")
-    if not spec:
-        why = _why_no_mongod()
-        if why is not None:
-            return MessageStore(MemoryBackend(f"for a real MongoDB: {why}"), **settings)
-        spec = "local"
+        if not spec:
+            why = _why_no_mongod()
+            return ("local", "") if why is None else ("memory", f"for a real MongoDB: {why}")
     if spec.startswith("@"):
         spec = _read_uri(Path(spec[1:]))
-    if spec == "memory":
-        return MessageStore(MemoryBackend(), **settings)
-    if spec == "local":
-        return _open_local(data_dir, write_concern, settings)
-    if "://" not in spec:
-        raise StoreUnavailable(
-            f"{spec[:40]!r} names no store: use auto, memory, local, mongodb://... or @FILE"
-        )
-    client = connect(spec)
-    try:
-        return MessageStore(MongoBackend(client, write_concern=write_concern), **settings)
-    except BaseException:
-        client.close()
-        raise
+    if spec not in ("memory", "local") and "://" not in spec:
+        raise StoreConfigError(f"{spec[:40]!r} names no store: {_WANTED}")
+    return spec, ""
 
 
 def _read_uri(file: Path) -> str:
@@ -163,9 +213,9 @@ def _read_uri(file: Path) -> str:
         uri = file.expanduser().read_text(encoding="utf-8").partition("\n")[0].strip()
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not text"
-        raise StoreUnavailable(f"the address of the database is not in {file}: {why}") from None
+        raise StoreConfigError(f"the address of the database is not in {file}: {why}") from None
     if "://" not in uri:
-        raise StoreUnavailable(f"the first line of {file} is not a MongoDB URI")
+        raise StoreConfigError(f"the first line of {file} is not a MongoDB URI")
     return uri
 
 
@@ -175,46 +225,38 @@ def _why_no_mongod() -> str | None:
     return why_no_mongod()
 
 
-def _open_local(
-    data_dir: str | os.PathLike[str] | None,
-    write_concern: WriteConcern | None,
-    settings: dict[str, Any],
-) -> MessageStore:
-    """Start a mongod of our own as a replica set of one, which has change streams."""
+def _start_local(data_dir: str | os.PathLike[str] | None, opened: ExitStack) -> tuple[str, str]:
+    """Start a mongod of our own as a replica set of one, which has change streams.
+
+    Returns:
+        Its URI, and its name for the description.
+    """
     # Imported here: only a store on a mongod of our own needs it.
     from goim_edu.mongod import LocalMongod
 
     folder = None if data_dir is None else Path(data_dir)
     server = LocalMongod(folder, replica_set="goim", revive=True)
     server.start()
-    try:
-        client = connect(server.uri)
-        try:
-            backend = MongoBackend(
-                client,
-                write_concern=write_concern,
-                on_close=server.stop,
-                name=f"mongod (data in {server.data_dir})",
-            )
-            return MessageStore(backend, **settings)
-        except BaseException:
-            client.close()
-            raise
-    except BaseException:
-        server.stop()
-        raise
+    opened.callback(server.stop)
+    return server.uri, f"mongod (data in {server.data_dir})"
 
 
 def connect_mongodb(uri: str | None = None, *, timeout: float = 10.0) -> Client:
-    """Connect a client as in the notes: pool of 100 and 10, ten seconds, ping answered.
+    """Connect a client as in the notes: pool of 100 and 10, ten seconds, an answer has come.
 
     Args:
         uri: default ``$GOIM_MONGO_URI``, else ``mongodb://localhost:27017``. Its database, if it
             names one, is what ``client.get_default_database()`` gives.
-        timeout: seconds.
+        timeout: seconds that each operation may take, with its retries; more than 0. At most five
+            of them it waits for a server that can answer, so this call fails after five seconds or
+            earlier. Options of the URI, such as ``serverSelectionTimeoutMS``, win over it.
+
+    Returns:
+        A client that the caller closes. Nothing else is changed in the process.
 
     Raises:
-        StoreUnavailable: the URI is wrong, or nobody answers.
+        StoreConfigError: the URI or the time-out is wrong, or we are not allowed in.
+        StoreUnavailable: nobody answers.
     """
     return connect(uri or os.environ.get(URI_VARIABLE) or DEFAULT_URI, timeout=timeout)
 
@@ -224,40 +266,46 @@ _store: MessageStore | None = None
 _store_pid = 0
 
 
-def shared_store(uri: str | None = None) -> MessageStore:
+def shared_store(spec: str | None = None) -> MessageStore:
     """The one store of this process; the first call opens it, completely or not at all.
 
-    A second call returns the same store, whatever its ``uri``. After a fork the child gets one of
+    A second call returns the same store, whatever its ``spec``. After a fork the child gets one of
     its own, since a client must not be shared across it.
 
+    Args:
+        spec: as for :func:`open_store`; default ``$GOIM_MONGO_URI``, else
+            ``mongodb://localhost:27017``.
+
+    While it is open, SIGTERM ends the process with 143 after the store is closed, unless a handler
+    was set before. :func:`close_mongo` takes that back. Both can set a handler only in the main
+    thread (Python's ``signal``). It may be called from any thread.
+
     Raises:
-        StoreUnavailable: it could not be opened; the next call tries again.
+        StoreConfigError, StoreUnavailable: it could not be opened; the next call tries again.
     """
     global _store, _store_pid
     with _lock:
         if _store is None or _store_pid != os.getpid():
-            client = connect_mongodb(uri)
-            try:
-                opened = MessageStore(MongoBackend(client))
-            except BaseException:
-                client.close()
-                raise
-            _store, _store_pid = opened, os.getpid()
-            _close_at_the_end()
+            _store = open_store(spec or os.environ.get(URI_VARIABLE) or DEFAULT_URI)
+            _store_pid = os.getpid()
+            _set_handler(signal.SIG_DFL, _exit_on_signal)
         return _store
 
 
-def get_mongo(uri: str | None = None) -> Any:
-    """The database of this process: connected, pinged, with its indexes.
+def get_mongo(spec: str | None = None) -> Database[dict[str, Any]]:
+    """The database of this process: connected, answered, with its indexes.
 
     It is the one that the URI names, else ``GOIM`` as in the notes. A server calls this when it
     starts and not when the first user comes: that user would have to wait, and a wrong URI would be
     found late.
 
+    Args:
+        spec: as for :func:`shared_store`; with ``memory`` it is a database of mongomock.
+
     Raises:
-        StoreUnavailable: as :func:`shared_store`.
+        StoreConfigError, StoreUnavailable: as :func:`shared_store`.
     """
-    return shared_store(uri).database
+    return shared_store(spec).database
 
 
 def insert_one_message(
@@ -268,35 +316,31 @@ def insert_one_message(
 
 
 def close_mongo() -> None:
-    """Flush and close the process's store; harmless when there is none, or twice."""
+    """Flush and close the process's store; harmless when there is none, or twice.
+
+    SIGTERM does again what it did before, see :func:`shared_store`.
+    """
     global _store
     with _lock:
         store, _store = _store, None
         if store is not None and _store_pid == os.getpid():
             store.close()
+            _set_handler(_exit_on_signal, signal.SIG_DFL)
 
 
-_hooked = False
-
-
-def _close_at_the_end() -> None:
-    """Close at the interpreter's end, and let SIGTERM be such an end.
-
-    The handler only raises SystemExit: the main thread unwinds, ``atexit`` closes the store, the
-    process ends with 143. Flushing inside the handler could wait for a lock that the interrupted
-    code holds. A handler that a server has set stays.
-    """
-    global _hooked
-    if _hooked:
-        return
-    _hooked = True
-    atexit.register(close_mongo)
+def _set_handler(old: object, new: Any) -> None:
+    """Exchange the handler of SIGTERM, if it is still the old one."""
     if (
         threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        and signal.getsignal(signal.SIGTERM) is old
     ):
-        signal.signal(signal.SIGTERM, _exit_on_signal)
+        signal.signal(signal.SIGTERM, new)
 
 
 def _exit_on_signal(number: int, frame: FrameType | None) -> None:
+    """Let SIGTERM be an end like others, at which ``atexit`` closes the store.
+
+    It only raises SystemExit, and the main thread unwinds: flushing inside the handler could wait
+    for a lock that the interrupted code holds.
+    """
     sys.exit(128 + number)

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import count
-from typing import Any
+from typing import Any, Unpack
 
-from goim_edu.store import MessageStore, MongoBackend, Saved, connect_mongodb
+from goim_edu.store import MessageStore, Saved, StoreOptions, open_store
 
 NUMBERS = count(1)
 """For rooms and users that no other test knows."""
 
 
-def mongo_store(uri: str, **settings: Any) -> MessageStore:
+def mongo_store(uri: str, **settings: Unpack[StoreOptions]) -> MessageStore:
     """A store in the test's own database."""
-    backend = MongoBackend(connect_mongodb(uri), database="goim_test")
-    return MessageStore(backend, **settings)
+    return open_store(uri, database="goim_test", **settings)
 
 
 def send(store: MessageStore, room: str, user: str, number: int) -> list[Saved]:
-    futures = [store.submit(room, user, f"m{i}", f"text {i}") for i in range(number)]
+    futures = [store.submit(room, user, f"text {i}", client_msg_id=f"m{i}") for i in range(number)]
     return [future.result(20) for future in futures]
 
 
@@ -37,3 +36,9 @@ class Proxy:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._database, name)
+
+
+def intercept(store: MessageStore, insert: Callable[[Any, dict[str, Any]], Any]) -> None:
+    """Have the inserts of a store go through a function of the test."""
+    backend: Any = store.backend
+    backend.database = Proxy(backend.database, insert)

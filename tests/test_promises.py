@@ -26,7 +26,7 @@ from goim_edu.transport import Connection
 from goim_edu.websocket.close import parse_close
 from goim_edu.websocket.decoder import FrameDecoder
 from tests.chatting import Link, Person, RawClient, run, running_server, until
-from tests.storing import Proxy
+from tests.storing import intercept
 
 
 @contextmanager
@@ -211,7 +211,7 @@ def troubled(rival: MessageStore, room: str) -> Callable[[Any, dict[str, Any]], 
     def insert(database: Any, command: dict[str, Any]) -> Any:
         turn = next(turns)
         if turn % 3 == 0:
-            rival.submit(room, "rival", f"{room}-{turn}", "first!").result(20)
+            rival.submit(room, "rival", "first!", client_msg_id=f"{room}-{turn}").result(20)
         answer = database.command(command)
         if turn % 3 == 1:
             raise AutoReconnect("the answer was lost")
@@ -222,7 +222,7 @@ def troubled(rival: MessageStore, room: str) -> Callable[[Any, dict[str, Any]], 
 
 def test_one_order_for_all_whatever_happens_to_a_batch(mongod: LocalMongod) -> None:
     async def test(store: MessageStore, rival: MessageStore, room: str) -> None:
-        store.backend.database = Proxy(store.backend.database, troubled(rival, room))
+        intercept(store, troubled(rival, room))
         async with running_server(store, burst=10_000) as server:
             people = [await Person.come(server, f"user{number}") for number in range(3)]
             for person in people:
@@ -289,7 +289,7 @@ def test_since_and_history_together_bring_everything(mongod: LocalMongod) -> Non
 
     async def test(store: MessageStore, room: str) -> None:
         for number in range(1, 1301):
-            store.submit(room, "lisa", f"{room}-{number}", str(number))
+            store.submit(room, "lisa", str(number), client_msg_id=f"{room}-{number}")
         store.flush()
         async with running_server(store) as server:
             tom = await Person.come(server, "tom")

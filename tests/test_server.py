@@ -405,9 +405,9 @@ def test_log_lines_are_fields_and_hold_no_line_breaks(caplog: pytest.LogCaptureF
 class Slow(MessageStore):
     """A store that takes its time to write."""
 
-    def submit_async(self, *message: str) -> asyncio.Future[Any]:
+    def submit_async(self, *message: str, **named: str) -> asyncio.Future[Any]:
         done = asyncio.get_running_loop().create_future()
-        answer = super().submit_async(*message)
+        answer = super().submit_async(*message, **named)
         self.busy = asyncio.get_running_loop().create_task(self._later(answer, done))
         return done
 

@@ -87,7 +87,7 @@ class TestConnecting:
     def test_the_database_of_the_uri_is_used(self, mongod: LocalMongod, room: str) -> None:
         with open_store(mongod.uri.replace("/?", "/school?")) as store:
             assert store.database.name == "school"
-            store.submit(room, "lisa", "m1", "hello").result(20)
+            store.submit(room, "lisa", "hello", client_msg_id="m1").result(20)
         with open_store(mongod.uri) as store:
             assert store.database.name == "GOIM"
             assert store.last_seq(room) == 0
@@ -160,8 +160,8 @@ class TestLocal:
             assert str(tmp_path) in store.description
         with open_store("local", tmp_path) as store:
             assert store.history("lobby") == [first]
-            assert store.submit("lobby", "lisa", "m1", "hello").result(20).duplicate
-            assert store.submit("lobby", "lisa", "m2", "hello").result(20).seq > 1
+            assert store.submit("lobby", "lisa", "hello", client_msg_id="m1").result(20).duplicate
+            assert store.submit("lobby", "lisa", "hello", client_msg_id="m2").result(20).seq > 1
             with pytest.raises(StoreUnavailable, match=f"in use by process {os.getpid()}"):
                 open_store("local", tmp_path)
 
@@ -170,7 +170,7 @@ class TestLocal:
         with open_store("local", tmp_path) as store:
             store.insert_one_message("lobby", "lisa", "before")
             os.kill(int((tmp_path / "db" / "mongod.lock").read_text()), signal.SIGKILL)
-            after = store.submit("lobby", "lisa", "m1", "after").result(60)
+            after = store.submit("lobby", "lisa", "after", client_msg_id="m1").result(60)
             assert not after.duplicate
             assert [m.text for m in store.history("lobby")] == ["before", "after"]
 
@@ -237,7 +237,7 @@ from goim_edu import store as store_face
 from goim_edu.store import shared_store
 store = shared_store({str(mongod.uri)!r})
 for i in range(3000):
-    store.submit({room!r}, "u", {room!r} + str(i), "x")
+    store.submit({room!r}, "u", "x", client_msg_id={room!r} + str(i))
 {end}
 """
         begin = time.monotonic()

@@ -67,7 +67,7 @@ class Store(Protocol):
     """
 
     def submit_async(
-        self, room_id: str, user_id: str, client_msg_id: str, text: str
+        self, room_id: str, user_id: str, text: str, *, client_msg_id: str
     ) -> asyncio.Future[Any]:
         """Have it stored; the future gives a Saved or raises StoreError."""
         ...

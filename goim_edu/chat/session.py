@@ -313,7 +313,7 @@ class Session(Handler):
             )
         try:
             future = hub.store.submit_async(
-                request.room_id, self.user_id, request.client_msg_id, request.text
+                request.room_id, self.user_id, request.text, client_msg_id=request.client_msg_id
             )
         except StoreUnavailable as error:
             raise RequestRefused("unavailable", str(error)) from None

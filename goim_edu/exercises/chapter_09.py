@@ -19,8 +19,8 @@ _AGAIN = Predict(
         from goim_edu.store import open_store
 
         with open_store("memory") as store:
-            first = store.submit("lobby", "lisa", "m1", "Hello").result()
-            again = store.submit("lobby", "lisa", "m1", "Hello!").result()
+            first = store.submit("lobby", "lisa", "Hello", client_msg_id="m1").result()
+            again = store.submit("lobby", "lisa", "Hello!", client_msg_id="m1").result()
         first.seq == again.seq, again.duplicate, again.message.text
     """,
 )

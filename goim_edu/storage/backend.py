@@ -6,10 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from goim_edu.errors import StoreError
 from goim_edu.storage.documents import StoredMessage
+
+if TYPE_CHECKING:
+    from pymongo.database import Database
 
 __all__ = [
     *("Backend", "Change", "DuplicateKey", "Inserted", "Page", "Plan", "Refusal", "Span", "Unsure"),
@@ -91,13 +94,14 @@ class Backend(Protocol):
     """A database that keeps the messages.
 
     Its errors are those of :mod:`goim_edu.errors`, and :class:`Unsure`. ``writers`` says how many
-    threads serve it best, each with rooms of its own.
+    threads serve it best, each with rooms of its own. It is called from several threads at once.
     """
 
     description: str
     durable: bool
     writers: int
-    database: Any
+    read_only: bool
+    database: Database[dict[str, Any]]
 
     def ping(self) -> float:
         """Seconds until a ping was answered; StoreUnavailable if it was not."""
@@ -155,5 +159,5 @@ class Backend(Protocol):
         ...
 
     def close(self) -> None:
-        """Close the connections, and stop a server that this backend started."""
+        """Close what was opened for this backend."""
         ...

@@ -14,14 +14,15 @@ from pymongo.errors import DuplicateKeyError
 from goim_edu.errors import StoreError
 from goim_edu.storage.backend import Change, DuplicateKey, Inserted, Page, Plan, Span
 from goim_edu.storage.documents import (
+    COLLECTIONS,
     DATABASE,
-    MESSAGES,
-    READ_MARKS,
+    Collections,
     StoredMessage,
     message_key,
     to_message,
 )
 from goim_edu.storage.indexes import message_indexes
+from goim_edu.storage.mongodb_client import Database, check_database
 
 __all__ = ["MemoryBackend"]
 
@@ -38,22 +39,37 @@ class MemoryBackend:
 
     Args:
         remark: joined to the description, such as how to get a real MongoDB.
+        database: the name of the database.
+        collections: how the two collections are called.
+        read_only: whether nothing is written, so that it stays empty.
+
+    All methods may be called from any thread.
     """
 
     durable = False
     writers = 1  # all is done in this process, one after the other
     description = "mongomock in this process (forgets everything when it ends)"
 
-    def __init__(self, remark: str = "") -> None:
+    def __init__(
+        self,
+        remark: str = "",
+        *,
+        database: str | None = None,
+        collections: Collections = COLLECTIONS,
+        read_only: bool = False,
+    ) -> None:
         if remark:
             self.description = f"{self.description}; {remark}"
         import mongomock  # not needed by a store on a real MongoDB
 
+        name = DATABASE if database is None else database
+        check_database(name)
+        self.read_only = read_only
         client: Any = mongomock.MongoClient(tz_aware=True)
-        self.database: Any = client[DATABASE]
-        self._messages = self.database[MESSAGES]
+        self.database: Database = client[name]
+        self._messages = self.database[collections.messages]
         self._messages.create_indexes(message_indexes(unique=False))
-        self._marks = self.database[READ_MARKS]
+        self._marks = self.database[collections.read_marks]
         self._lock = threading.RLock()
         self._rooms: dict[str, list[StoredMessage]] = {}
         self._by_key: dict[str, StoredMessage] = {}

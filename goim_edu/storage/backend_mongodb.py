@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC
 from typing import Any
 
 import pymongo
+from bson.codec_options import CodecOptions
 from bson.errors import InvalidDocument
+from pymongo.collection import Collection
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
@@ -16,36 +19,61 @@ from pymongo.write_concern import WriteConcern
 from goim_edu.errors import StoreError
 from goim_edu.storage.backend import Change, Inserted, Page, Plan, Span
 from goim_edu.storage.documents import (
+    COLLECTIONS,
     DATABASE,
-    MESSAGES,
-    READ_MARKS,
+    Collections,
     StoredMessage,
     message_key,
     to_message,
 )
 from goim_edu.storage.heads import MOST, Heads
-from goim_edu.storage.indexes import create_indexes
+from goim_edu.storage.indexes import check_indexes
+from goim_edu.storage.indexes import create_indexes as make_indexes
 from goim_edu.storage.mongodb_answers import inserted, write_failure
-from goim_edu.storage.mongodb_client import Client, Document, connect, reading, unavailable
+from goim_edu.storage.mongodb_client import (
+    Client,
+    Database,
+    Document,
+    check_database,
+    must_be,
+    reading,
+    unavailable,
+    version_of,
+)
 from goim_edu.storage.mongodb_queries import page_filter, page_options, span_filter, to_plan
 
-__all__ = ["DURABLE", "MongoBackend", "connect"]
+__all__ = ["DURABLE", "MongoBackend"]
 
 DURABLE = WriteConcern("majority", j=True)
 """The default: a majority of the members has it in the journal before anyone is told."""
 MAJORITY = ReadConcern("majority")
 QUICK = WriteConcern(w=1)
 """Of read marks, which may be lost."""
+CODEC = CodecOptions(document_class=dict[str, Any], tz_aware=True, tzinfo=UTC)
+"""How documents are read, whatever the client of a caller has set."""
 
 
 class MongoBackend:
     """Messages in a real MongoDB.
 
     Args:
-        client: one from :func:`connect`, whose ping was answered.
+        client: of a real MongoDB. It stays open; its codec options do not matter, its time-outs
+            hold.
         database: the name of the database; default: the one that the client's URI names, or GOIM.
-        write_concern: default majority with journal, unless the URI names one.
-        on_close: called after the client is closed, to stop a server of our own.
+        collections: how the two collections are called.
+        write_concern: default majority with journal, unless the client names one.
+        create_indexes: whether collections, validation and indexes are made where they are missing.
+            For a store that writes the index ``room_seq`` must be there otherwise.
+        read_only: whether nothing is made or written; the role ``read`` is enough then.
+        name: of the server, for the description.
+
+    Attributes:
+        on_close: called when the store is closed, to close what was opened for it.
+
+    Raises:
+        TypeError: ``client`` is something else, such as one of mongomock or an async one.
+        StoreConfigError: the names are wrong, we are not allowed in, an index cannot be made.
+        StoreUnavailable: nobody answers.
     """
 
     durable = True
@@ -56,21 +84,28 @@ class MongoBackend:
         client: Client,
         *,
         database: str | None = None,
+        collections: Collections = COLLECTIONS,
         write_concern: WriteConcern | None = None,
-        on_close: Callable[[], None] | None = None,
+        create_indexes: bool = True,
+        read_only: bool = False,
         name: str | None = None,
     ) -> None:
         self._client = client
-        self._on_close = on_close
+        self.on_close: Callable[[], None] | None = None
+        self.read_only = read_only
+        self.database: Database = _database(client, database)
+        self.description = f"{name or 'MongoDB'} {version_of(client)} at {_where(client)}"
+        if create_indexes and not read_only:
+            make_indexes(self.database, collections)
+        elif not read_only:
+            check_indexes(self.database, collections)
         if write_concern is None:
             named = client.write_concern
             durable = WriteConcern(**{**DURABLE.document, **named.document})
             write_concern = named if "w" in named.document else durable
-        self.database: Any = (
-            client.get_default_database(DATABASE) if database is None else client[database]
+        self._messages: Collection[Document] = self.database.get_collection(
+            collections.messages, write_concern=write_concern
         )
-        create_indexes(self.database)
-        self._messages = self.database.get_collection(MESSAGES, write_concern=write_concern)
         w = write_concern.document.get("w")
         self._committed = self._messages.with_options(
             read_concern=MAJORITY if w == "majority" else None
@@ -81,17 +116,10 @@ class MongoBackend:
             read_concern=None if w in (0, 1) else MAJORITY, read_preference=ReadPreference.PRIMARY
         )
         self._heads = Heads(self._head, MOST if w == "majority" else 0)
-        self._marks = self.database.get_collection(READ_MARKS, write_concern=QUICK)
+        self._marks: Collection[Document] = self.database.get_collection(
+            collections.read_marks, write_concern=QUICK
+        )
         self._write_concern = write_concern.document
-        self.description = f"{name or 'MongoDB'} {self._version()} at {self._where()}"
-
-    def _version(self) -> str:
-        with reading("MongoDB does not say its version"):
-            return str(self._client.server_info()["version"])
-
-    def _where(self) -> str:
-        nodes = sorted(f"{host}:{port}" for host, port in self._client.nodes)
-        return ", ".join(nodes) or "an unknown address"
 
     def ping(self) -> float:
         """Seconds until a ping was answered."""
@@ -115,7 +143,7 @@ class MongoBackend:
         try:
             answer = self.database.command(
                 {
-                    "insert": MESSAGES,
+                    "insert": self._messages.name,
                     "documents": documents,
                     "ordered": True,
                     "writeConcern": self._write_concern,
@@ -160,7 +188,7 @@ class MongoBackend:
         command["sort"] = dict(command["sort"])
         with reading("the query cannot be explained"):
             answer = self.database.command(
-                "explain", {"find": MESSAGES, **command}, verbosity="executionStats"
+                "explain", {"find": self._messages.name, **command}, verbosity="executionStats"
             )
         return to_plan(answer)
 
@@ -220,13 +248,26 @@ class MongoBackend:
             raise unavailable(error, "the change stream broke") from None
 
     def close(self) -> None:
-        """Close the client, then stop a server that was started for it."""
-        self._client.close()
-        if self._on_close is not None:
-            self._on_close()
+        """Close what was opened for this backend; a client of the caller's own stays open."""
+        if self.on_close is not None:
+            self.on_close()
 
 
-def _newest(messages: Any, room_id: str) -> int:
+def _database(client: Client, name: str | None) -> Database:
+    """The database of that name, else the one that the client's URI names, else GOIM."""
+    must_be(client, pymongo.MongoClient, "client")
+    if name is None:
+        name = client.get_default_database(DATABASE).name
+    check_database(name)
+    return client.get_database(name, codec_options=CODEC)
+
+
+def _where(client: Client) -> str:
+    nodes = sorted(f"{host}:{port}" for host, port in client.nodes)
+    return ", ".join(nodes) or "an unknown address"
+
+
+def _newest(messages: Collection[Document], room_id: str) -> int:
     with reading("the last number cannot be read"):
         newest = messages.find_one(
             {"room_id": room_id}, {"_id": 0, "seq": 1}, sort=[("seq", pymongo.DESCENDING)]

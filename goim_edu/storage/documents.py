@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from goim_edu.errors import StoreConfigError
+
 __all__ = [
+    "COLLECTIONS",
+    "DATABASE",
     "MAX_NAME",
     "MAX_TEXT_BYTES",
     "MESSAGE_SCHEMA",
+    "Collections",
     "Saved",
     "StoredMessage",
     "check_message",
@@ -22,8 +28,6 @@ __all__ = [
 ]
 
 DATABASE = "GOIM"
-MESSAGES = "messages"
-READ_MARKS = "read_marks"
 
 MAX_NAME = 256
 """Longest room, user or client message id, in characters."""
@@ -31,6 +35,49 @@ MAX_TEXT_BYTES = 16 * 1024 * 1024 - 16 * 1024
 """Longest text in UTF-8 bytes: a document holds 16 MiB, other fields included."""
 MAX_SEQ = 2**63 - 1
 """The largest sequence number: what a BSON int64 holds."""
+_LONGEST_COLLECTION = 128  # at most 255 bytes fit together with the name of the database
+
+
+@dataclass(frozen=True, slots=True)
+class Collections:
+    """The names of the two collections of a store.
+
+    Args:
+        messages: that of the messages; default: as in the notes.
+        read_marks: that of how far each user has read.
+
+    Raises:
+        StoreConfigError: MongoDB takes no such name, or both are the same.
+
+    Source: manual, "Naming Restrictions".
+
+    >>> Collections(messages="chat.messages")
+    Collections(messages='chat.messages', read_marks='read_marks')
+    """
+
+    messages: str = "messages"
+    read_marks: str = "read_marks"
+
+    def __post_init__(self) -> None:
+        for what, name in (("messages", self.messages), ("read_marks", self.read_marks)):
+            if (
+                not isinstance(name, str)
+                or not re.fullmatch(r"(?!system\.)[^$\0.]+(\.[^$\0.]+)*", name)
+                or len(name.encode(errors="replace")) > _LONGEST_COLLECTION
+            ):
+                raise StoreConfigError(
+                    f"{what} is {name!r}: a collection has a name of 1 to {_LONGEST_COLLECTION} "
+                    "bytes without $ or NUL, which does not begin with 'system.', nor begin or end "
+                    "with a dot"
+                )
+        if self.messages == self.read_marks:
+            raise StoreConfigError(
+                f"messages and read_marks are both {self.messages!r}; they need a collection each"
+            )
+
+
+COLLECTIONS = Collections()
+"""As a store calls them if it is not told otherwise."""
 
 
 @dataclass(slots=True)

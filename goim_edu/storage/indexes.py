@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pymongo import ASCENDING, DESCENDING, IndexModel, timeout
+from pymongo.database import Database as PymongoDatabase
 from pymongo.errors import CollectionInvalid, OperationFailure, PyMongoError
 
-from goim_edu.storage.documents import MESSAGE_SCHEMA, MESSAGES, READ_MARKS
-from goim_edu.storage.mongodb_client import Document, unavailable
+from goim_edu.errors import StoreConfigError
+from goim_edu.storage.documents import COLLECTIONS, MESSAGE_SCHEMA, Collections
+from goim_edu.storage.mongodb_client import Database, Document, must_be, not_opened
 
-__all__ = ["create_indexes", "message_indexes"]
+__all__ = ["check_indexes", "create_indexes", "message_indexes"]
 
 INDEX_SECONDS = 600.0
 """How long making an index on a large collection may take."""
@@ -44,36 +44,60 @@ def message_indexes(*, unique: bool = True) -> list[IndexModel]:
     ]
 
 
-def create_indexes(database: Any) -> list[str]:
+def create_indexes(database: Database, collections: Collections = COLLECTIONS) -> list[str]:
     """Create the collection, its validation and its indexes, unless they are there already.
 
+    Args:
+        database: of a real MongoDB, such as ``client["GOIM"]``.
+        collections: how the collections are called.
+
     Returns:
-        The names of the indexes of ``messages``.
+        The names of the indexes of the messages.
 
     Raises:
-        StoreUnavailable: one of them cannot be created. Without ``room_seq`` two messages could
+        TypeError: ``database`` is something else, such as a client or one of mongomock.
+        StoreConfigError: one of them cannot be created. Without ``room_seq`` two messages could
             share a number, so a store that lacks it must not start.
+        StoreUnavailable: the database does not answer.
 
     Source: manual, ``createIndexes`` and ``collMod``.
     """
+    must_be(database, PymongoDatabase, "the database, such as client['GOIM'],")
     validator = {"$jsonSchema": MESSAGE_SCHEMA}
     try:
         with timeout(INDEX_SECONDS):
             try:
-                database.create_collection(MESSAGES, validator=validator)
+                database.create_collection(collections.messages, validator=validator)
             except (CollectionInvalid, OperationFailure) as error:
                 if isinstance(error, OperationFailure) and error.code != NAMESPACE_EXISTS:
                     raise
-                _renew_validator(database, validator)
-            names: list[str] = database[MESSAGES].create_indexes(message_indexes())
-            database[READ_MARKS].create_index("room_id", name="room")
+                _renew_validator(database, collections.messages, validator)
+            names = database[collections.messages].create_indexes(message_indexes())
+            database[collections.read_marks].create_index("room_id", name="room")
     except PyMongoError as error:
-        raise unavailable(error, "the indexes of the messages cannot be made") from None
+        raise not_opened(error, "the indexes of the messages cannot be made") from None
     return names
 
 
-def _renew_validator(database: Any, validator: Document) -> None:
+def _renew_validator(database: Database, name: str, validator: Document) -> None:
     """Change the validation of an existing collection, if it differs."""
-    options = database[MESSAGES].options()
-    if options.get("validator") != validator:
-        database.command("collMod", MESSAGES, validator=validator)
+    if database[name].options().get("validator") != validator:
+        database.command("collMod", name, validator=validator)
+
+
+def check_indexes(database: Database, collections: Collections) -> None:
+    """Refuse to number messages where nothing keeps a number from being given twice.
+
+    Raises:
+        StoreConfigError: the unique index ``room_seq`` is missing.
+        StoreUnavailable: the database does not answer.
+    """
+    try:
+        found = database[collections.messages].index_information().get("room_seq", {})
+    except PyMongoError as error:
+        raise not_opened(error, "the indexes of the messages cannot be read") from None
+    if found.get("key") != [("room_id", ASCENDING), ("seq", ASCENDING)] or not found.get("unique"):
+        raise StoreConfigError(
+            f"{database.name}.{collections.messages} lacks the unique index room_seq, without "
+            "which a number could be given twice: make it with create_indexes(database)"
+        )

@@ -10,20 +10,31 @@ from concurrent.futures import Future
 from datetime import datetime
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from uuid import uuid4
 
-from goim_edu.errors import StoreUnavailable
+from goim_edu.errors import StoreError, StoreUnavailable
 from goim_edu.storage.backend import Backend, Change, Page, Plan, Span
 from goim_edu.storage.documents import MAX_SEQ, Saved, StoredMessage, check_name
 from goim_edu.storage.group_commit import WriterStats
 from goim_edu.storage.readers import Readers
-from goim_edu.storage.writers import Writers
+from goim_edu.storage.twins import awaitable
+from goim_edu.storage.writers import WriterOptions, Writers
 
-__all__ = ["MessageStore"]
+if TYPE_CHECKING:
+    from pymongo.database import Database
+
+__all__ = ["MessageStore", "StoreOptions"]
 
 T = TypeVar("T")
 MAX_PAGE = 10_000
+
+
+class StoreOptions(WriterOptions, total=False):
+    """The settings of a :class:`MessageStore`."""
+
+    flush_timeout: float
+    """Seconds that :meth:`MessageStore.close` may spend on writing what still waits; 10."""
 
 
 class MessageStore:
@@ -35,30 +46,44 @@ class MessageStore:
         flush_timeout: seconds that :meth:`close` may spend on writing what still waits.
         **writer: settings of :class:`GroupCommit`: max_batch, linger, max_waiting, patience.
 
-    All methods may be called from any thread. Those that read block; call them through :meth:`run`
-    where a thread must not wait.
+    All methods may be called from any thread, and from coroutines of any event loop. Those that
+    read block; where a thread must not wait, await their twins (:meth:`ahistory` and so on), or
+    call them through :meth:`run`.
+
+    What a script or notebook has submitted is written even if it just ends: the store is closed by
+    ``atexit`` then. Nothing else is changed in the process, and :meth:`close` takes it back.
 
     >>> from goim_edu.store import open_store
     >>> with open_store("memory") as store:
     ...     store.insert_one_message("lobby", "lisa", "hello", client_msg_id="m1").seq
-    ...     store.submit("lobby", "lisa", "m1", "hello").result().duplicate
+    ...     store.submit("lobby", "lisa", "hello", client_msg_id="m1").result().duplicate
     ...     [message.text for message in store.history("lobby")]
     1
     True
     ['hello']
     """
 
-    def __init__(self, backend: Backend, *, flush_timeout: float = 10.0, **writer: Any) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        flush_timeout: float = 10.0,
+        **writer: Unpack[WriterOptions],
+    ) -> None:
         self.backend = backend
         self.flush_timeout = flush_timeout
         self._writers = Writers(backend, **writer)
         self._readers = Readers()
         self._lock = threading.Lock()
         self._closed = False
-        # What a script or notebook has submitted is written even if it just ends.
         atexit.register(self.close)
 
     # About the store.
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "open"
+        mode = ", read only" if self.read_only else ""
+        return f"<MessageStore {state}{mode}: {self.description}>"
 
     @property
     def description(self) -> str:
@@ -71,8 +96,13 @@ class MessageStore:
         return self.backend.durable
 
     @property
-    def database(self) -> Any:
-        """The database itself, for lessons: a pymongo or a mongomock ``Database``."""
+    def read_only(self) -> bool:
+        """Whether it was opened to read only."""
+        return self.backend.read_only
+
+    @property
+    def database(self) -> Database[dict[str, Any]]:
+        """The database itself: one of pymongo, or of mongomock, which looks like it."""
         return self.backend.database
 
     @property
@@ -86,20 +116,28 @@ class MessageStore:
         Raises:
             StoreUnavailable: it did not answer, or the store is closed.
         """
+        self._check_open()
+        return self.backend.ping()
+
+    def _check_open(self) -> None:
         if self._closed:
             raise StoreUnavailable("the store is closed")
-        return self.backend.ping()
+
+    def _check_writable(self) -> None:
+        self._check_open()
+        if self.backend.read_only:
+            raise StoreError("the store was opened with read_only=True, so it writes nothing")
 
     # Writing.
 
-    def submit(self, room_id: str, user_id: str, client_msg_id: str, text: str) -> Future[Saved]:
+    def submit(self, room_id: str, user_id: str, text: str, *, client_msg_id: str) -> Future[Saved]:
         """Have a message stored; the future is done when it is durable.
 
         Args:
             room_id: the room, 1 to 256 characters of any kind.
             user_id: the sender, as long.
-            client_msg_id: the sender's own name for this message, as long.
             text: 0 to about 16 MiB of UTF-8.
+            client_msg_id: the sender's own name for this message, as long as the room.
 
         Returns:
             A future of :class:`Saved`. The same (user_id, client_msg_id) again gives the first
@@ -109,19 +147,22 @@ class MessageStore:
         Raises:
             TypeError, ValueError: it cannot be stored faithfully.
             StoreUnavailable: the queue is full or the store closed; nothing was saved.
+            StoreError: the store was opened to read only.
         """
+        self._check_writable()
         future: Future[Saved] = Future()
         self._writers.of(room_id).submit(room_id, user_id, client_msg_id, text, future)
         return future
 
     def submit_async(
-        self, room_id: str, user_id: str, client_msg_id: str, text: str
+        self, room_id: str, user_id: str, text: str, *, client_msg_id: str
     ) -> asyncio.Future[Saved]:
         """Like :meth:`submit`, for a coroutine: the future belongs to the running event loop.
 
         All futures of one batch are set in one call into the loop, which costs far less than
         ``asyncio.wrap_future`` for each.
         """
+        self._check_writable()
         future: asyncio.Future[Saved] = asyncio.get_running_loop().create_future()
         self._writers.of(room_id).submit(room_id, user_id, client_msg_id, text, future)
         return future
@@ -134,7 +175,14 @@ class MessageStore:
         Without a ``client_msg_id`` the message gets one that nobody else has.
         """
         key = uuid4().hex if client_msg_id is None else client_msg_id
-        return self.submit(room_id, user_id, key, text).result().message
+        return self.submit(room_id, user_id, text, client_msg_id=key).result().message
+
+    async def ainsert_one_message(
+        self, room_id: str, user_id: str, text: str, *, client_msg_id: str | None = None
+    ) -> StoredMessage:
+        """Like :meth:`insert_one_message`, to be awaited."""
+        key = uuid4().hex if client_msg_id is None else client_msg_id
+        return (await self.submit_async(room_id, user_id, text, client_msg_id=key)).message
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until everything submitted so far is answered; False after ``timeout`` seconds."""
@@ -176,6 +224,7 @@ class MessageStore:
         [2, 3]
         >>> store.close()
         """
+        self._check_open()
         page = self._page(room_id, before_seq, after_seq, limit)
         found = self.backend.page(page)
         return found[::-1] if page.newest_first else found
@@ -203,6 +252,7 @@ class MessageStore:
         Times are aware datetimes; ``since`` is inclusive, ``until`` is not. Many messages share a
         millisecond, so do not page with it: :meth:`history` pages by seq.
         """
+        self._check_open()
         return self.backend.span(self._span(room_id, user_id, since, until, limit))
 
     @staticmethod
@@ -235,6 +285,7 @@ class MessageStore:
         Raises:
             StoreError: on mongomock, which plans nothing.
         """
+        self._check_open()
         return self.backend.explain(self._page(room_id, before_seq, after_seq, limit))
 
     def explain_recent(
@@ -247,20 +298,24 @@ class MessageStore:
         limit: int = 50,
     ) -> Plan:
         """How MongoDB answers that :meth:`recent`."""
+        self._check_open()
         return self.backend.explain(self._span(room_id, user_id, since, until, limit))
 
     def last_seq(self, room_id: str) -> int:
         """The highest stored number of a room, 0 if it is empty."""
+        self._check_open()
         check_name(room_id, "room_id")
         return self.backend.last_seq(room_id)
 
     def count(self, room_id: str) -> int:
         """How many messages a room has (fewer than ``last_seq`` if the room has gaps of 0.1)."""
+        self._check_open()
         check_name(room_id, "room_id")
         return self.backend.count(room_id)
 
     def mark_read(self, room_id: str, user_id: str, seq: int) -> None:
         """Remember that a user has read up to ``seq``; a mark never moves back."""
+        self._check_writable()
         check_name(room_id, "room_id")
         check_name(user_id, "user_id")
         _check_number(seq, "seq", 0, MAX_SEQ)
@@ -268,8 +323,17 @@ class MessageStore:
 
     def read_marks(self, room_id: str) -> dict[str, int]:
         """How far each user has read in a room."""
+        self._check_open()
         check_name(room_id, "room_id")
         return self.backend.read_marks(room_id)
+
+    aping = awaitable(ping)
+    ahistory = awaitable(history)
+    arecent = awaitable(recent)
+    alast_seq = awaitable(last_seq)
+    acount = awaitable(count)
+    amark_read = awaitable(mark_read)
+    aread_marks = awaitable(read_marks)
 
     def watch(
         self,
@@ -289,12 +353,13 @@ class MessageStore:
         Raises:
             StoreError: on mongomock or a standalone server; a token that is too old.
         """
+        self._check_open()
         if room_id is not None:
             check_name(room_id, "room_id")
         return self.backend.watch(room_id, resume_after, wait)
 
     def run(
-        self, function: Callable[..., T], *args: Any, asker: object = None, **kwargs: Any
+        self, function: Callable[..., T], *args: object, asker: object = None, **kwargs: object
     ) -> Future[T]:
         """Call a reading method in a thread of the store's own, when it is this asker's turn.
 
@@ -324,7 +389,10 @@ class MessageStore:
     # The end.
 
     def close(self) -> None:
-        """Take no more, write what waits, close the backend; safe to repeat."""
+        """Take no more, write what waits, close the backend; safe to repeat.
+
+        From then on every verb raises StoreUnavailable ("the store is closed").
+        """
         with self._lock:
             if self._closed:
                 return
@@ -334,7 +402,12 @@ class MessageStore:
         self._readers.close()
         self.backend.close()
 
+    async def aclose(self) -> None:
+        """Like :meth:`close`, to be awaited."""
+        await asyncio.to_thread(self.close)
+
     def __enter__(self) -> Self:
+        self._check_open()
         return self
 
     def __exit__(
@@ -344,6 +417,18 @@ class MessageStore:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    async def __aenter__(self) -> Self:
+        self._check_open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
 
 
 def _check_number(value: object, what: str, lowest: int, highest: int) -> None:

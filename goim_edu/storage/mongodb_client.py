@@ -7,23 +7,38 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote_plus
 
 import pymongo
+import pymongo.database
 import pymongo.uri_parser
-from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
+from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError
 
-from goim_edu.errors import StoreUnavailable
+from goim_edu.errors import StoreConfigError, StoreError, StoreUnavailable
 
-__all__ = ["Client", "Document", "check_database", "connect", "reading", "unavailable"]
+__all__ = [
+    *("Client", "Database", "Document", "check_database", "check_database_of", "connect"),
+    *("must_be", "not_opened", "one_line_each", "reading", "unavailable", "version_of"),
+]
 
 Document = dict[str, Any]
 Client = pymongo.MongoClient[Document]
+Database = pymongo.database.Database[Document]
 
 _MONGODBS_OWN = frozenset({"admin", "config", "local"})
 _FORBIDDEN = frozenset('/\\. "$*<>:|?\0')
 _LONGEST_DATABASE = 63  # bytes
+_SELECTION_SECONDS: Final = 5.0
+_HOPELESS: Final = {
+    13: "Unauthorized",
+    18: "AuthenticationFailed",
+    67: "CannotCreateIndex",
+    85: "IndexOptionsConflict",
+    86: "IndexKeySpecsConflict",
+    11000: "DuplicateKey",
+}
+"""Answers that stay the same however often one asks (MongoDB, ``error_codes.yml``)."""
 
 
 def unavailable(error: Exception, what: str) -> StoreUnavailable:
@@ -32,59 +47,126 @@ def unavailable(error: Exception, what: str) -> StoreUnavailable:
     >>> str(unavailable(PyMongoError("db:1: refused, Topology Description: <...>"), "no ping"))
     'no ping: db:1: refused'
     """
+    return StoreUnavailable(_line(error, what))
+
+
+def not_opened(error: Exception, what: str) -> StoreError:
+    """The same for an error while a store is opened: may asking again in the same way help?
+
+    >>> not_opened(OperationFailure("Authentication failed.", 18), "no entry")
+    StoreConfigError('no entry: Authentication failed.')
+    >>> not_opened(PyMongoError("db:1: refused"), "no ping")
+    StoreUnavailable('no ping: db:1: refused')
+    """
+    hopeless = isinstance(error, OperationFailure) and error.code in _HOPELESS
+    return (StoreConfigError if hopeless else StoreUnavailable)(_line(error, what))
+
+
+def _line(error: Exception, what: str) -> str:
     text = str(error).split(", Timeout: ")[0].split(", Topology Description")[0]
     text = text.split(", full error:")[0].replace("\n", " ").strip()
     text = re.sub(r"//[^/@\s]*@", "//***@", text)
     text = re.sub(r" \(configured timeouts: [^)]*\)", "", text)
-    return StoreUnavailable(f"{what}: {text[:400]}")
+    return f"{what}: {text[:400]}"
 
 
-def _in_one_line(record: logging.LogRecord) -> bool:
-    """Log without a traceback what the driver met in the background, such as a frozen mongod."""
-    if record.exc_info and record.exc_info[1]:
-        record.msg, record.args = f"{record.getMessage()} {record.exc_info[1]}", ()
-        record.exc_info = None
-    return True
+def must_be(value: object, kind: type, what: str) -> None:
+    """Refuse what comes from another library: it looks alike, and fails later in other words.
+
+    >>> must_be("GOIM", pymongo.MongoClient, "client")
+    Traceback (most recent call last):
+    ...
+    TypeError: client must be a pymongo.MongoClient, not a builtins.str
+    """
+    if not isinstance(value, kind):
+        found = type(value)
+        raise TypeError(
+            f"{what} must be a pymongo.{kind.__name__}, not a "
+            f"{found.__module__}.{found.__qualname__}"
+        )
 
 
-def check_database(uri: str) -> None:
+class _OneLine(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and record.exc_info[1]:
+            record.msg, record.args = f"{record.getMessage()} {record.exc_info[1]}", ()
+            record.exc_info = None
+        return True
+
+
+@contextmanager
+def one_line_each() -> Iterator[None]:
+    """Log without a traceback what the driver meets in the background, such as a frozen mongod.
+
+    This holds for all clients of the process, as they share the logger ``pymongo.client``; what it
+    was before, it is again afterwards.
+    """
+    log, shorten = logging.getLogger("pymongo.client"), _OneLine()
+    log.addFilter(shorten)
+    try:
+        yield
+    finally:
+        log.removeFilter(shorten)
+
+
+def check_database_of(uri: str) -> None:
     """Refuse a URI whose database cannot hold our messages.
 
     Raises:
-        StoreUnavailable: MongoDB takes no such name, or it is one of MongoDB's own databases.
+        StoreConfigError: as :func:`check_database`.
 
-    Source: manual, "Naming Restrictions"; the names that only Windows refuses are refused, too.
-
-    >>> check_database("mongodb://localhost/school")
-    >>> check_database("mongodb://localhost/a.b")
+    >>> check_database_of("mongodb://localhost/school")
+    >>> check_database_of("mongodb://localhost/a.b")
     Traceback (most recent call last):
     ...
-    goim_edu.errors.StoreUnavailable: 'a.b' cannot be the name of a database: ...
+    goim_edu.errors.StoreConfigError: 'a.b' cannot be the name of a database: ...
     """
     hosts_and_name = uri.partition("://")[2].partition("?")[0].rpartition("@")[2]
     name = unquote_plus(hosts_and_name.partition("/")[2])
+    if name:
+        check_database(name)
+
+
+def check_database(name: str) -> None:
+    """Refuse a name under which a database cannot hold our messages.
+
+    Raises:
+        StoreConfigError: MongoDB takes no such name, or it is one of MongoDB's own databases.
+
+    Source: manual, "Naming Restrictions"; the names that only Windows refuses are refused, too.
+
+    >>> check_database("school")
+    >>> check_database("admin")
+    Traceback (most recent call last):
+    ...
+    goim_edu.errors.StoreConfigError: the database 'admin' is MongoDB's own; ...
+    """
+    if not isinstance(name, str):
+        raise StoreConfigError(f"the name of a database is a str, not {type(name).__name__}")
     if name in _MONGODBS_OWN:
-        raise StoreUnavailable(
+        raise StoreConfigError(
             f"the database {name!r} is MongoDB's own; name one for the messages, or none. "
             f"To sign in there, write .../?authSource={name}"
         )
-    if len(name.encode(errors="replace")) > _LONGEST_DATABASE or not _FORBIDDEN.isdisjoint(name):
-        raise StoreUnavailable(
+    size = len(name.encode(errors="replace"))
+    if not 1 <= size <= _LONGEST_DATABASE or not _FORBIDDEN.isdisjoint(name):
+        raise StoreConfigError(
             f"{name[:80]!r} cannot be the name of a database: 1 to {_LONGEST_DATABASE} bytes, none "
             'of them one of / \\ . " $ * < > : | ? or a space'
         )
 
 
-def connect(uri: str, *, timeout: float = 10.0, selection_timeout: float = 5.0) -> Client:
-    """A client for ``uri`` whose server has answered a ping.
+def connect(uri: str, *, timeout: float = 10.0) -> Client:
+    """A client for ``uri`` whose server has answered.
 
     Args:
         uri: ``mongodb://...`` or ``mongodb+srv://...``; options in it win over ours.
-        timeout: seconds that connecting, and each operation with its retries, may take.
-        selection_timeout: seconds to wait for a server that can answer (for a primary, say).
+        timeout: seconds that each operation with its retries may take, more than 0. At most five
+            of them it waits for a server that can answer (for a primary, say).
 
     Raises:
-        StoreUnavailable: the URI is wrong, nobody answers, or we are not allowed in.
+        StoreConfigError: the URI or the time-out is wrong, or we are not allowed in.
+        StoreUnavailable: nobody answers.
 
     The database that the URI names, ``mongodb://host/database``, is the one that a
     :class:`MongoBackend` then uses.
@@ -94,16 +176,19 @@ def connect(uri: str, *, timeout: float = 10.0, selection_timeout: float = 5.0) 
     >>> connect("mongo://localhost:27017")
     Traceback (most recent call last):
     ...
-    goim_edu.errors.StoreUnavailable: 'mongo://...' is not a MongoDB URI: the scheme must be ...
+    goim_edu.errors.StoreConfigError: 'mongo://...' is not a MongoDB URI: the scheme must be ...
     """
-    logging.getLogger("pymongo.client").addFilter(_in_one_line)
+    if not isinstance(uri, str):
+        raise StoreConfigError(f"the URI is {uri!r}, not a str such as 'mongodb://localhost:27017'")
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+        raise StoreConfigError(f"timeout is {timeout!r}, not a number of seconds above 0")
     scheme = uri.partition("://")[0]
     if scheme not in ("mongodb", "mongodb+srv"):
         shown = f"{scheme}://..." if "://" in uri else uri[:40]
-        raise StoreUnavailable(
+        raise StoreConfigError(
             f"{shown!r} is not a MongoDB URI: the scheme must be mongodb:// (or mongodb+srv://)"
         )
-    check_database(uri)
+    check_database_of(uri)
     try:
         if scheme == "mongodb":
             # MongoClient would only warn of an option that it cannot read, and then ignore it.
@@ -112,27 +197,40 @@ def connect(uri: str, *, timeout: float = 10.0, selection_timeout: float = 5.0) 
             uri,
             tz_aware=True,
             tzinfo=UTC,
-            **_settings(uri, timeout=timeout, selection_timeout=selection_timeout),
+            **_settings(uri, timeout),
         )
     except (InvalidURI, ConfigurationError, ValueError, TypeError) as error:
-        raise unavailable(error, "this MongoDB URI cannot be used") from None
+        raise StoreConfigError(_line(error, "this MongoDB URI cannot be used")) from None
     try:
-        # Under timeoutMS alone the driver would go on looking for a server until that is over.
-        with pymongo.timeout(client.options.server_selection_timeout):
-            client.admin.command("ping")
-    except PyMongoError as error:
+        version_of(client)
+    except BaseException:
         client.close()
-        raise unavailable(error, "no MongoDB answered") from None
+        raise
     return client
 
 
-def _settings(uri: str, *, timeout: float, selection_timeout: float) -> dict[str, Any]:
+def version_of(client: Client) -> str:
+    """The version of the server, which thereby shows that it answers and lets us in.
+
+    Raises:
+        StoreConfigError: we are not allowed in.
+        StoreUnavailable: nobody answers.
+    """
+    try:
+        # Under timeoutMS alone the driver would go on looking for a server until that is over.
+        with pymongo.timeout(client.options.server_selection_timeout):
+            return str(client.server_info()["version"])
+    except PyMongoError as error:
+        raise not_opened(error, "no MongoDB answered") from None
+
+
+def _settings(uri: str, timeout: float) -> dict[str, Any]:
     """Our settings, without those that the URI sets itself."""
     ours = {
         "maxPoolSize": 100,
         "minPoolSize": 10,
         "connectTimeoutMS": int(timeout * 1000),
-        "serverSelectionTimeoutMS": int(selection_timeout * 1000),
+        "serverSelectionTimeoutMS": int(min(timeout, _SELECTION_SECONDS) * 1000),
         "timeoutMS": int(timeout * 1000),
         "appName": "goim_edu",
     }

@@ -3,12 +3,54 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Final, TypedDict, Unpack
 
 from goim_edu.storage.backend import Backend
 from goim_edu.storage.group_commit import GroupCommit, WriterStats
 
-__all__ = ["Writers"]
+__all__ = ["WriterOptions", "Writers", "check_options"]
+
+
+class WriterOptions(TypedDict, total=False):
+    """The settings of a :class:`GroupCommit`, which says what they mean."""
+
+    max_batch: int
+    linger: float
+    max_waiting: int
+    max_waiting_bytes: int
+    patience: float
+
+
+_LOWEST: Final[dict[str, int]] = {
+    "max_batch": 1,
+    "linger": 0,
+    "max_waiting": 1,
+    "max_waiting_bytes": 1,
+    "patience": 0,
+}
+
+
+def check_options(options: WriterOptions) -> None:
+    """Refuse a setting under which nothing could be written.
+
+    Raises:
+        TypeError: there is no such setting, or it is not a number.
+        ValueError: it is too low.
+
+    >>> check_options({"max_batch": 0})
+    Traceback (most recent call last):
+    ...
+    ValueError: max_batch is 0; it must be 1 or more
+    """
+    for name, value in options.items():
+        if name not in _LOWEST:
+            raise TypeError(f"a store has no setting {name!r}; it has {', '.join(_LOWEST)}")
+        whole = name.startswith("max_")
+        if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+            kind = "a whole number" if whole else "a number of seconds"
+            raise TypeError(f"{name} is {value!r}; it must be {kind}")
+        if not value >= _LOWEST[name]:
+            raise ValueError(f"{name} is {value!r}; it must be {_LOWEST[name]} or more")
 
 
 class Writers:
@@ -21,9 +63,12 @@ class Writers:
     Args:
         backend: where messages live.
         **settings: of each :class:`GroupCommit`; its bounds hold for each separately.
+
+    All methods may be called from any thread.
     """
 
-    def __init__(self, backend: Backend, **settings: Any) -> None:
+    def __init__(self, backend: Backend, **settings: Unpack[WriterOptions]) -> None:
+        check_options(settings)
         self._all = [GroupCommit(backend, **settings) for _ in range(backend.writers)]
 
     def of(self, room_id: str) -> GroupCommit:

@@ -313,7 +313,7 @@ def test_history_of_long_texts_stays_below_a_mebibyte(text: str) -> None:
     async def test() -> None:
         store = MessageStore(MemoryBackend())
         for number in range(200):
-            store.submit("lobby", "\x01" * 256, f"{number:0256}", text * 4096)
+            store.submit("lobby", "\x01" * 256, text * 4096, client_msg_id=f"{number:0256}")
         store.flush()
         async with running_server(store) as server:
             lisa = await Person.come(server, "lisa")
@@ -357,7 +357,7 @@ def test_many_rooms_at_once() -> None:
         store = MessageStore(MemoryBackend())
         for number in range(30):
             for nth in range(60):
-                store.submit(f"room{number}", "lisa", f"{number}-{nth}", "hi")
+                store.submit(f"room{number}", "lisa", "hi", client_msg_id=f"{number}-{nth}")
         store.flush()
         async with running_server(store) as server:
             tom = await Person.come(server, "tom")

@@ -278,7 +278,7 @@ def test_joining_with_since(missed: int) -> None:
     async def test() -> None:
         store = MessageStore(MemoryBackend())
         for number in range(1, 6 + missed):
-            store.submit("lobby", "lisa", f"m{number}", str(number))
+            store.submit("lobby", "lisa", str(number), client_msg_id=f"m{number}")
         store.flush()
         async with running_server(store) as server:
             tom = await Person.come(server, "tom")
@@ -334,7 +334,7 @@ def test_history_in_pages() -> None:
     async def test() -> None:
         store = MessageStore(MemoryBackend())
         for number in range(1, 8):
-            store.submit("lobby", "lisa", f"m{number}", str(number))
+            store.submit("lobby", "lisa", str(number), client_msg_id=f"m{number}")
         store.flush()
         async with running_server(store) as server:
             tom = await Person.come(server, "tom")

@@ -437,7 +437,7 @@ def test_nothing_is_lost_or_repeated_when_the_server_is_replaced() -> None:
             await tom.__aenter__()
             await lisa.send("a", "before")
         meanwhile = asyncio.create_task(lisa.send("a", "meanwhile"))
-        store.submit("a", "eve", "e1", "written by another hand").result()
+        store.submit("a", "eve", "written by another hand", client_msg_id="e1").result()
         async with running_server(store, port=port):
             async with asyncio.timeout(10):
                 assert (await meanwhile).duplicate is False
@@ -460,7 +460,7 @@ def test_a_gap_of_more_than_a_thousand_is_filled_from_the_history() -> None:
     async def test() -> None:
         store = MessageStore(MemoryBackend())
         for number in range(1, 1501):
-            store.submit("a", "eve", f"e{number}", str(number))
+            store.submit("a", "eve", str(number), client_msg_id=f"e{number}")
         store.flush()
         async with running_server(store) as server, chat(server.url, "tom", {"a": 7}) as tom:
             seqs: list[int] = []
@@ -479,11 +479,11 @@ def test_what_the_store_could_not_take_is_sent_again() -> None:
         class Moody(MessageStore):
             moods = 2
 
-            def submit_async(self, *message: str) -> Any:
+            def submit_async(self, *message: str, **named: str) -> Any:
                 if self.moods:
                     self.moods -= 1
                     raise StoreUnavailable("not now")
-                return super().submit_async(*message)
+                return super().submit_async(*message, **named)
 
         store = Moody(MemoryBackend())
         async with running_server(store) as server, chat(server.url, "lisa", ["a"]) as lisa:
@@ -510,9 +510,9 @@ def test_rooms_are_rejoined_through_a_failover() -> None:
                 self.check()
                 return super().history(*span, **limits)
 
-            def submit_async(self, *message: str) -> Any:
+            def submit_async(self, *message: str, **named: str) -> Any:
                 self.check()
-                return super().submit_async(*message)
+                return super().submit_async(*message, **named)
 
         store = Failing(MemoryBackend())
         async with running_server(store) as first:
@@ -523,7 +523,7 @@ def test_rooms_are_rejoined_through_a_failover() -> None:
             await lisa.send("a", "before")
         store.down = True
         saying = asyncio.create_task(lisa.send("a", "during"))
-        store.submit("a", "eve", "e1", "by another hand").result()
+        store.submit("a", "eve", "by another hand", client_msg_id="e1").result()
         async with running_server(store, port=port) as second:
             await until(lambda: store.refused >= 6)
             assert second.hub.stats.errors["unavailable"] >= 6
@@ -557,7 +557,7 @@ def test_a_gap_is_filled_although_the_store_fails_in_between() -> None:
 
         store = Moody(MemoryBackend())
         for number in range(1, 1301):
-            store.submit("a", "eve", f"e{number}", str(number))
+            store.submit("a", "eve", str(number), client_msg_id=f"e{number}")
         store.flush()
         async with running_server(store) as server, chat(server.url, "tom", {"a": 7}) as tom:
             seqs: list[int] = []

@@ -34,7 +34,7 @@ class PlainStore:
         self._batch: list[tuple[StoredMessage, asyncio.Future[Saved]]] = []
 
     def submit_async(
-        self, room_id: str, user_id: str, client_msg_id: str, text: str
+        self, room_id: str, user_id: str, text: str, *, client_msg_id: str
     ) -> asyncio.Future[Saved]:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Saved] = loop.create_future()

@@ -245,7 +245,7 @@ def made_as_0_1_did(data: Path) -> None:
                 client.admin.command("replSetInitiate", {"_id": "goim", "members": members})
             with open_store(f"mongodb://{','.join(hosts)}/?replicaSet=goim") as store:
                 for text in EXPECTED:
-                    store.submit("lobby", "lisa", f"m{text}", text).result()
+                    store.submit("lobby", "lisa", text, client_msg_id=f"m{text}").result()
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from goim_edu.client import Backoff, ChatClient
 from goim_edu.errors import StoreUnavailable
 from goim_edu.mongod import LocalMongod, LocalReplicaSet
 from goim_edu.storage.backend_mongodb import DURABLE
-from goim_edu.store import MessageStore, MongoBackend, Saved, StoredMessage, connect_mongodb
+from goim_edu.store import MessageStore, Saved, StoredMessage, open_store
 from tests.chatting import run, running_server
 
 PRIMARY_KILLS = int(os.environ.get("GOIM_PRIMARY_KILLS", "1"))
@@ -49,7 +49,7 @@ class Run:
             self.sent[user, key] = text
             while True:
                 try:
-                    saved = self.store.submit(room, user, key, text).result(60)
+                    saved = self.store.submit(room, user, text, client_msg_id=key).result(60)
                     break
                 except StoreUnavailable:
                     with self.lock:
@@ -97,8 +97,7 @@ def check_promises(run: Run, stored: list[StoredMessage]) -> None:
 def test_nothing_is_lost_or_doubled_when_the_primary_is_killed(
     replica_set: LocalReplicaSet, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    backend = MongoBackend(connect_mongodb(replica_set.uri), database="goim_failover")
-    with MessageStore(backend) as store:
+    with open_store(replica_set.uri, database="goim_failover") as store:
         run = Run(store)
         threads = [threading.Thread(target=run.sender, args=(n,)) for n in range(SENDERS)]
         for thread in threads:
@@ -133,10 +132,10 @@ def test_a_chat_client_rejoins_its_rooms_while_there_is_no_primary(
     replica_set: LocalReplicaSet,
 ) -> None:
     """The server is replaced and the primary killed at the same time; the client comes through."""
-    database = connect_mongodb(f"{replica_set.uri}&timeoutMS=400&serverSelectionTimeoutMS=400")
+    uri = f"{replica_set.uri}&timeoutMS=400&serverSelectionTimeoutMS=400"
 
     async def test() -> None:
-        with MessageStore(MongoBackend(database, database="goim_rejoin"), patience=0.5) as store:
+        with open_store(uri, database="goim_rejoin", patience=0.5) as store:
             async with running_server(store) as first:
                 backoff = Backoff(first=0.01, longest=0.05)
                 client = ChatClient(f"{first.url}/chat", "lisa", ["a", "b"], backoff=backoff)
@@ -159,8 +158,8 @@ def test_a_frozen_mongod_loses_and_doubles_nothing(
     mongod: LocalMongod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """kill -STOP: connections stay open and nobody answers, longer than every time-out of ours."""
-    client = connect_mongodb(f"{mongod.uri}&timeoutMS=400&serverSelectionTimeoutMS=400")
-    with MessageStore(MongoBackend(client, database="goim_frozen"), patience=0.5) as store:
+    uri = f"{mongod.uri}&timeoutMS=400&serverSelectionTimeoutMS=400"
+    with open_store(uri, database="goim_frozen", patience=0.5) as store:
         run = Run(store)
         threads = [threading.Thread(target=run.sender, args=(n,)) for n in range(SENDERS)]
         for thread in threads:
@@ -170,7 +169,7 @@ def test_a_frozen_mongod_loses_and_doubles_nothing(
             mongod.pause()
             begin = time.monotonic()
             with pytest.raises(StoreUnavailable, match="nothing was saved"):
-                store.submit("room0", "other", "m1", "x").result(30)
+                store.submit("room0", "other", "x", client_msg_id="m1").result(30)
             assert time.monotonic() - begin < 10
             with pytest.raises(StoreUnavailable, match="does not answer"):
                 store.ping()
@@ -195,20 +194,19 @@ def test_write_concern_one_may_lose_what_it_acknowledged(
     disk only. When they are back and it is gone they elect one of themselves, and when it is back
     too, it takes back what nobody else has.
     """
-    backend = MongoBackend(
-        connect_mongodb(replica_set.uri),
-        database="goim_w1",
-        write_concern=WriteConcern(1, j=True),
-    )
-    with MessageStore(backend) as store:
-        store.submit("room0", "u", "before", "x").result(30)
-        backend.database.get_collection("anything", write_concern=DURABLE).insert_one({})
+    weak = WriteConcern(1, j=True)
+    with open_store(replica_set.uri, database="goim_w1", write_concern=weak) as store:
+        store.submit("room0", "u", "x", client_msg_id="before").result(30)
+        store.database.get_collection("anything", write_concern=DURABLE).insert_one({})
         primary = replica_set.wait_for_primary()
         others = [member for member in replica_set.members if member is not primary]
         try:
             for member in others:
                 replica_set.kill(member)
-            acked = [store.submit("room0", "u", f"m{i}", "x").result(30).seq for i in range(20)]
+            acked = [
+                store.submit("room0", "u", "x", client_msg_id=f"m{i}").result(30).seq
+                for i in range(20)
+            ]
             replica_set.kill(primary)
         finally:
             for member in others:
@@ -221,4 +219,4 @@ def test_write_concern_one_may_lose_what_it_acknowledged(
             print(f"\nw:1 acknowledged {len(acked)} messages and lost {len(lost)} of them")
         assert len(lost) == 20
         # Their numbers are given again: to other messages, which nobody can tell apart by number.
-        assert store.submit("room0", "u", "after", "x").result(30).seq == 2
+        assert store.submit("room0", "u", "x", client_msg_id="after").result(30).seq == 2

@@ -10,13 +10,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from goim_edu.mongod import LocalMongod, LocalReplicaSet
+from goim_edu.storage.backend import Backend
 from goim_edu.storage.heads import Heads
-from goim_edu.store import MessageStore, MongoBackend, Saved, connect_mongodb
+from goim_edu.store import Saved, connect_mongodb, open_store
 from tests.conftest import require_mongod
 from tests.storing import send
 
@@ -34,11 +35,11 @@ class Server:
     """A store whose next insert command waits at a gate."""
 
     def __init__(self, uri: str, *, trusting: bool) -> None:
-        self.backend = MongoBackend(connect_mongodb(uri), database="goim_fork")
+        self.store = open_store(uri, database="goim_fork", flush_timeout=60)
+        self.backend = cast("Any", self.store.backend)
         if trusting:
             self.backend._certain = self.backend._messages  # what one member has is enough
             self.backend._heads = Trusting(self.backend._head)
-        self.store = MessageStore(self.backend, flush_timeout=60)
         self.gate = threading.Event()
         self.gate.set()
         self.at_the_gate = threading.Event()
@@ -75,11 +76,13 @@ def fork(members: LocalReplicaSet, *, trusting: bool) -> tuple[list[int], list[i
         others = [member for member in members.members if member is not dying]
         for member in others:
             members.kill(member)
-        kept = first.store.submit("r", "first", "m", "x")  # written there, and not answered
+        kept = first.store.submit(
+            "r", "first", "x", client_msg_id="m"
+        )  # written there, and not answered
         until(lambda: local_count(dying) == BEFORE + 1)
         second.gate.clear()
         second.at_the_gate.clear()
-        between = second.store.submit("r", "second", "m", "x")
+        between = second.store.submit("r", "second", "x", client_msg_id="m")
         assert second.at_the_gate.wait(30)  # its number is taken from what it has read
         first.gate.clear()  # the next attempt of the first server waits
         members.kill(dying)
@@ -100,7 +103,7 @@ def local_count(member: LocalMongod) -> int:
         return client["goim_fork"]["messages"].count_documents({})
 
 
-def stream_since(backend: MongoBackend, start: Any) -> list[int]:
+def stream_since(backend: Backend, start: Any) -> list[int]:
     """The numbers of two messages, in the order in which the change stream tells them."""
     found: list[int] = []
     with backend._messages.watch(start_at_operation_time=start, max_await_time_ms=200) as stream:

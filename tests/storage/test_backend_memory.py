@@ -14,10 +14,16 @@ from goim_edu.store import open_store
 def test_mongomock_stays_quick() -> None:
     with open_store("memory") as store:
         for part in range(5):
-            wait([store.submit("r", "u", f"{part}/{i}", "x" * 50) for i in range(2000)], 60)
+            wait(
+                [
+                    store.submit("r", "u", "x" * 50, client_msg_id=f"{part}/{i}")
+                    for i in range(2000)
+                ],
+                60,
+            )
         begin = time.perf_counter()
         for number in range(100):
-            store.submit("r", "u", f"one by one {number}", "x").result(20)
+            store.submit("r", "u", "x", client_msg_id=f"one by one {number}").result(20)
         assert time.perf_counter() - begin < 9  # mongomock's own index takes 90 ms for each
         begin = time.perf_counter()
         assert len(store.history("r", before_seq=5000)) == 50

@@ -292,7 +292,7 @@ class TestWhatMongoAnswers:
             MessageStore(backend) as store,
             pytest.raises(StoreError, match="nobody can acknowledge"),
         ):
-            store.submit(room, user, "m1", "x").result(20)
+            store.submit(room, user, "x", client_msg_id="m1").result(20)
 
     def test_a_server_that_does_not_let_us_write(
         self, mongod: LocalMongod, room: str, monkeypatch: pytest.MonkeyPatch
@@ -300,6 +300,6 @@ class TestWhatMongoAnswers:
         with mongo_store(mongod.uri, patience=0.2) as store:
             monkeypatch.setattr(store.backend, "_write_concern", {"w": 2})
             with pytest.raises(StoreUnavailable, match="nothing was saved: MongoDB refused"):
-                store.submit(room, "u", "refused", "x").result(20)
+                store.submit(room, "u", "x", client_msg_id="refused").result(20)
         with pytest.raises(StoreUnavailable):
             store.ping()

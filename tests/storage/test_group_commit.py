@@ -83,8 +83,10 @@ def test_a_room_that_is_held_up_holds_up_no_room_of_the_other_writer() -> None:
     with MessageStore(backend, flush_timeout=5) as store:
         rooms = [f"room {n}" for n in range(64)]
         other = next(r for r in rooms if store._writers.of(r) is not store._writers.of("held"))
-        waiting = [store.submit("held", "u", f"h{n}", "x") for n in range(5)]
-        free = [store.submit(other, "u", f"o{n}", "x").result(5).seq for n in range(5)]
+        waiting = [store.submit("held", "u", "x", client_msg_id=f"h{n}") for n in range(5)]
+        free = [
+            store.submit(other, "u", "x", client_msg_id=f"o{n}").result(5).seq for n in range(5)
+        ]
         assert free == [1, 2, 3, 4, 5]
         assert not any(future.done() for future in waiting)
         assert store.stats.waiting == 5
@@ -98,11 +100,11 @@ def test_a_room_that_is_held_up_holds_up_no_room_of_the_other_writer() -> None:
 def test_closing_writes_what_waits_for_either_writer() -> None:
     backend = TwoWriters("")
     store = MessageStore(backend, flush_timeout=5)
-    futures = [store.submit(f"room {n}", "u", f"m{n}", "x") for n in range(20)]
+    futures = [store.submit(f"room {n}", "u", "x", client_msg_id=f"m{n}") for n in range(20)]
     store.close()
     assert [future.result(0).seq for future in futures] == [1] * 20
     with pytest.raises(StoreUnavailable, match="closed"):
-        store.submit("room 1", "u", "late", "x")
+        store.submit("room 1", "u", "x", client_msg_id="late")
 
 
 Failing = tuple[FailingBackend, MessageStore]
@@ -131,7 +133,7 @@ class TestWriter:
 
         backend.plan = [half]
         backend.gate.clear()
-        futures = [store.submit("r", "u", f"m{i}", "x") for i in range(9)]
+        futures = [store.submit("r", "u", "x", client_msg_id=f"m{i}") for i in range(9)]
         for future in futures:
             future.add_done_callback(lambda done: answered.append(done.result().seq))
         backend.gate.set()
@@ -142,11 +144,11 @@ class TestWriter:
     def test_a_full_queue_pushes_back(self, failing: Failing) -> None:
         backend, store = failing
         backend.gate.clear()
-        first = store.submit("r", "u", "first", "x")
+        first = store.submit("r", "u", "x", client_msg_id="first")
         assert backend.entered.wait(20)
-        queued = [store.submit("r", "u", f"m{i}", "x") for i in range(10)]
+        queued = [store.submit("r", "u", "x", client_msg_id=f"m{i}") for i in range(10)]
         with pytest.raises(StoreUnavailable, match="10 messages wait"):
-            store.submit("r", "u", "one too many", "x")
+            store.submit("r", "u", "x", client_msg_id="one too many")
         assert store.stats.waiting == 11
         backend.gate.set()
         assert {future.result(20).duplicate for future in [first, *queued]} == {False}
@@ -156,18 +158,18 @@ class TestWriter:
         backend = FailingBackend()
         backend.gate.clear()
         with MessageStore(backend, max_waiting_bytes=1000) as store:
-            store.submit("r", "u", "first", "x")
+            store.submit("r", "u", "x", client_msg_id="first")
             assert backend.entered.wait(20)
-            store.submit("r", "u", "m1", "x" * 900)
+            store.submit("r", "u", "x" * 900, client_msg_id="m1")
             with pytest.raises(StoreUnavailable, match="try again later"):
-                store.submit("r", "u", "m2", "x" * 101)
+                store.submit("r", "u", "x" * 101, client_msg_id="m2")
             backend.gate.set()
 
     def test_what_waits_too_long_is_given_back_unsaved(self, failing: Failing) -> None:
         backend, store = failing
         backend.away = True
         begin = time.monotonic()
-        futures = [store.submit("r", "u", f"m{i}", "x") for i in range(5)]
+        futures = [store.submit("r", "u", "x", client_msg_id=f"m{i}") for i in range(5)]
         for future in futures:
             with pytest.raises(StoreUnavailable, match="nothing was saved: no primary"):
                 future.result(20)
@@ -185,9 +187,9 @@ class TestWriter:
             raise Unsure("nobody answers")
 
         backend.plan = [not_yet]
-        unknown = store.submit("r", "u", "unknown", "x")
+        unknown = store.submit("r", "u", "x", client_msg_id="unknown")
         assert backend.entered.wait(20)
-        behind = store.submit("r", "u", "behind", "x")
+        behind = store.submit("r", "u", "x", client_msg_id="behind")
         with pytest.raises(StoreUnavailable, match="nothing was saved: nobody answers"):
             behind.result(20)
         assert not unknown.done()
@@ -198,9 +200,9 @@ class TestWriter:
     def test_what_waits_behind_a_slow_write_is_written(self, failing: Failing) -> None:
         backend, store = failing
         backend.gate.clear()
-        slow = store.submit("r", "u", "slow", "x")
+        slow = store.submit("r", "u", "x", client_msg_id="slow")
         assert backend.entered.wait(20)
-        behind = store.submit("r", "u", "behind", "x")
+        behind = store.submit("r", "u", "x", client_msg_id="behind")
         time.sleep(0.4)  # longer than its patience, which is for a database that fails
         backend.gate.set()
         assert (slow.result(20).seq, behind.result(20).seq) == (1, 2)
@@ -209,9 +211,9 @@ class TestWriter:
         backend = FailingBackend()
         store = MessageStore(backend, flush_timeout=0.2)
         backend.plan = [lost_request] * 1000
-        unknown = store.submit("r", "u", "m1", "x")
+        unknown = store.submit("r", "u", "x", client_msg_id="m1")
         assert backend.entered.wait(20)
-        behind = store.submit("r", "u", "m2", "x")
+        behind = store.submit("r", "u", "x", client_msg_id="m2")
         store.close()
         with pytest.raises(StoreError, match="send it again with the same client_msg_id") as fate:
             unknown.result(0)
@@ -224,12 +226,12 @@ class TestWriter:
         backend = FailingBackend()
         store = MessageStore(backend)
         backend.gate.clear()
-        futures = [store.submit("r", "u", f"m{i}", "x") for i in range(5)]
+        futures = [store.submit("r", "u", "x", client_msg_id=f"m{i}") for i in range(5)]
         threading.Timer(0.1, backend.gate.set).start()
         store.close()
         assert [future.result(0).seq for future in futures] == [1, 2, 3, 4, 5]
         for refused in (
-            lambda: store.submit("r", "u", "late", "x"),
+            lambda: store.submit("r", "u", "x", client_msg_id="late"),
             store.ping,
             lambda: store.run(store.count, "r"),
         ):
@@ -240,10 +242,10 @@ class TestWriter:
     def test_a_cancelled_message_is_not_stored(self, failing: Failing) -> None:
         backend, store = failing
         backend.gate.clear()
-        store.submit("r", "u", "first", "x")
+        store.submit("r", "u", "x", client_msg_id="first")
         assert backend.entered.wait(20)
-        cancelled = store.submit("r", "u", "m1", "x")
-        wanted_twice = [store.submit("r", "u", "m2", "x") for _ in range(2)]
+        cancelled = store.submit("r", "u", "x", client_msg_id="m1")
+        wanted_twice = [store.submit("r", "u", "x", client_msg_id="m2") for _ in range(2)]
         assert cancelled.cancel()
         assert wanted_twice[0].cancel()
         backend.gate.set()
@@ -259,10 +261,10 @@ class TestWriter:
             return Inserted(1, StoreError("MongoDB refused it: Document failed validation"))
 
         backend.gate.clear()
-        store.submit("r", "u", "first", "x")
+        store.submit("r", "u", "x", client_msg_id="first")
         assert backend.entered.wait(20)
         backend.plan = [lambda insert, documents: insert(documents), refuse_second]
-        futures = [store.submit("r", "u", f"m{i}", "x") for i in range(3)]
+        futures = [store.submit("r", "u", "x", client_msg_id=f"m{i}") for i in range(3)]
         backend.gate.set()
         assert futures[0].result(20).seq == 2
         with pytest.raises(StoreError, match="failed validation"):
@@ -277,15 +279,15 @@ class TestWriter:
 
         backend.plan = [explode]
         with pytest.raises(StoreError, match="ZeroDivisionError: a bug"):
-            store.submit("r", "u", "m1", "x").result(20)
-        assert store.submit("r", "u", "m2", "x").result(20)
+            store.submit("r", "u", "x", client_msg_id="m1").result(20)
+        assert store.submit("r", "u", "x", client_msg_id="m2").result(20)
 
     def test_linger_gathers_company(self) -> None:
         with MessageStore(MemoryBackend(), linger=0.2, max_batch=5) as store:
-            wait([store.submit("r", "u", f"m{i}", "x") for i in range(5)], 20)
+            wait([store.submit("r", "u", "x", client_msg_id=f"m{i}") for i in range(5)], 20)
             assert store.stats.batches == 1
             begin = time.monotonic()
-            store.submit("r", "u", "alone", "x").result(20)
+            store.submit("r", "u", "x", client_msg_id="alone").result(20)
             assert time.monotonic() - begin > 0.15
 
     def test_a_loop_that_has_ended_stops_nobody(self, failing: Failing) -> None:
@@ -293,11 +295,11 @@ class TestWriter:
         backend.gate.clear()
 
         async def leave() -> asyncio.Future[Saved]:
-            return store.submit_async("r", "u", "m1", "x")
+            return store.submit_async("r", "u", "x", client_msg_id="m1")
 
         asyncio.run(leave())
         backend.gate.set()
-        assert store.submit("r", "u", "m2", "x").result(20).seq == 2
+        assert store.submit("r", "u", "x", client_msg_id="m2").result(20).seq == 2
 
 
 def batch_of(
@@ -306,9 +308,9 @@ def batch_of(
     """So many messages of one sender, inserted together; notes the numbers as they are answered."""
     backend.gate.clear()
     backend.entered.clear()
-    first = store.submit("other room", "u", "first", "x")
+    first = store.submit("other room", "u", "x", client_msg_id="first")
     assert backend.entered.wait(20)
-    futures = [store.submit("r", "u", f"m{i}", "x") for i in range(number)]
+    futures = [store.submit("r", "u", "x", client_msg_id=f"m{i}") for i in range(number)]
     if answered is not None:
         for future in futures:
             future.add_done_callback(lambda done: answered.append(done.result().seq))
@@ -346,14 +348,14 @@ class TestOrder:
 
         backend.plan = [lose]
         with pytest.raises(StoreUnavailable, match="nothing was saved: other servers write"):
-            store.submit("r", "u", "m1", "x").result(20)
+            store.submit("r", "u", "x", client_msg_id="m1").result(20)
 
     def test_a_message_in_the_middle_was_stored_before(self, failing: Failing) -> None:
         """Its answer leaves first: its number is lower than those of the rest."""
         backend, store = failing
         again = {"m2": 1, "m4": 2}
         for key in again:
-            store.submit("r", "u", key, "x").result(20)
+            store.submit("r", "u", "x", client_msg_id=key).result(20)
         for writer in store._writers._all:
             writer._recent.clear()
         answered: list[int] = []
@@ -390,7 +392,7 @@ class TestOrder:
     ) -> None:
         """Another server has stored the same message, and it may still be rolled back."""
         backend, store = failing
-        store.submit("r", "u", "m1", "x").result(20)
+        store.submit("r", "u", "x", client_msg_id="m1").result(20)
         for writer in store._writers._all:
             writer._recent.clear()
         asked = threading.Event()
@@ -401,7 +403,7 @@ class TestOrder:
 
         with monkeypatch.context() as patch:
             patch.setattr(backend, "find_committed", nothing)
-            again = store.submit("r", "u", "m1", "x")
+            again = store.submit("r", "u", "x", client_msg_id="m1")
             assert asked.wait(20)
             time.sleep(0.5)  # longer than the patience of this store
             assert not again.done()
@@ -449,9 +451,9 @@ class TestOrder:
 
         backend.plan = [look, look]
         backend.gate.clear()
-        store.submit("x", "u", "first", "x")
+        store.submit("x", "u", "x", client_msg_id="first")
         assert backend.entered.wait(20)
-        futures = [store.submit("ab"[i % 2], "u", f"m{i}", "x") for i in range(6)]
+        futures = [store.submit("ab"[i % 2], "u", "x", client_msg_id=f"m{i}") for i in range(6)]
         backend.gate.set()
         assert [future.result(20).seq for future in futures] == [1, 1, 2, 2, 3, 3]
         assert sent == [["x"], ["a", "a", "a", "b", "b", "b"]]

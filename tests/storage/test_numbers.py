@@ -18,7 +18,7 @@ from goim_edu.storage.documents import StoredMessage, message_key, to_document
 from goim_edu.storage.heads import Heads
 from goim_edu.storage.mongodb_answers import UNSURE_CODES
 from goim_edu.store import MessageStore, MongoBackend, Saved, connect_mongodb
-from tests.storing import NUMBERS, Proxy, mongo_store, send
+from tests.storing import NUMBERS, intercept, mongo_store, send
 
 BATCH = 5
 
@@ -107,7 +107,7 @@ class TestTwoServers:
     def test_old_numbers_are_fenced_off(self, mongod: LocalMongod, room: str, user: str) -> None:
         """A server that was away writes behind what the other one has stored meanwhile."""
         with two_servers(mongod.uri) as (one, other):
-            assert one.submit(room, f"{user}!", "first", "x").result(20).seq == 1
+            assert one.submit(room, f"{user}!", "x", client_msg_id="first").result(20).seq == 1
             send(other, room, f"{user}?", 2)
             saved = send(one, room, user, BATCH)
             assert [answer.seq for answer in saved] == [4, 5, 6, 7, 8]
@@ -124,8 +124,8 @@ class TestTwoServers:
             return database.command({**command, "ordered": False})
 
         with two_servers(mongod.uri) as (one, other):
-            one.backend.database = Proxy(one.backend.database, unordered)
-            one.submit(room, f"{user}!", "first", "x").result(20)
+            intercept(one, unordered)
+            one.submit(room, f"{user}!", "x", client_msg_id="first").result(20)
             send(other, room, f"{user}?", 2)
             send(one, room, user, BATCH)
             assert texts(other, room, user) != SAID
@@ -134,7 +134,7 @@ class TestTwoServers:
         self, mongod: LocalMongod, room: str, user: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with two_servers(mongod.uri) as (one, other):
-            other.submit(room, user, "m2", "text 2").result(20)
+            other.submit(room, user, "text 2", client_msg_id="m2").result(20)
             send(one, room, f"{user}!", 1)
             look_up, rounds = one.backend.find_committed, count()
 
@@ -165,7 +165,7 @@ class TestTwoServers:
             raise OperationFailure("lost the shard", code)
 
         with two_servers(mongod.uri) as (one, other):
-            one.backend.database = Proxy(one.backend.database, lose_the_answer)
+            intercept(one, lose_the_answer)
             saved = send(one, room, user, BATCH)
             assert [(answer.seq, answer.duplicate) for answer in saved] == [
                 (number, False) for number in range(1, BATCH + 1)
@@ -179,7 +179,7 @@ class TestTwoServers:
 
         def talk(store: MessageStore, name: str) -> None:
             for number in range(each):
-                store.submit(room, name, str(number), f"text {number}").result(20)
+                store.submit(room, name, f"text {number}", client_msg_id=str(number)).result(20)
 
         with mongo_store(replica_set.uri) as one, mongo_store(replica_set.uri) as other:
             stream = other.watch(room, wait=0.1)
@@ -208,7 +208,9 @@ class TestTwoServers:
         names = [f"room {next(NUMBERS)}" for _ in range(rooms)]
         with mongo_store(mongod.uri) as one, mongo_store(mongod.uri) as other:
             futures = [
-                store.submit(name, f"{user} {id(store)}", f"{name}/{part}", f"text {part}")
+                store.submit(
+                    name, f"{user} {id(store)}", f"text {part}", client_msg_id=f"{name}/{part}"
+                )
                 for part in range(400 // rooms)
                 for name in names
                 for store in (one, other)
@@ -238,7 +240,9 @@ def test_a_database_of_version_0_1_is_opened_as_it_is(mongod: LocalMongod) -> No
     with MessageStore(MongoBackend(client, database="goim_0_1")) as store:
         for room, seqs in stored.items():
             assert numbers(store, room) == seqs
-            again = store.submit(room, "lisa", f"{room} {seqs[-1]}", "hello").result(20)
+            again = store.submit(room, "lisa", "hello", client_msg_id=f"{room} {seqs[-1]}").result(
+                20
+            )
             assert (again.duplicate, again.seq) == (True, seqs[-1])
             assert [answer.seq for answer in send(store, room, room, 3)] == [
                 seqs[-1] + n for n in (1, 2, 3)
