@@ -54,14 +54,13 @@ import signal
 import sys
 import threading
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Unpack
 
 from goim_edu.errors import DuplicateMessage, StoreConfigError, StoreError, StoreUnavailable
 from goim_edu.storage.backend import Change, Plan
-from goim_edu.storage.backend_memory import MemoryBackend
-from goim_edu.storage.backend_mongodb import MongoBackend
 from goim_edu.storage.documents import (
     COLLECTIONS,
     MESSAGE_SCHEMA,
@@ -71,13 +70,15 @@ from goim_edu.storage.documents import (
     utc_now,
 )
 from goim_edu.storage.group_commit import GroupCommit, WriterStats
-from goim_edu.storage.indexes import create_indexes, message_indexes
 from goim_edu.storage.message_store import MessageStore, StoreOptions
-from goim_edu.storage.mongodb_client import Client, connect, one_line_each
 
 if TYPE_CHECKING:
-    from pymongo.database import Database
     from pymongo.write_concern import WriteConcern
+
+    from goim_edu.storage.backend_memory import MemoryBackend
+    from goim_edu.storage.backend_mongodb import MongoBackend
+    from goim_edu.storage.indexes import create_indexes, message_indexes
+    from goim_edu.storage.mongodb_client import Client, Database
 
 __all__ = [
     "DEFAULT_URI",
@@ -110,7 +111,25 @@ __all__ = [
 
 DEFAULT_URI = "mongodb://localhost:27017"
 URI_VARIABLE = "GOIM_MONGO_URI"
+_LATER = {
+    "MemoryBackend": "goim_edu.storage.backend_memory",
+    "MongoBackend": "goim_edu.storage.backend_mongodb",
+    "create_indexes": "goim_edu.storage.indexes",
+    "message_indexes": "goim_edu.storage.indexes",
+}
+"""Loaded when they are asked for: pymongo takes longer to import than all of ours."""
 _WANTED = "name a store by auto, memory, local, mongodb://... or @FILE"
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name in _LATER:
+            return getattr(import_module(_LATER[name]), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
 
 
 def open_store(
@@ -159,10 +178,15 @@ def open_store(
     """
     spec, remark = _chosen(spec) if client is None else (_none_beside_a_client(spec), "")
     if spec == "memory":
+        from goim_edu.storage.backend_memory import MemoryBackend
+
         memory = MemoryBackend(
             remark, database=database, collections=collections, read_only=read_only
         )
         return MessageStore(memory, **settings)
+    from goim_edu.storage.backend_mongodb import MongoBackend
+    from goim_edu.storage.mongodb_client import connect, one_line_each
+
     with ExitStack() as opened:
         name = None
         if client is None:
@@ -258,6 +282,8 @@ def connect_mongodb(uri: str | None = None, *, timeout: float = 10.0) -> Client:
         StoreConfigError: the URI or the time-out is wrong, or we are not allowed in.
         StoreUnavailable: nobody answers.
     """
+    from goim_edu.storage.mongodb_client import connect
+
     return connect(uri or os.environ.get(URI_VARIABLE) or DEFAULT_URI, timeout=timeout)
 
 
@@ -292,7 +318,7 @@ def shared_store(spec: str | None = None) -> MessageStore:
         return _store
 
 
-def get_mongo(spec: str | None = None) -> Database[dict[str, Any]]:
+def get_mongo(spec: str | None = None) -> Database:
     """The database of this process: connected, answered, with its indexes.
 
     It is the one that the URI names, else ``GOIM`` as in the notes. A server calls this when it

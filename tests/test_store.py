@@ -19,7 +19,7 @@ import pytest
 from pymongo.write_concern import WriteConcern
 
 from goim_edu import store as store_face
-from goim_edu.errors import StoreUnavailable
+from goim_edu.errors import StoreConfigError, StoreUnavailable
 from goim_edu.mongod import LocalMongod
 from goim_edu.store import (
     MongoBackend,
@@ -44,9 +44,9 @@ def nobody() -> str:
 
 class TestConnecting:
     def test_the_scheme_of_the_notes_is_put_right(self) -> None:
-        with pytest.raises(StoreUnavailable, match="the scheme must be mongodb://"):
+        with pytest.raises(StoreConfigError, match="the scheme must be mongodb://"):
             connect_mongodb("mongo://localhost:27017")
-        with pytest.raises(StoreUnavailable, match="the scheme must be mongodb://"):
+        with pytest.raises(StoreConfigError, match="the scheme must be mongodb://"):
             open_store("mongo://localhost")
 
     @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ class TestConnecting:
         ],
     )
     def test_a_wrong_uri_is_one_clear_line(self, uri: str) -> None:
-        with pytest.raises(StoreUnavailable) as caught:
+        with pytest.raises(StoreConfigError) as caught:
             open_store(uri)
         assert "\n" not in str(caught.value)
         assert len(str(caught.value)) < 500
@@ -74,14 +74,14 @@ class TestConnecting:
         uri = nobody.replace("/?", f"/{name}?")
         for opening in (open_store, connect_mongodb, get_mongo):
             with pytest.raises(
-                StoreUnavailable, match="cannot be the name of a database"
+                StoreConfigError, match="cannot be the name of a database"
             ) as caught:
                 opening(uri)
             assert "secret" not in str(caught.value)
 
     @pytest.mark.parametrize("name", ["admin", "config", "local"])
     def test_a_database_that_is_mongodbs_own(self, nobody: str, name: str) -> None:
-        with pytest.raises(StoreUnavailable, match=f"authSource={name}"):
+        with pytest.raises(StoreConfigError, match=f"authSource={name}"):
             open_store(nobody.replace("/?", f"/{name}?"))
 
     def test_the_database_of_the_uri_is_used(self, mongod: LocalMongod, room: str) -> None:
@@ -103,7 +103,7 @@ class TestConnecting:
         assert "Topology" not in str(caught.value)
 
     def test_no_such_backend(self) -> None:
-        with pytest.raises(StoreUnavailable, match="'redis' names no store"):
+        with pytest.raises(StoreConfigError, match="'redis' names no store"):
             open_store("redis")
 
     def test_the_settings_of_the_notes(self, mongod: LocalMongod) -> None:

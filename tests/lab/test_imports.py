@@ -26,7 +26,7 @@ def loaded_by(statement: str) -> set[str]:
         ("from goim_edu.lab import Link, NaiveProxy, News", HEAVY | {"pymongo", "mongomock"}),
         ("from goim_edu.lab import check_history", HEAVY | {"pymongo", "mongomock", "asyncio"}),
         ("import goim_edu.lab.sharding", HEAVY | {"pymongo", "mongomock", "goim_edu.draw"}),
-        ("import goim_edu.store", HEAVY | {"mongomock"}),
+        ("import goim_edu.store", HEAVY | {"mongomock", "pymongo", "cryptography"}),
     ],
 )
 def test_an_import_loads_nothing_heavy(statement: str, heavy: set[str]) -> None:

@@ -17,7 +17,7 @@ import pymongo
 import pytest
 from pymongo.errors import OperationFailure
 
-from goim_edu.errors import StoreUnavailable
+from goim_edu.errors import StoreConfigError
 from goim_edu.mongod import LocalMongod, LocalReplicaSet, find_mongod
 from goim_edu.mongod.credentials import Credentials, MongoURI, write_private
 from goim_edu.mongod.ports import free_port, listens
@@ -180,7 +180,7 @@ def test_a_file_without_an_address(tmp_path: Path, content: bytes | None, word: 
     path = tmp_path / "uri"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(StoreUnavailable, match=word):
+    with pytest.raises(StoreConfigError, match=word):
         open_store(f"@{path}")
 
 

@@ -15,7 +15,6 @@ from typing import Any, cast
 import pytest
 
 from goim_edu.mongod import LocalMongod, LocalReplicaSet
-from goim_edu.storage.backend import Backend
 from goim_edu.storage.heads import Heads
 from goim_edu.store import Saved, connect_mongodb, open_store
 from tests.conftest import require_mongod
@@ -103,7 +102,7 @@ def local_count(member: LocalMongod) -> int:
         return client["goim_fork"]["messages"].count_documents({})
 
 
-def stream_since(backend: Backend, start: Any) -> list[int]:
+def stream_since(backend: Any, start: Any) -> list[int]:
     """The numbers of two messages, in the order in which the change stream tells them."""
     found: list[int] = []
     with backend._messages.watch(start_at_operation_time=start, max_await_time_ms=200) as stream:

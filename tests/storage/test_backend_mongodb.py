@@ -23,11 +23,11 @@ from pymongo.errors import (
 )
 from pymongo.write_concern import WriteConcern
 
-from goim_edu.errors import StoreError, StoreUnavailable
+from goim_edu.errors import StoreConfigError, StoreError, StoreUnavailable
 from goim_edu.mongod import LocalMongod, LocalReplicaSet
 from goim_edu.storage.backend import DuplicateKey, Inserted, Unsure
 from goim_edu.storage.mongodb_answers import UNSURE_CODES, inserted, write_failure
-from goim_edu.store import MessageStore, MongoBackend, connect_mongodb, create_indexes
+from goim_edu.store import MessageStore, MongoBackend, connect_mongodb, create_indexes, open_store
 from tests.storing import NUMBERS, mongo_store, send
 
 
@@ -84,7 +84,7 @@ class TestIndexes:
     def test_one_that_cannot_be_made_stops_the_start(self, mongod: LocalMongod) -> None:
         client = connect_mongodb(mongod.uri)
         client["goim_conflict"]["messages"].create_index("text", name="room_seq")
-        with pytest.raises(StoreUnavailable, match="indexes of the messages cannot be made"):
+        with pytest.raises(StoreConfigError, match="indexes of the messages cannot be made"):
             MongoBackend(client, database="goim_conflict")
         client.drop_database("goim_conflict")
         client.close()
@@ -93,7 +93,7 @@ class TestIndexes:
         client = connect_mongodb(mongod.uri)
         client["goim_double"]["messages"].insert_many([{"room_id": "r", "seq": 1}] * 1)
         client["goim_double"]["messages"].insert_one({"room_id": "r", "seq": 1})
-        with pytest.raises(StoreUnavailable, match="duplicate key"):
+        with pytest.raises(StoreConfigError, match="duplicate key"):
             MongoBackend(client, database="goim_double")
         client.drop_database("goim_double")
         client.close()
@@ -286,10 +286,9 @@ class TestWhatMongoAnswers:
     def test_a_write_concern_that_nobody_can_fulfil_is_an_error(
         self, replica_set: LocalReplicaSet, room: str, user: str
     ) -> None:
-        client = connect_mongodb(replica_set.uri)
-        backend = MongoBackend(client, database="goim_test", write_concern=WriteConcern(5))
+        five = WriteConcern(5)
         with (
-            MessageStore(backend) as store,
+            open_store(replica_set.uri, database="goim_test", write_concern=five) as store,
             pytest.raises(StoreError, match="nobody can acknowledge"),
         ):
             store.submit(room, user, "x", client_msg_id="m1").result(20)

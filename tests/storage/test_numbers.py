@@ -17,7 +17,7 @@ from goim_edu.mongod import LocalMongod, LocalReplicaSet
 from goim_edu.storage.documents import StoredMessage, message_key, to_document
 from goim_edu.storage.heads import Heads
 from goim_edu.storage.mongodb_answers import UNSURE_CODES
-from goim_edu.store import MessageStore, MongoBackend, Saved, connect_mongodb
+from goim_edu.store import MessageStore, Saved, connect_mongodb, open_store
 from tests.storing import NUMBERS, intercept, mongo_store, send
 
 BATCH = 5
@@ -237,7 +237,7 @@ def test_a_database_of_version_0_1_is_opened_as_it_is(mongod: LocalMongod) -> No
         for seq in seqs:
             message = StoredMessage(room, seq, "lisa", f"{room} {seq}", "hello", when)
             old["messages"].insert_one(to_document(message_key("lisa", f"{room} {seq}"), message))
-    with MessageStore(MongoBackend(client, database="goim_0_1")) as store:
+    with client, open_store(client=client, database="goim_0_1") as store:
         for room, seqs in stored.items():
             assert numbers(store, room) == seqs
             again = store.submit(room, "lisa", "hello", client_msg_id=f"{room} {seqs[-1]}").result(
