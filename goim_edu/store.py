@@ -271,9 +271,10 @@ def connect_mongodb(uri: str | None = None, *, timeout: float = 10.0) -> Client:
     Args:
         uri: default ``$GOIM_MONGO_URI``, else ``mongodb://localhost:27017``. Its database, if it
             names one, is what ``client.get_default_database()`` gives.
-        timeout: seconds that each operation may take, with its retries; more than 0. At most five
-            of them it waits for a server that can answer, so this call fails after five seconds or
-            earlier. Options of the URI, such as ``serverSelectionTimeoutMS``, win over it.
+        timeout: seconds that each operation may take, with its retries, 0.001 to 900,000. At most
+            five of them it waits for a server that can answer, so this call fails after five
+            seconds or earlier; the driver looks every half second. Options of the URI, such as
+            ``serverSelectionTimeoutMS``, win over it.
 
     Returns:
         A client that the caller closes. Nothing else is changed in the process.

@@ -60,16 +60,34 @@ class Saved(Protocol):
 
 
 class Store(Protocol):
-    """Where messages are kept.
+    """Where messages are kept: what a store of one's own promises to the chat.
 
-    ``submit_async`` answers futures of one room in the order of their numbers; the others block,
-    and are called by ``run`` in a thread.
+    *Numbers.* The messages of a room are numbered 1, 2, 3 and so on, and a number is given once.
+    ``submit_async`` answers the futures of one room in the order of their numbers, those of
+    duplicates aside. What was answered is stored: the sender is told at once, and the room after
+    it. What one sender submits in a room is stored in that order.
+
+    *Once.* The same ``(user_id, client_msg_id)`` again gives the first message, with ``duplicate``
+    true. A key that is stored in another room is a DuplicateMessage.
+
+    *Errors.* StoreUnavailable says that nothing was saved, and the client sends it again under the
+    same ``client_msg_id``. With any other error, raised at once or by the future, nobody knows what
+    was saved, and the client gets the error ``internal`` for that request. So does a result of the
+    wrong type. Only TypeError and ValueError raised by ``submit_async`` itself say that the message
+    cannot be stored as it is.
+
+    *Threads.* ``submit_async``, ``run`` and ``forget`` are called in the event loop and do not
+    block. The others may block: ``run`` calls them in threads of the store's own, several at once.
+    Every future that was given is answered one day, also when the store is closed.
     """
 
     def submit_async(
         self, room_id: str, user_id: str, text: str, *, client_msg_id: str
     ) -> asyncio.Future[Any]:
-        """Have it stored; the future gives a Saved or raises StoreError."""
+        """Have it stored; the future, of the running loop, gives a Saved or raises StoreError.
+
+        It is a future of ``Any`` since a future of one class of Saved is not one of another.
+        """
         ...
 
     def history(
@@ -92,7 +110,7 @@ class Store(Protocol):
         ...
 
     def run(self, function: Callable[..., Any], *args: Any, asker: object = None) -> Future[Any]:
-        """Call it in a thread when it is this asker's turn."""
+        """Call it in a thread when it is this asker's turn; one that is cancelled is not asked."""
         ...
 
     def forget(self, asker: object) -> None:

@@ -95,7 +95,7 @@ def check(exercise: str | Exercise, answer: object = ...) -> Card:
     elif not callable(answer):
         return _not_callable(found, answer)
     elif is_untouched(found, answer):
-        return statement(found).say("The function is still as it was. Change it, then run this.")
+        return statement(exercise).say("The function is still as it was. Change it, then run this.")
     else:
         card = judge_safely(found, answer)
     if card.passed:

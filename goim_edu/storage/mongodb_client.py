@@ -30,6 +30,7 @@ _MONGODBS_OWN = frozenset({"admin", "config", "local"})
 _FORBIDDEN = frozenset('/\\. "$*<>:|?\0')
 _LONGEST_DATABASE = 63  # bytes
 _SELECTION_SECONDS: Final = 5.0
+_LONGEST_TIMEOUT: Final = 900_000  # MongoClient takes no billion of milliseconds
 _HOPELESS: Final = {
     13: "Unauthorized",
     18: "AuthenticationFailed",
@@ -161,8 +162,8 @@ def connect(uri: str, *, timeout: float = 10.0) -> Client:
 
     Args:
         uri: ``mongodb://...`` or ``mongodb+srv://...``; options in it win over ours.
-        timeout: seconds that each operation with its retries may take, more than 0. At most five
-            of them it waits for a server that can answer (for a primary, say).
+        timeout: seconds that each operation with its retries may take, 0.001 to 900,000. At most
+            five of them it waits for a server that can answer (for a primary, say).
 
     Raises:
         StoreConfigError: the URI or the time-out is wrong, or we are not allowed in.
@@ -180,8 +181,14 @@ def connect(uri: str, *, timeout: float = 10.0) -> Client:
     """
     if not isinstance(uri, str):
         raise StoreConfigError(f"the URI is {uri!r}, not a str such as 'mongodb://localhost:27017'")
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
-        raise StoreConfigError(f"timeout is {timeout!r}, not a number of seconds above 0")
+    if (
+        isinstance(timeout, bool)
+        or not isinstance(timeout, int | float)
+        or not 0.001 <= timeout <= _LONGEST_TIMEOUT
+    ):
+        raise StoreConfigError(
+            f"timeout is {timeout!r}, not a number of seconds from 0.001 to {_LONGEST_TIMEOUT:,}"
+        )
     scheme = uri.partition("://")[0]
     if scheme not in ("mongodb", "mongodb+srv"):
         shown = f"{scheme}://..." if "://" in uri else uri[:40]

@@ -121,7 +121,7 @@ def test_pings_at_once() -> None:
             first = asyncio.create_task(ws.ping(b"same"))
             await asyncio.sleep(0)
             with pytest.raises(ConcurrencyError, match="same"):
-                await ws.ping(bytearray(b"same"))  # type: ignore[arg-type]
+                await ws.ping(bytearray(b"same"))
             assert await first > 0
             assert await ws.ping(b"same") > 0
             assert all(trip > 0 for trip in await asyncio.gather(*(ws.ping() for _ in range(9))))
