@@ -26,6 +26,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
+from queue import SimpleQueue
 from random import random
 from typing import Any
 
@@ -45,7 +46,7 @@ __all__ = ["GroupCommit", "WriterStats"]
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5
 _BATCH_BYTES = 16 * 1024 * 1024  # of text; one more fits into a wire message of 48 MB
-_MANY = 100  # this many waiting make it worth while to hold answers for a moment
+_MANY = 100  # this many waiting make it worth while to answer in another thread
 _REMEMBERED, _REMEMBERED_BYTES = 4096, 16_384
 _NEVER = utc_now().replace(year=1970)
 _JITTER = 0.005  # seconds, for each race that was lost before
@@ -123,17 +124,22 @@ class GroupCommit:
         self._on_the_way: dict[str, Pending] = {}
         # The latest outcomes: a resend after a lost ack then costs no number and no query.
         self._recent: dict[str, Saved] = {}
-        self._held: list[tuple[Reply, Outcome]] = []
         self._lock = threading.Lock()
         self._arrived = threading.Condition(self._lock)
         self._settled = threading.Condition(self._lock)
         self._found = False  # whether the batch has messages that were stored already
+        self._handed = self._answered = 0  # batches to the second thread, and back from it
+        self._outcomes: SimpleQueue[list[Pending] | None] = SimpleQueue()
         self._idle = False
         self._closing = False
         self._give_up = threading.Event()
         self.stats = WriterStats()
         self._thread = threading.Thread(target=self._run, name="goim store writer", daemon=True)
         self._thread.start()
+        self._second = threading.Thread(
+            target=self._answer_all, name="goim store answers", daemon=True
+        )
+        self._second.start()
 
     def submit(
         self, room_id: str, user_id: str, client_msg_id: str, text: str, reply: Reply
@@ -206,8 +212,9 @@ class GroupCommit:
                 failure.__cause__ = error
                 for waiting in batch:
                     waiting.outcome = waiting.outcome or failure
-            self._answer(batch)
-        self._release()
+            self._hand_over(batch)
+        self._outcomes.put(None)
+        self._second.join()
 
     def _next_batch(self) -> list[Pending]:
         """Wait for messages; an empty list means that the store closes."""
@@ -297,7 +304,6 @@ class GroupCommit:
         for waiting in open_:
             waiting.message.created_at = now
         documents = [to_document(waiting.key, waiting.message) for waiting in open_]
-        self._release()
         try:
             done = self._backend.insert(documents)
         except (StoreUnavailable, Unsure) as error:
@@ -377,18 +383,32 @@ class GroupCommit:
                     waiting.outcome = StoreUnavailable(f"nothing was saved: {problem}")
                     expired.append(waiting)
         if expired:
-            self._answer(expired)
+            self._hand_over(expired)
 
-    def _answer(self, batch: list[Pending]) -> None:
-        """Forget the batch, and tell each sender, in the order of seq whatever has happened to it.
+    def _hand_over(self, batch: list[Pending]) -> None:
+        """Have each sender told, in the order of seq whatever has happened to the batch.
 
-        When many messages wait already, the answers are held until the next batch is ready to go.
-        The work of the senders needs the interpreter: so they run while the database writes, and
-        not while it waits for the next command.
+        When many messages wait already, a second thread tells them. It and the senders need the
+        interpreter, which this thread keeps until the next batch is sent: so they work while the
+        database writes, and the database does not wait for them.
         """
         if self._found:  # their numbers are lower than those of the rest
             self._found = False
             batch.sort(key=lambda waiting: getattr(waiting.outcome, "seq", 0))
+        if len(self._queue) < _MANY and self._answered == self._handed:
+            self._answer(batch)
+        else:  # also behind one that is not told yet
+            self._handed += 1
+            self._outcomes.put(batch)
+
+    def _answer_all(self) -> None:
+        """The second thread: one batch after the other."""
+        while batch := self._outcomes.get():
+            self._answer(batch)
+            self._answered += 1
+
+    def _answer(self, batch: list[Pending]) -> None:
+        """Forget the batch, and set the futures."""
         answers: list[tuple[Reply, Outcome]] = []
         with self._lock:
             for waiting in batch:
@@ -408,19 +428,10 @@ class GroupCommit:
                     self._recent[waiting.key] = outcome
             for key in list(islice(self._recent, max(0, len(self._recent) - _REMEMBERED))):
                 del self._recent[key]
-        self._release()
-        self._held = answers
-        if len(self._queue) < _MANY:
-            self._release()
+        deliver(answers)
         with self._lock:
             if not self._on_the_way:
                 self._settled.notify_all()
-
-    def _release(self) -> None:
-        """Deliver the answers that are held."""
-        held, self._held = self._held, []
-        if held:
-            deliver(held)
 
     def _count(self, outcome: Outcome) -> None:
         if isinstance(outcome, StoreError):
