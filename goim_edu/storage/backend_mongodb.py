@@ -67,6 +67,8 @@ class MongoBackend:
         read_only: whether nothing is made or written; the role ``read`` is enough then.
         name: of the server, for the description.
 
+    All methods may be called from any thread.
+
     Attributes:
         on_close: called when the store is closed, to close what was opened for it.
 

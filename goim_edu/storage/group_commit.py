@@ -2,8 +2,9 @@
 
 The path of a message: ``submit`` puts it in a bounded queue. The writer thread takes what has
 gathered, has the backend number and insert the batch, and gives each sender the outcome of its own
-message. What one sender says in a room is stored in the order in which it was submitted, and the
-answers of a room leave in the order of ``seq``.
+message; when many messages wait, a second thread does that (``answers.py``). What one sender says
+in a room is stored in the order in which it was submitted, and the answers of a room leave in the
+order of ``seq``.
 
 An insert goes in order and stops at the first document that is refused; what the writer does then:
 
@@ -26,11 +27,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
-from queue import SimpleQueue
 from random import random
 from typing import Any
 
 from goim_edu.errors import StoreError, StoreUnavailable
+from goim_edu.storage.answers import Answers
 from goim_edu.storage.backend import Backend, DuplicateKey, Inserted, Refusal, Unsure
 from goim_edu.storage.documents import (
     Saved,
@@ -101,6 +102,8 @@ class GroupCommit:
         max_waiting_bytes: most text in the queue.
         patience: seconds that a message may wait while the database fails, before it is given back
             unsaved.
+
+    Its public methods may be called from any thread.
     """
 
     def __init__(
@@ -128,18 +131,13 @@ class GroupCommit:
         self._arrived = threading.Condition(self._lock)
         self._settled = threading.Condition(self._lock)
         self._found = False  # whether the batch has messages that were stored already
-        self._handed = self._answered = 0  # batches to the second thread, and back from it
-        self._outcomes: SimpleQueue[list[Pending] | None] = SimpleQueue()
+        self._answers = Answers(self._answer)
         self._idle = False
         self._closing = False
         self._give_up = threading.Event()
         self.stats = WriterStats()
         self._thread = threading.Thread(target=self._run, name="goim store writer", daemon=True)
         self._thread.start()
-        self._second = threading.Thread(
-            target=self._answer_all, name="goim store answers", daemon=True
-        )
-        self._second.start()
 
     def submit(
         self, room_id: str, user_id: str, client_msg_id: str, text: str, reply: Reply
@@ -198,7 +196,8 @@ class GroupCommit:
         self.take_no_more()
         self.flush(timeout)
         self._give_up.set()
-        if threading.current_thread() is not self._thread:
+        # A sender that is told may call this.
+        if threading.current_thread() not in (self._thread, self._answers.thread):
             self._thread.join(timeout=30.0)
 
     # The writer's thread.
@@ -213,8 +212,7 @@ class GroupCommit:
                 for waiting in batch:
                     waiting.outcome = waiting.outcome or failure
             self._hand_over(batch)
-        self._outcomes.put(None)
-        self._second.join()
+        self._answers.close()
 
     def _next_batch(self) -> list[Pending]:
         """Wait for messages; an empty list means that the store closes."""
@@ -388,24 +386,15 @@ class GroupCommit:
     def _hand_over(self, batch: list[Pending]) -> None:
         """Have each sender told, in the order of seq whatever has happened to the batch.
 
-        When many messages wait already, a second thread tells them. It and the senders need the
-        interpreter, which this thread keeps until the next batch is sent: so they work while the
-        database writes, and the database does not wait for them.
+        When many messages wait already, the next batch goes first, and a second thread tells them.
         """
         if self._found:  # their numbers are lower than those of the rest
             self._found = False
             batch.sort(key=lambda waiting: getattr(waiting.outcome, "seq", 0))
-        if len(self._queue) < _MANY and self._answered == self._handed:
+        if len(self._queue) < _MANY and self._answers.idle:
             self._answer(batch)
         else:  # also behind one that is not told yet
-            self._handed += 1
-            self._outcomes.put(batch)
-
-    def _answer_all(self) -> None:
-        """The second thread: one batch after the other."""
-        while batch := self._outcomes.get():
-            self._answer(batch)
-            self._answered += 1
+            self._answers.put(batch)
 
     def _answer(self, batch: list[Pending]) -> None:
         """Forget the batch, and set the futures."""

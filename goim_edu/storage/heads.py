@@ -26,6 +26,8 @@ class Heads:
             stands behind it would come before it.
         most: how many rooms to remember; 0 where what was acknowledged may be rolled back.
 
+    Each room is numbered by one thread at a time; different rooms may be by several.
+
     >>> heads = Heads(lambda room_id: 6)
     >>> batch = [{"room_id": "lobby", "seq": 0}, {"room_id": "lobby", "seq": 0}]
     >>> heads.number(batch)

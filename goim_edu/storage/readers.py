@@ -44,7 +44,8 @@ class Readers:
         max_each: questions of one asker that may wait, 1 or more.
         patience: seconds from a question to its answer, if the database does not answer earlier.
 
-    When the queue is full, the asker with the most waiting questions loses its newest one.
+    When the queue is full, the asker with the most waiting questions loses its newest one. All
+    methods may be called from any thread.
 
     >>> readers = Readers()
     >>> readers.ask("lisa", lambda: 6 * 7).result()

@@ -107,7 +107,66 @@ def test_closing_writes_what_waits_for_either_writer() -> None:
         store.submit("room 1", "u", "x", client_msg_id="late")
 
 
+class TestAnswersInASecondThread:
+    """When many messages wait, the next batch goes before the last one is answered."""
+
+    @pytest.fixture
+    def crowd(self) -> Iterator[tuple[FailingBackend, MessageStore, list[Future[Saved]]]]:
+        """A store at a gate, where two thousand messages wait in batches of fifty."""
+        backend = FailingBackend()
+        backend.gate.clear()
+        with MessageStore(backend, max_batch=50, flush_timeout=5) as store:
+            futures = [store.submit("r", "u", "x", client_msg_id=f"m{n}") for n in range(2000)]
+            yield backend, store, futures
+            backend.gate.set()
+
+    def test_in_the_order_of_seq(self, crowd: Crowd) -> None:
+        backend, store, futures = crowd
+        threads: set[str] = set()
+        answered: list[int] = []
+
+        def note(future: Future[Saved]) -> None:
+            threads.add(threading.current_thread().name)
+            answered.append(future.result().seq)
+
+        for future in futures:
+            future.add_done_callback(note)
+        backend.plan = [lost_answer, lost_request] * 5
+        backend.gate.set()
+        assert store.flush(20)
+        assert answered == list(range(1, 2001))
+        assert "goim store answers" in threads
+
+    def test_the_writer_does_not_run_away_from_it(self, crowd: Crowd) -> None:
+        backend, store, futures = crowd
+        go_on = threading.Event()
+        futures[0].add_done_callback(lambda _: go_on.wait(20))
+        backend.gate.set()
+        deadline = time.monotonic() + 20
+        while store.count("r") < 150:  # one is being told, one waits, one is stored
+            assert time.monotonic() < deadline
+        assert store.count("r") == 150
+        go_on.set()
+        assert store.flush(20)
+        assert store.count("r") == 2000
+
+    def test_a_sender_may_close_the_store(self) -> None:
+        backend = FailingBackend()
+        backend.gate.clear()
+        store = MessageStore(backend, max_batch=50, flush_timeout=0.1)
+        futures = [store.submit("r", "u", "x", client_msg_id=f"m{n}") for n in range(2000)]
+        futures[0].add_done_callback(lambda _: store.close())
+        backend.gate.set()
+        done, left = wait(futures, 20)
+        assert not left
+        saved = [future.result().seq for future in done if future.exception() is None]
+        assert sorted(saved) == list(range(1, store.backend.count("r") + 1))
+        told = {type(future.exception()) for future in done} - {type(None)}
+        assert told <= {StoreUnavailable}
+
+
 Failing = tuple[FailingBackend, MessageStore]
+Crowd = tuple[FailingBackend, MessageStore, list[Future[Saved]]]
 
 
 class TestWriter:
