@@ -85,8 +85,8 @@ bench-server: $(VENV)/.test ## echo, fan-out, handshakes, memory against other s
 bench-store: $(VENV)/.test ## group commit, history and indexes on a real mongod
 	$(BIN)/python benchmarks/store.py $(ARGS)
 
-lock: $(VENV)/.test ## pin the newest versions anew
-	$(BIN)/python tools/lock.py
+lock: $(VENV)/.test ## pin the newest versions anew (ARGS=--keep moves none that is pinned)
+	$(BIN)/python tools/lock.py $(ARGS)
 
 clean: ## remove the virtual environment and all caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .conformance build dist

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 __all__ = [
@@ -11,11 +12,13 @@ __all__ = [
     "HandshakeError",
     "IncompleteFrame",
     "LocalProtocolError",
+    "MissingExtra",
     "ProtocolError",
     "RemoteProtocolError",
     "StoreConfigError",
     "StoreError",
     "StoreUnavailable",
+    "needs_extra",
 ]
 
 
@@ -172,3 +175,45 @@ class DuplicateMessage(StoreError):
         self.user_id = user_id
         self.client_msg_id = client_msg_id
         self.seq = seq
+
+
+class MissingExtra(GoimError, ImportError):
+    """A package is missing that only one part of goim_edu needs; the text says how to get it.
+
+    Args:
+        extra: the extra of ``goim-edu`` that brings it.
+        missing: the package that was to be imported.
+
+    >>> print(MissingExtra("plots", "matplotlib"))
+    matplotlib is not installed: pip install 'goim-edu[plots]'
+    """
+
+    def __init__(self, extra: str, missing: str) -> None:
+        super().__init__(f"{missing} is not installed: pip install 'goim-edu[{extra}]'")
+        self.extra = extra
+        self.missing = missing
+
+
+@contextmanager
+def needs_extra(extra: str) -> Iterator[None]:
+    """Say which extra is missing if an import in this block does not find its package.
+
+    Args:
+        extra: the extra of ``goim-edu`` that brings what the block imports.
+
+    Raises:
+        MissingExtra: a package is not there. One that is there and broken speaks for itself.
+
+    >>> with needs_extra("plots"):
+    ...     import no_such_package.pyplot
+    Traceback (most recent call last):
+    ...
+    goim_edu.errors.MissingExtra: no_such_package is not installed: pip install 'goim-edu[plots]'
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in {"", "goim_edu"}:
+            raise
+        raise MissingExtra(extra, missing) from None

@@ -6,10 +6,9 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal, TextIO
-
-from tqdm import tqdm
 
 from goim_edu.capture import CapturedFrame, CapturedHead, CapturedNote, Record, take_apart
 from goim_edu.capture.conversation import Entry
@@ -166,14 +165,26 @@ def run(
     wanted = colour == "always" or (colour == "auto" and terminal and "NO_COLOR" not in os.environ)
     # On a terminal the lines themselves are the progress.
     hidden = terminal or not sys.stderr.isatty()
-    with tqdm(total=file.stat().st_size, unit="B", unit_scale=True, disable=hidden) as bar:
-        records = read_records(file, strict=not lossy, progress=bar.update, tell=tell)
+    with _progress(file.stat().st_size, hidden=hidden) as progress:
+        records = read_records(file, strict=not lossy, progress=progress, tell=tell)
         found = take_apart(records)
         entries = _Counted(one for one in found if connection in (None, one.connection))
         for line in _lines(entries, _Paint(wanted), details=details):
             out.write(line + "\n")
         out.flush()
     entries.tell(tell)
+
+
+@contextmanager
+def _progress(total: int, *, hidden: bool) -> Iterator[Callable[[int], object]]:
+    """What is told how many octets were read; it shows them where it may and tqdm is installed."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        yield lambda _: None
+        return
+    with tqdm(total=total, unit="B", unit_scale=True, disable=hidden) as bar:
+        yield bar.update
 
 
 class _Counted:

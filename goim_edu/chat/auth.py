@@ -9,11 +9,12 @@ key that we were given, never by the token.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from importlib import import_module
 from pathlib import Path
 from time import time
 from typing import Any, Final, Literal, NamedTuple
 
-from goim_edu.errors import GoimError
+from goim_edu.errors import GoimError, needs_extra
 
 __all__ = ["Authenticate", "Identity", "TokenVerifier", "Unauthenticated", "anybody"]
 
@@ -65,6 +66,7 @@ class TokenVerifier:
 
     Raises:
         ValueError: the key does not fit the algorithm.
+        MissingExtra: PyJWT is not installed.
 
     >>> import jwt, time
     >>> secret = b"thirty-two octets or more of secret"
@@ -80,6 +82,9 @@ class TokenVerifier:
         leeway: float = 10.0,
         audience: Collection[str] = (),
     ) -> None:
+        with needs_extra("jwt"):  # not before: with its cryptography it is a slow import
+            import_module("jwt")
+            import_module("cryptography")
         (_check_secret if algorithm == "HS256" else _check_public_key)(key)
         self._key = key
         self._algorithm = algorithm
@@ -123,7 +128,7 @@ class TokenVerifier:
 
     def _decode(self, token: str) -> dict[str, Any]:
         """The claims of a token that is signed with our key and meant for us."""
-        import jwt  # with its cryptography it is the slowest import of the server
+        import jwt
 
         try:
             return jwt.decode(

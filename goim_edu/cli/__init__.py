@@ -16,7 +16,7 @@ from typing import cast
 from goim_edu import __version__
 from goim_edu.cli import chat, dissect, lab, mongo, progress, serve
 from goim_edu.cli.command import CommandError, Subparsers, say, stop_writing
-from goim_edu.errors import StoreError
+from goim_edu.errors import MissingExtra, StoreError
 
 __all__ = ["main"]
 
@@ -58,7 +58,7 @@ def _run(argv: Sequence[str] | None) -> int:
     run = cast("Callable[[argparse.Namespace], int]", args.run)
     try:
         return run(args)
-    except (CommandError, StoreError) as error:
+    except (CommandError, MissingExtra, StoreError) as error:
         say(f"goim_edu: {error}", error=True)
         return 2
 

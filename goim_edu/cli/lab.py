@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from goim_edu.cli.command import CommandError, Subparsers, say
 from goim_edu.cli.start import Copied, copy_course
+from goim_edu.errors import MissingExtra
 
 __all__ = ["add", "command", "find_notebooks", "run", "trust"]
 
@@ -67,11 +69,14 @@ def run(arguments: Sequence[str]) -> int:
 
     Raises:
         CommandError: there are no notebooks here, or they cannot be copied.
+        MissingExtra: JupyterLab is not installed.
     """
     ours, others = _options().parse_known_args(arguments)
     source = find_notebooks()
     if source is None:
         raise CommandError("there are no notebooks here: run this in the folder of the project")
+    if find_spec("jupyterlab") is None:
+        raise MissingExtra("lab", "jupyterlab")
     folder = ours.course or source.with_name(f"course{'-with-answers' * ours.with_answers}")
     try:
         done = copy_course(source, folder, answers=ours.with_answers, fresh=ours.fresh)

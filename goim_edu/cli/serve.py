@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from goim_edu.chat.limits import ChatLimits
 from goim_edu.cli.command import CommandError, Subparsers, say
 from goim_edu.cli.options import options_of
+from goim_edu.errors import needs_extra
 from goim_edu.serving.config import ServerConfig
 
 if TYPE_CHECKING:
@@ -154,12 +155,8 @@ def _loop_factory(name: Literal["asyncio", "uvloop"]) -> Callable[[], asyncio.Ab
     """What makes the event loop."""
     if name == "asyncio":
         return asyncio.new_event_loop
-    try:
+    with needs_extra("fast"):
         import uvloop
-    except ImportError:
-        raise CommandError(
-            "uvloop is not installed: pip install 'goim-edu[fast]', or --loop asyncio"
-        ) from None
     return cast("Callable[[], asyncio.AbstractEventLoop]", uvloop.new_event_loop)
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from prompt_toolkit.utils import get_cwidth
-
+from goim_edu.errors import needs_extra
 from goim_edu.printable import printable_name
+
+with needs_extra("terminal"):
+    from prompt_toolkit.utils import get_cwidth
 
 __all__ = ["clipped", "company"]
 

@@ -14,11 +14,6 @@ from time import monotonic
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from prompt_toolkit import PromptSession, print_formatted_text
-from prompt_toolkit.formatted_text import FormattedText
-from prompt_toolkit.patch_stdout import patch_stdout
-from prompt_toolkit.styles import Style
-
 from goim_edu.chat.vocabulary import (
     JSON,
     MAX_MEMBERS,
@@ -32,10 +27,16 @@ from goim_edu.client.conversation import Conversation
 from goim_edu.client.events import ChatEvent, Note, RefusedRequest, listed
 from goim_edu.client.names import clipped, company
 from goim_edu.client.retry import asked_pause, is_passing, reason_of
-from goim_edu.errors import HandshakeError
+from goim_edu.errors import HandshakeError, needs_extra
 from goim_edu.printable import printable, printable_message, printable_name
 from goim_edu.transport import ConnectionClosed, WebSocket
 from goim_edu.websocket.uri import parse_uri, without_secrets
+
+with needs_extra("terminal"):
+    from prompt_toolkit import PromptSession, print_formatted_text
+    from prompt_toolkit.formatted_text import FormattedText
+    from prompt_toolkit.patch_stdout import patch_stdout
+    from prompt_toolkit.styles import Style
 
 __all__ = ["TerminalChat", "chat_uri", "run"]
 

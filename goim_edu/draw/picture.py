@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from xml.sax.saxutils import escape
 
+from goim_edu.errors import needs_extra
 from goim_edu.palette import ROLES, THEMES, ink_on
 
 __all__ = ["Picture", "Theme"]
@@ -80,8 +81,13 @@ class Picture:
         )
 
     def png(self, theme: Theme = "light", scale: float = 2) -> bytes:
-        """Return the picture as PNG, ``scale`` pixels for each of its own."""
-        import resvg_py
+        """Return the picture as PNG, ``scale`` pixels for each of its own.
+
+        Raises:
+            MissingExtra: resvg is not installed.
+        """
+        with needs_extra("png"):
+            import resvg_py
 
         fixed: Theme = "light" if theme == "auto" else theme
         svg = self.svg(fixed).replace('style="max-width:100%;height:auto"', "")
@@ -121,13 +127,16 @@ def _fonts(*, east: bool) -> tuple[list[str], bool]:
     """Return the fonts for PNG, and whether they are enough without those of the system.
 
     Left alone, resvg takes the first font of the system that has a character, often one with
-    serifs, and sets the whole line in it. So East Asian text gets a font without.
+    serifs, and sets the whole line in it. So East Asian text gets a font without. Our own come
+    with matplotlib; without it the fonts of the system have to do.
 
     Args:
         east: whether such text has to be written.
     """
-    from matplotlib import font_manager, get_data_path
-
+    try:
+        from matplotlib import font_manager, get_data_path
+    except ImportError:
+        return [], False
     ours = sorted(Path(get_data_path(), "fonts", "ttf").glob("DejaVuSans*.ttf"))
     fonts = [str(path) for path in ours]
     if not east:

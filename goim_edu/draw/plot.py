@@ -9,6 +9,7 @@ from math import log10
 from typing import TYPE_CHECKING, Any, Final
 
 from goim_edu.draw.svg import element
+from goim_edu.errors import needs_extra
 from goim_edu.palette import OKABE_ITO
 
 if TYPE_CHECKING:
@@ -77,10 +78,14 @@ def plot(paint: Callable[[Figure], None], width: float, height: float, y: float)
         width: of the figure in pixels.
         height: likewise.
         y: where its top stands in the picture.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
+    with needs_extra("plots"):
+        import matplotlib as mpl
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+        from matplotlib.figure import Figure
 
     written = io.StringIO()
     with mpl.rc_context(_SETTINGS):

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from goim_edu.errors import MissingExtra, needs_extra
+
 __all__ = ["Certificate", "date_faults"]
 
 log = logging.getLogger("goim_edu.server")
@@ -36,9 +38,13 @@ class Certificate:
 
     def warn_of_dates(self) -> None:
         """Log a warning for each certificate of the chain that is not valid now."""
-        if self._files is not None:
+        if self._files is None:
+            return
+        try:
             for fault in date_faults(self._files[0].read_bytes()):
                 log.warning("certificate file=%s fault=%r", self._files[0], fault)
+        except MissingExtra as error:
+            log.info("certificate file=%s dates not checked why=%r", self._files[0], str(error))
 
     def renew(self) -> None:
         """Read both files anew, for the handshakes to come; a fault is logged, the old pair stays.
@@ -84,8 +90,12 @@ def date_faults(chain: bytes, now: datetime | None = None) -> Iterator[str]:
     Args:
         chain: the certificates, PEM.
         now: the time, with a time zone; default: the present.
+
+    Raises:
+        MissingExtra: cryptography is not installed; TLS itself works without it.
     """
-    from cryptography import x509  # slow to import, and only TLS needs it
+    with needs_extra("jwt"):  # slow to import, and only TLS needs it
+        from cryptography import x509
 
     now = now or datetime.now(UTC)
     try:
