@@ -44,7 +44,7 @@ def main() -> None:
     for target, extras in LOCKS.items():
         lock(target, extras, first, keep=keep)
         first = first or target
-        pins = re.findall(r"^[\w.\[\],-]+==", (HERE / target).read_text(), re.M)
+        pins = re.findall(r"^[\w.-]+(?:\[.*?\])?==", (HERE / target).read_text(), re.M)
         print(f"{target}: {len(pins)} pins")
 
 
