@@ -110,6 +110,7 @@ __all__ = [
 ]
 
 DEFAULT_URI = "mongodb://localhost:27017"
+"""Where a MongoDB listens unless it is told otherwise."""
 URI_VARIABLE = "GOIM_MONGO_URI"
 _LATER = {
     "MemoryBackend": "goim_edu.storage.backend_memory",

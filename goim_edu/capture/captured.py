@@ -23,6 +23,7 @@ __all__ = [
 Direction = Literal["in", "out"]
 """As the server sees it: ``"in"`` came from the client."""
 Sender = Literal["client", "server"]
+"""Which side sent it."""
 
 SENDERS: Final[dict[Direction, Sender]] = {"in": "client", "out": "server"}
 _NAMES: Final = {int(opcode): opcode.name for opcode in Opcode}

@@ -38,7 +38,7 @@ def frame(
 ) -> Picture:
     """Draw one frame as rows of 32 bits, coloured by field, with a table that reads each field.
 
-    What is drawn comes from :func:`goim_edu.websocket.explain.explain`; a broken frame is drawn
+    What is drawn comes from ``goim_edu.protocol.explain``; a broken frame is drawn
     too, with the field that is wrong framed and the verdict of the decoder above it, and so is a
     cut one.
 

@@ -154,3 +154,4 @@ Event = (
     | Closed
     | Failed
 )
+"""What an endpoint reports: all that ``match`` has to tell apart."""

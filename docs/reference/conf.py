@@ -1,0 +1,56 @@
+"""How Sphinx makes the reference: nothing is loaded from elsewhere, and a warning is an error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import goim_edu
+
+project = "goim_edu"
+release = goim_edu.__version__
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+html_theme = "furo"
+html_title = f"goim_edu {release}"
+html_show_copyright = False
+html_copy_source = False
+html_show_sourcelink = False
+
+add_module_names = False
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+python_maximum_signature_line_length = 88
+toc_object_entries_show_parents = "hide"
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+
+# Every name of ours in a signature leads somewhere. Python's own and those of other packages have
+# their pages elsewhere; a type variable has none.
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", r"(?!goim_edu\.).*"), ("py:.*", r"goim_edu\.[\w.]+\.[A-Z]")]
+
+
+def mark_code(_app: Any, _kind: str, _name: str, _of: Any, _options: Any, lines: list[str]) -> None:
+    """Put ``::`` before what is indented behind a paragraph: in our docstrings that is code."""
+    found = []
+    last = ""
+    for line in lines:
+        indented = line.startswith("    ")
+        after_text = bool(found) and not found[-1] and last and not last.startswith(" ")
+        if indented and after_text and not last.endswith("::"):
+            found += ["::", ""]
+        found.append(line)
+        last = line or last
+    lines[:] = found
+
+
+def skip_fields(
+    _app: Any, _kind: str, _name: str, member: Any, _skip: bool, _options: Any
+) -> bool | None:
+    """Leave out fields of named tuples: the class describes them under its parameters."""
+    return True if "Alias for field number" in (getattr(member, "__doc__", "") or "") else None
+
+
+def setup(app: Any) -> None:
+    """Called by Sphinx; 400: before napoleon takes the sections apart."""
+    app.connect("autodoc-process-docstring", mark_code, priority=400)
+    app.connect("autodoc-skip-member", skip_fields)

@@ -1,0 +1,236 @@
+"""The API reference: pages in build/reference/, which Sphinx makes of the faces' docstrings.
+
+A face is a module that others import from; what its ``__all__`` names has an entry on its page. A
+name that several faces have is described on the first one, and the others lead there. Classes that
+only signatures name have a page of their own, so that every signature can be followed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import enum
+import inspect
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+from textwrap import indent
+from types import ModuleType
+from typing import Any, Final, NamedTuple, TypeGuard, get_args
+
+from tools import imports
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+SOURCES: Final = ROOT / "docs" / "reference"
+TARGET: Final = ROOT / "build" / "reference"
+_ORDER: Final = (
+    *("protocol", "client", "client.sync", "server", "store", "capture", "draw", "widgets"),
+    *("lab", "mongod", "exercises", "errors"),
+)
+FACES: Final = tuple(name for name in _ORDER if find_spec(f"goim_edu.{name}"))
+OTHERS: Final = "types"
+_MOST_SHOWN: Final = 200  # characters of a value
+
+
+class Entry(NamedTuple):
+    """A name on a page.
+
+    Args:
+        home: the module on whose page it is described.
+        name: its name there.
+        value: what it stands for.
+    """
+
+    home: str
+    name: str
+    value: Any
+
+
+def face(name: str) -> ModuleType:
+    """The module of a face."""
+    return import_module(f"goim_edu.{name}")
+
+
+def entries() -> dict[str, list[Entry]]:
+    """The entries of each face, in the order of its ``__all__``."""
+    homes: dict[int, str] = {}
+    # An error is an error first, wherever else it is handed on.
+    for name in ("errors", *FACES):
+        for one in face(name).__all__:
+            value = getattr(face(name), one)
+            if _has_a_docstring(value):
+                homes.setdefault(id(value), f"goim_edu.{name}")
+    return {
+        name: [
+            Entry(homes.get(id(value), f"goim_edu.{name}"), one, value)
+            for one in face(name).__all__
+            for value in [getattr(face(name), one)]
+        ]
+        for name in FACES
+    }
+
+
+def _has_a_docstring(value: object) -> bool:
+    return inspect.isclass(value) or inspect.isroutine(value)
+
+
+def named_in_signatures(known: Iterable[Any]) -> list[type]:
+    """Classes of ours that signatures and fields name and no face has, with what those name."""
+    found = {id(one): one for one in known if _has_a_docstring(one)}
+    faces = set(found)
+    waiting = list(found.values())
+    while waiting:
+        for one in _named_by(waiting.pop()):
+            if id(one) not in found:
+                found[id(one)] = one
+                waiting.append(one)
+    others = [one for key, one in found.items() if key not in faces]
+    return sorted(others, key=lambda one: (one.__module__, one.__qualname__))
+
+
+def _named_by(value: Any) -> Iterator[type]:
+    """The classes that the annotations of a function, or of a class and its members, name."""
+    kinds = [one for one in value.__mro__ if _is_ours(one)] if inspect.isclass(value) else []
+    for kind in kinds:
+        public = [one for name, one in vars(kind).items() if not name.startswith("_")]
+        for member in (kind, kind.__init__, *public):
+            yield from _annotated(member, kind.__module__)
+    if not kinds:
+        yield from _annotated(value, value.__module__)
+
+
+def _annotated(member: Any, module: str) -> Iterator[type]:
+    member = getattr(member, "fget", None) or getattr(member, "__func__", member)
+    for annotation in getattr(member, "__annotations__", {}).values():
+        for word in re.findall(r"\b[A-Z]\w*", str(annotation)):
+            # Not there: it is imported for the type checker only.
+            named = getattr(sys.modules[module], word, None) or _all_classes().get(word)
+            yield from _parts(named)
+
+
+def _parts(value: Any) -> Iterator[type]:
+    """A class, or the classes that a name for a type is made of."""
+    if _is_ours(value):
+        yield value
+    for part in value if isinstance(value, list) else get_args(value):
+        yield from _parts(part)
+
+
+def _is_ours(value: object) -> TypeGuard[type]:
+    return inspect.isclass(value) and value.__module__.startswith("goim_edu.")
+
+
+@cache
+def _all_classes() -> dict[str, type]:
+    """The classes of all modules that are loaded, by name."""
+    loaded = [one for name, one in sys.modules.items() if name.startswith("goim_edu.")]
+    found = [one for module in loaded for one in vars(module).values() if _is_ours(one)]
+    return {one.__name__: one for one in found}
+
+
+# ---------------------------------------------------------------------- pages
+
+
+class Constant(NamedTuple):
+    """What the source says of a constant or of a name for a type.
+
+    Args:
+        text: its description, which stands below it.
+        value: its value in the source.
+    """
+
+    text: str
+    value: str
+
+
+def constant(name: str, value: object) -> Constant:
+    """Find a constant where it is defined: there it has its description, as autodoc wants it."""
+    for path in imports.modules():
+        module = sys.modules.get(imports.name_of(path))
+        if module is None or getattr(module, name, None) is not value:
+            continue
+        body = ast.parse(path.read_text("utf-8")).body
+        for one, below in pairwise([*body, ast.Pass()]):
+            target = one.targets[0] if isinstance(one, ast.Assign) else getattr(one, "target", None)
+            if isinstance(target, ast.Name) and target.id == name:
+                text = below.value if isinstance(below, ast.Expr) else None
+                described = isinstance(text, ast.Constant) and inspect.cleandoc(str(text.value))
+                return Constant(described or "", ast.unparse(getattr(one, "value", one)))
+    raise LookupError(f"no module defines {name}")
+
+
+def _directive(entry: Entry) -> str:
+    """What Sphinx is told about one name."""
+    value = entry.value
+    where = f"{entry.home}.{entry.name}"
+    if not _has_a_docstring(value):
+        found = constant(entry.name, value)
+        shown = f"   :value: {found.value}\n" if len(found.value) <= _MOST_SHOWN else ""
+        return f".. py:data:: {where}\n{shown}\n{indent(found.text, '   ')}\n"
+    if not inspect.isclass(value):
+        return f".. autofunction:: {where}\n"
+    kind = "autoexception" if issubclass(value, BaseException) else "autoclass"
+    bases = [one.__name__ for one in value.__mro__ if not one.__module__.startswith("goim_edu")]
+    text = f".. {kind}:: {where}\n   :members:\n   :inherited-members: {', '.join(bases)}\n"
+    return text + ("   :undoc-members:\n" if issubclass(value, enum.Enum) else "")
+
+
+def _page(name: str, names: list[Entry]) -> str:
+    module = f"goim_edu.{name}"
+    here = [one for one in names if one.home == module]
+    there = [one for one in names if one not in here]
+    elsewhere = [f":py:obj:`{one.name} <{one.home}.{one.name}>`" for one in there]
+    parts = [f"{module}\n{'=' * len(module)}\n\n.. automodule:: {module}\n"]
+    parts += map(_directive, here)
+    if elsewhere:
+        parts.append(f"Also here: {', '.join(elsewhere)}.\n")
+    return "\n".join(parts)
+
+
+def write_sources(folder: Path) -> None:
+    """Write what Sphinx reads: the index and a page for each face."""
+    found = entries()
+    others = named_in_signatures(one.value for names in found.values() for one in names)
+    title = "Named in signatures"
+    text = f"{title}\n{'=' * len(title)}\n\nYou get these from the names of the other pages.\n\n"
+    text += "\n".join(_directive(Entry(one.__module__, one.__qualname__, one)) for one in others)
+    (folder / f"{OTHERS}.rst").write_text(text, "utf-8")
+    for name, names in found.items():
+        (folder / f"{name}.rst").write_text(_page(name, names), "utf-8")
+    index = (SOURCES / "index.rst").read_text("utf-8")
+    index += "".join(f"   {name}\n" for name in (*FACES, OTHERS))
+    (folder / "index.rst").write_text(index, "utf-8")
+
+
+def build(target: Path) -> int:
+    """Make the pages anew; returns what Sphinx returns: 0 unless there was a warning."""
+    from sphinx.cmd.build import main as sphinx
+
+    shutil.rmtree(target, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as folder:
+        sources = Path(folder, "sources")
+        sources.mkdir()
+        write_sources(sources)
+        settings = ["-c", str(SOURCES), "-d", f"{folder}/doctrees", "-b", "html"]
+        return sphinx(["-q", "-W", "--keep-going", *settings, str(sources), str(target)])
+
+
+def main() -> None:
+    """Make the reference, and say where it is."""
+    parser = argparse.ArgumentParser(description="Make the API reference.")
+    parser.add_argument("target", nargs="?", type=Path, default=TARGET)
+    target: Path = parser.parse_args().target
+    if code := build(target):
+        sys.exit(code)
+    print(f"{target / 'index.html'}")
+
+
+if __name__ == "__main__":
+    main()
