@@ -10,7 +10,7 @@ PIP        := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test full serve lint notebooks diagrams html gallery lock conformance bench-protocol bench-server bench-store clean
+.PHONY: help lab test full serve lint notebooks diagrams html reference gallery lock conformance bench-protocol bench-server bench-store clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -67,8 +67,11 @@ notebooks: $(VENV)/.test ## execute all notebooks anew and normalise them
 diagrams: $(VENV)/.test ## draw the imports in docs/architecture.md, as they are today
 	$(BIN)/python -m tools.imports
 
-html: $(VENV)/.test ## export the course to static pages in build/html/
+html: reference ## export the course to static pages in build/html/
 	$(BIN)/python -m tools.pages $(ARGS)
+
+reference: $(VENV)/.test ## make the API reference of the docstrings in build/reference/
+	$(BIN)/python -m tools.reference
 
 gallery: $(VENV)/.test ## draw every picture and widget into docs/gallery/
 	$(BIN)/python -m tools.gallery $(ARGS)

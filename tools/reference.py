@@ -65,7 +65,7 @@ def entries() -> dict[str, list[Entry]]:
     for name in ("errors", *FACES):
         for one in face(name).__all__:
             value = getattr(face(name), one)
-            if _has_a_docstring(value):
+            if has_a_docstring(value):
                 homes.setdefault(id(value), f"goim_edu.{name}")
     return {
         name: [
@@ -77,13 +77,14 @@ def entries() -> dict[str, list[Entry]]:
     }
 
 
-def _has_a_docstring(value: object) -> bool:
+def has_a_docstring(value: object) -> bool:
+    """Whether a value describes itself; a constant is described below its line in the source."""
     return inspect.isclass(value) or inspect.isroutine(value)
 
 
 def named_in_signatures(known: Iterable[Any]) -> list[type]:
     """Classes of ours that signatures and fields name and no face has, with what those name."""
-    found = {id(one): one for one in known if _has_a_docstring(one)}
+    found = {id(one): one for one in known if has_a_docstring(one)}
     faces = set(found)
     waiting = list(found.values())
     while waiting:
@@ -100,7 +101,7 @@ def _named_by(value: Any) -> Iterator[type]:
     kinds = [one for one in value.__mro__ if _is_ours(one)] if inspect.isclass(value) else []
     for kind in kinds:
         public = [one for name, one in vars(kind).items() if not name.startswith("_")]
-        for member in (kind, kind.__init__, *public):
+        for member in (kind, vars(kind).get("__init__"), *public):
             yield from _annotated(member, kind.__module__)
     if not kinds:
         yield from _annotated(value, value.__module__)
@@ -151,7 +152,18 @@ class Constant(NamedTuple):
 
 
 def constant(name: str, value: object) -> Constant:
-    """Find a constant where it is defined: there it has its description, as autodoc wants it."""
+    """Find a constant where it is defined: there its description stands below it.
+
+    Raises:
+        LookupError: no module defines it.
+    """
+    found = list(_defined(name, value))
+    if not found:
+        raise LookupError(f"no module defines {name}")
+    return max(found, key=lambda one: bool(one.text))
+
+
+def _defined(name: str, value: object) -> Iterator[Constant]:
     for path in imports.modules():
         module = sys.modules.get(imports.name_of(path))
         if module is None or getattr(module, name, None) is not value:
@@ -162,18 +174,18 @@ def constant(name: str, value: object) -> Constant:
             if isinstance(target, ast.Name) and target.id == name:
                 text = below.value if isinstance(below, ast.Expr) else None
                 described = isinstance(text, ast.Constant) and inspect.cleandoc(str(text.value))
-                return Constant(described or "", ast.unparse(getattr(one, "value", one)))
-    raise LookupError(f"no module defines {name}")
+                yield Constant(described or "", ast.unparse(getattr(one, "value", one)))
 
 
 def _directive(entry: Entry) -> str:
     """What Sphinx is told about one name."""
     value = entry.value
     where = f"{entry.home}.{entry.name}"
-    if not _has_a_docstring(value):
+    if not has_a_docstring(value):
         found = constant(entry.name, value)
         shown = f"   :value: {found.value}\n" if len(found.value) <= _MOST_SHOWN else ""
-        return f".. py:data:: {where}\n{shown}\n{indent(found.text, '   ')}\n"
+        head = f".. py:data:: {entry.name}\n   :module: {entry.home}\n{shown}"
+        return f"{head}\n{indent(found.text, '   ')}\n"
     if not inspect.isclass(value):
         return f".. autofunction:: {where}\n"
     kind = "autoexception" if issubclass(value, BaseException) else "autoclass"

@@ -14,6 +14,8 @@ html_title = f"goim_edu {release}"
 html_show_copyright = False
 html_copy_source = False
 html_show_sourcelink = False
+html_show_search_summary = False  # a page from a file may not read another
+smartquotes = False
 
 add_module_names = False
 autodoc_member_order = "bysource"
@@ -21,7 +23,7 @@ autodoc_typehints_format = "short"
 python_maximum_signature_line_length = 88
 toc_object_entries_show_parents = "hide"
 napoleon_numpy_docstring = False
-napoleon_use_ivar = True
+napoleon_custom_sections = [("Attributes", "params_style")]
 
 # Every name of ours in a signature leads somewhere. Python's own and those of other packages have
 # their pages elsewhere; a type variable has none.

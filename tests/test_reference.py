@@ -1,0 +1,123 @@
+"""The API reference: it is made without a warning, every public name has its entry, offline."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from tools import reference
+
+ENTRIES = reference.entries()
+
+
+class Found(HTMLParser):
+    """What a test looks at in a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: set[str] = set()
+        self.links: set[str] = set()
+        self.loaded: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {key: value or "" for key, value in attrs}
+        self.ids.add(values.get("id", ""))
+        if tag == "a":
+            self.links.add(values.get("href", ""))
+        if tag in {"script", "link", "img", "iframe"}:
+            self.loaded |= {values[key] for key in ("src", "href") if key in values}
+
+
+def build(target: Path, before: str = "") -> subprocess.CompletedProcess[str]:
+    """Make the reference in a process of its own, in which ``before`` has been done."""
+    code = f"""
+import sys
+from pathlib import Path
+from goim_edu import errors
+from tools import reference
+{before}
+sys.exit(reference.build(Path({str(target)!r})))
+"""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=reference.ROOT,
+    )
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The reference, made once; a warning of Sphinx is an error."""
+    target = tmp_path_factory.mktemp("reference")
+    done = build(target)
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+@pytest.fixture(scope="module")
+def pages(made: Path) -> dict[str, Found]:
+    return {path.stem: Found(path.read_text("utf-8")) for path in made.glob("*.html")}
+
+
+@pytest.mark.parametrize("face", reference.FACES)
+def test_every_public_name_has_its_entry(face: str, pages: dict[str, Found]) -> None:
+    assert len(ENTRIES[face]) == len(reference.face(face).__all__) > 0
+    for entry in ENTRIES[face]:
+        home = entry.home.removeprefix("goim_edu.")
+        where = f"{entry.home}.{entry.name}"
+        assert where in pages[home].ids
+        assert home == face or f"{home}.html#{where}" in pages[face].links
+
+
+@pytest.mark.parametrize("name", sorted({one.name for face in ENTRIES.values() for one in face}))
+def test_every_public_name_is_described(name: str) -> None:
+    value = next(one.value for face in ENTRIES.values() for one in face if one.name == name)
+    if reference.has_a_docstring(value):
+        assert value.__doc__
+    else:
+        assert reference.constant(name, value).text
+
+
+def test_classes_that_only_signatures_name_have_entries(pages: dict[str, Found]) -> None:
+    values = [one.value for face in ENTRIES.values() for one in face]
+    named = reference.named_in_signatures(values)
+    assert named
+    assert not set(named) & {value for value in values if isinstance(value, type)}
+    assert {f"{one.__module__}.{one.__qualname__}" for one in named} <= pages["types"].ids
+
+
+def test_links_lead_somewhere_and_nothing_is_loaded_from_elsewhere(
+    made: Path, pages: dict[str, Found]
+) -> None:
+    for stem, page in pages.items():
+        assert [one for one in page.loaded if re.match(r"[a-z]+:|//", one)] == []
+        for link in page.loaded | page.links:
+            name, _, fragment = link.partition("#")
+            if re.match(r"[a-z]+:", link):
+                continue
+            assert not name or (made / name.partition("?")[0]).exists(), link
+            there = pages.get(name.removesuffix(".html") or stem)
+            assert not fragment or there is None or fragment in there.ids, link
+
+
+def test_code_in_a_docstring_is_code(made: Path) -> None:
+    page = (made / "protocol.html").read_text("utf-8")
+    before, _, _ = page.partition('id="goim_edu.protocol.CLOSE_CODES"')
+    assert '<div class="highlight">' in before
+    assert "<blockquote>" not in before
+
+
+def test_a_docstring_that_is_not_well_formed_is_an_error(tmp_path: Path) -> None:
+    done = build(
+        tmp_path / "out", "reference.FACES = ['errors']; errors.StoreError.__doc__ = 'See ``this.'"
+    )
+    assert done.returncode != 0
+    assert "docstring of goim_edu.errors.StoreError" in done.stderr
