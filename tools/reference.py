@@ -16,6 +16,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -23,7 +24,7 @@ from itertools import pairwise
 from pathlib import Path
 from textwrap import indent
 from types import ModuleType
-from typing import Any, Final, NamedTuple, TypeGuard, get_args
+from typing import Any, Final, NamedTuple, TypeGuard, get_args, get_type_hints
 
 from tools import imports
 
@@ -188,10 +189,18 @@ def _directive(entry: Entry) -> str:
         return f"{head}\n{indent(found.text, '   ')}\n"
     if not inspect.isclass(value):
         return f".. autofunction:: {where}\n"
+    _resolve_fields(value)
     kind = "autoexception" if issubclass(value, BaseException) else "autoclass"
     bases = [one.__name__ for one in value.__mro__ if not one.__module__.startswith("goim_edu")]
     text = f".. {kind}:: {where}\n   :members:\n   :inherited-members: {', '.join(bases)}\n"
     return text + ("   :undoc-members:\n" if issubclass(value, enum.Enum) else "")
+
+
+def _resolve_fields(kind: Any) -> None:
+    """Put classes in place of their names in a named tuple, where a name alone tells no module."""
+    if issubclass(kind, tuple) and inspect.isfunction(kind.__new__):
+        with suppress(NameError):
+            kind.__new__.__annotations__ = get_type_hints(kind)
 
 
 def _page(name: str, names: list[Entry]) -> str:
