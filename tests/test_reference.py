@@ -115,6 +115,15 @@ def test_code_in_a_docstring_is_code(made: Path) -> None:
     assert "<blockquote>" not in before
 
 
+def test_signatures_can_be_read_and_what_is_returned_is_text(made: Path) -> None:
+    for path in made.glob("*.html"):
+        page = path.read_text("utf-8")
+        assert "&lt;function" not in page
+        assert "&lt;built-in" not in page
+        assert "Return type" not in page
+    assert "os.urandom" in (made / "protocol.html").read_text("utf-8")
+
+
 def test_a_docstring_that_is_not_well_formed_is_an_error(tmp_path: Path) -> None:
     done = build(
         tmp_path / "out", "reference.FACES = ['errors']; errors.StoreError.__doc__ = 'See ``this.'"

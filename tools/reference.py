@@ -20,7 +20,7 @@ from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from textwrap import indent
 from types import ModuleType
@@ -203,29 +203,41 @@ def _resolve_fields(kind: Any) -> None:
             kind.__new__.__annotations__ = get_type_hints(kind)
 
 
+def _title(text: str, line: str) -> str:
+    return f"{text}\n{line * len(text)}\n"
+
+
 def _page(name: str, names: list[Entry]) -> str:
     module = f"goim_edu.{name}"
     here = [one for one in names if one.home == module]
     there = [one for one in names if one not in here]
     elsewhere = [f":py:obj:`{one.name} <{one.home}.{one.name}>`" for one in there]
-    parts = [f"{module}\n{'=' * len(module)}\n\n.. automodule:: {module}\n"]
+    parts = [_title(module, "="), f".. automodule:: {module}\n"]
     parts += map(_directive, here)
     if elsewhere:
         parts.append(f"Also here: {', '.join(elsewhere)}.\n")
     return "\n".join(parts)
 
 
+def _first_line(module: ModuleType) -> str:
+    return (module.__doc__ or "").partition("\n")[0]
+
+
 def write_sources(folder: Path) -> None:
     """Write what Sphinx reads: the index and a page for each face."""
     found = entries()
     others = named_in_signatures(one.value for names in found.values() for one in names)
-    title = "Named in signatures"
-    text = f"{title}\n{'=' * len(title)}\n\nYou get these from the names of the other pages.\n\n"
-    text += "\n".join(_directive(Entry(one.__module__, one.__qualname__, one)) for one in others)
-    (folder / f"{OTHERS}.rst").write_text(text, "utf-8")
+    parts = [_title("Named in signatures", "="), "You get these from the names of other pages.\n"]
+    for module, kinds in groupby(others, key=lambda one: one.__module__):
+        parts.append(_title(module, "-"))
+        parts += [_directive(Entry(module, one.__qualname__, one)) for one in kinds]
+    (folder / f"{OTHERS}.rst").write_text("\n".join(parts), "utf-8")
     for name, names in found.items():
         (folder / f"{name}.rst").write_text(_page(name, names), "utf-8")
     index = (SOURCES / "index.rst").read_text("utf-8")
+    lines = {name: _first_line(face(name)) for name in FACES}
+    index += "".join(f"* :doc:`goim_edu.{name} <{name}>`: {line}\n" for name, line in lines.items())
+    index += "\n.. toctree::\n   :hidden:\n\n"
     index += "".join(f"   {name}\n" for name in (*FACES, OTHERS))
     (folder / "index.rst").write_text(index, "utf-8")
 

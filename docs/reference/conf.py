@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import goim_edu
@@ -15,10 +16,11 @@ html_show_copyright = False
 html_copy_source = False
 html_show_sourcelink = False
 html_show_search_summary = False  # a page from a file may not read another
-smartquotes = False
+smartquotes_action = "D"  # dashes, but quotes stay as they are written: "" is a value
 
 add_module_names = False
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
 python_maximum_signature_line_length = 88
 toc_object_entries_show_parents = "hide"
@@ -31,11 +33,17 @@ nitpicky = True
 nitpick_ignore_regex = [("py:.*", r"(?!goim_edu\.).*"), ("py:.*", r"goim_edu\.[\w.]+\.[A-Z]")]
 
 
-def mark_code(_app: Any, _kind: str, _name: str, _of: Any, _options: Any, lines: list[str]) -> None:
-    """Put ``::`` before what is indented behind a paragraph: in our docstrings that is code."""
-    found = []
+def read(_app: Any, _kind: str, _name: str, _of: Any, _options: Any, lines: list[str]) -> None:
+    """Say in the words of Sphinx what our docstrings leave unsaid.
+
+    What is indented behind a paragraph is code. What is returned has its type in the signature, so
+    what stands before the first colon is not one.
+    """
+    found: list[str] = []
     last = ""
     for line in lines:
+        if last in {"Returns:", "Yields:"}:
+            line = f"    : {line.lstrip()}"
         indented = line.startswith("    ")
         after_text = bool(found) and not found[-1] and last and not last.startswith(" ")
         if indented and after_text and not last.endswith("::"):
@@ -52,7 +60,15 @@ def skip_fields(
     return True if "Alias for field number" in (getattr(member, "__doc__", "") or "") else None
 
 
+def name_defaults(
+    _app: Any, _kind: str, _name: str, _of: Any, _options: Any, given: str | None, returns: str
+) -> tuple[str | None, str]:
+    """Write a default that is a function by its name, so that the signature can be read."""
+    return given and re.sub(r"<(?:built-in )?function ([\w.]+)[^<>]*>", r"\1", given), returns
+
+
 def setup(app: Any) -> None:
     """Called by Sphinx; 400: before napoleon takes the sections apart."""
-    app.connect("autodoc-process-docstring", mark_code, priority=400)
+    app.connect("autodoc-process-docstring", read, priority=400)
     app.connect("autodoc-skip-member", skip_fields)
+    app.connect("autodoc-process-signature", name_defaults)
