@@ -420,7 +420,7 @@ def _change(tree: ast.Module, index: int, number: int) -> str | None:
     """Change the node of this index in its ``number``-th way; None if it has no such way."""
     node = list(ast.walk(tree))[index]
     parent, name, place = _where(tree, node)
-    if type(node) not in _WAYS or parent is None or _means_nothing(tree, node, parent, name):
+    if type(node) not in _WAYS or parent is None or _means_nothing(tree, node, parent):
         return None
     changes = list(_WAYS[type(node)](node))
     if number >= len(changes):
@@ -434,23 +434,21 @@ def _change(tree: ast.Module, index: int, number: int) -> str | None:
     return f"line {line}: {what}"
 
 
-def _means_nothing(tree: ast.AST, node: ast.AST, parent: ast.AST, name: str) -> bool:
-    """Whether a change of it cannot be wrong: types, docstrings, the text of an error."""
-    if name in ("annotation", "returns", "decorator_list"):
+def _means_nothing(tree: ast.AST, node: ast.AST, parent: ast.AST) -> bool:
+    """Whether a change of it cannot be wrong: types, docstrings, the words of an error."""
+    if isinstance(node, ast.Constant) and isinstance(parent, ast.Expr):
         return True
-    if not isinstance(node, ast.Constant):
-        return False
-    return isinstance(parent, ast.Expr) or (isinstance(node.value, str) and _is_said(tree, node))
+    return any(part is node for place in _free(tree) for part in ast.walk(place))
 
 
-def _is_said(tree: ast.AST, node: ast.AST) -> bool:
-    """Whether a node belongs to what is raised."""
-    return any(
-        part is node
-        for statement in ast.walk(tree)
-        if isinstance(statement, ast.Raise)
-        for part in ast.walk(statement)
-    )
+def _free(tree: ast.AST) -> Iterator[ast.AST]:
+    """The parts in which a learner may write what they like."""
+    for part in ast.walk(tree):
+        for name in ("annotation", "returns"):
+            if isinstance(place := getattr(part, name, None), ast.AST):
+                yield place
+        if isinstance(part, ast.Raise) and part.exc is not None:
+            yield part.exc
 
 
 def _where(tree: ast.AST, wanted: ast.AST) -> tuple[ast.AST | None, str, int | None]:
