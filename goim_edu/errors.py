@@ -127,6 +127,7 @@ class HandshakeError(RemoteProtocolError):
         headers: header fields that the answer must carry, such as ``Sec-WebSocket-Version``; on a
             client those of the answer that came.
         passing: on a client: whether the same request may be granted later.
+        body: on a client: the beginning of the answer's content, at most 64 KiB.
 
     >>> HandshakeError("only GET may upgrade", status=405, headers=[("Allow", "GET")]).status
     405
@@ -140,11 +141,13 @@ class HandshakeError(RemoteProtocolError):
         section: str = "RFC 6455 §4.2.2",
         headers: Sequence[tuple[str, str]] = (),
         passing: bool = False,
+        body: bytes = b"",
     ) -> None:
         super().__init__(message, close_code=1002, section=section)
         self.status = status
         self.headers = tuple(headers)
         self.passing = passing
+        self.body = body
 
 
 class StoreError(GoimError):

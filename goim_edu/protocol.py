@@ -164,7 +164,6 @@ class Endpoint(Lifecycle):
 
     __slots__ = (
         "_handshake",
-        "_last_close_body",
         "_writer",
         "deflate",
         "extensions",
@@ -199,7 +198,6 @@ class Endpoint(Lifecycle):
         )
         self._handshake = kind(limits.handshake, compression)
         self.reader = MessageReader(server, limits) if already_open else None
-        self._last_close_body = b""  # the body of our last Close
 
     # ------------------------------------------------------------------ octets in, events out
 
@@ -426,7 +424,9 @@ class Endpoint(Lifecycle):
             LocalProtocolError: not OPEN, or code or reason may not be sent.
         """
         self._require("close")
-        octets = self._writer.control_frame(Opcode.CLOSE, build_close(code, reason))
+        body = build_close(code, reason)
+        octets = self._writer.control_frame(Opcode.CLOSE, body)
+        self._own_close = body
         self._move(Step.SAY_CLOSE)
         return octets
 
@@ -437,10 +437,10 @@ class Endpoint(Lifecycle):
             return
         self._move(step)
         self.reader = None
-        self.close_code, self.close_reason, self._last_close_body = code, reason, close_body
+        self.close_code, self.close_reason, self._own_close = code, reason, close_body
 
     def _send_last_close(self) -> None:
-        self._writer.reply_close(self._last_close_body)
+        self._writer.reply_close(self._own_close or b"")
         self._end(Step.LAST_WORDS, self.close_code, self.close_reason)
 
     def _end(self, step: Step, code: int | None, reason: str) -> None:

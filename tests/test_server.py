@@ -451,7 +451,7 @@ def test_a_handler_that_loses_a_connection_of_its_own_has_failed(
         raise ConnectionRefusedError("my own database")
 
     async def other_chat_is_away(ws: WebSocket) -> None:
-        raise ConnectionClosed(1006, "")
+        raise ConnectionClosed(None, None)
 
     async def reads(ws: WebSocket) -> None:
         await ws.recv()

@@ -149,7 +149,7 @@ class ChatClient:
         if self._problem is not None:
             raise self._problem
         if self._task is None or self._task.done():
-            raise ConnectionClosed(1006, "this chat was left, or not yet entered")
+            raise ConnectionClosed(None, None, why="this chat was left, or not yet entered")
         answer: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
         key = self._talk.say(text, room_id, client_msg_id)
         self._answers.setdefault(key, []).append(answer)
@@ -183,7 +183,7 @@ class ChatClient:
             self._problem = error
             self._give_up(error)
         finally:
-            self._give_up(ConnectionClosed(1006, "this chat was left"))
+            self._give_up(ConnectionClosed(None, None, why="this chat was left"))
             self._heard.put_nowait(None)
 
     def _give_up(self, error: Exception) -> None:

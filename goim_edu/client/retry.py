@@ -1,15 +1,18 @@
-"""Whether connecting again may help, and how long a server asks us to wait."""
+"""Connecting again: whether it may help, after which pause, and what is told of it."""
 
 from __future__ import annotations
 
+import logging
+import random
 import ssl as tls
+from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from time import time
-from typing import Final
+from typing import Any, Final
 
 from goim_edu.errors import HandshakeError
 
-__all__ = ["asked_pause", "is_passing", "reason_of"]
+__all__ = ["Attempts", "Backoff", "asked_pause", "is_passing", "reason_of"]
 
 _CUT_OFF: Final = (tls.SSLEOFError, tls.SSLZeroReturnError, tls.SSLSyscallError)
 
@@ -62,3 +65,97 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, OSError) and not isinstance(error, tls.SSLError):
         return error.strerror or str(error) or "the server does not answer"
     return str(error)
+
+
+class Backoff:
+    """How long to wait before the next attempt: doubled each time, half of it random.
+
+    Args:
+        first: the most seconds before the first attempt.
+        longest: seconds that the pause may grow to.
+        steady: seconds; after a connection that lived so long the pauses start anew.
+        most_asked: seconds that a server may ask us to wait, on top of our own pause.
+        chance: gives a random number from 0 to 1.
+
+    >>> backoff = Backoff(first=1, longest=8, chance=lambda: 1.0)
+    >>> [backoff.next() for _ in range(5)]
+    [1.0, 2.0, 4.0, 8.0, 8.0]
+    """
+
+    def __init__(
+        self,
+        first: float = 0.5,
+        longest: float = 30.0,
+        steady: float = 5.0,
+        chance: Callable[[], float] = random.random,
+        most_asked: float = 120.0,
+    ) -> None:
+        self.first = first
+        self.longest = longest
+        self.steady = steady
+        self.most_asked = most_asked
+        self._chance = chance
+        self._attempts = 0
+
+    def next(self, asked: float = 0.0) -> float:
+        """Seconds to wait now.
+
+        Args:
+            asked: seconds for which the server asks us to wait; at most ``most_asked`` of them.
+        """
+        ceiling = min(self.longest, self.first * 2.0 ** min(self._attempts, 32))
+        self._attempts += 1
+        return min(asked, self.most_asked) + ceiling * (0.5 + self._chance() / 2)
+
+    def lived(self, seconds: float) -> None:
+        """A connection has lived so long."""
+        if seconds >= self.steady:
+            self._attempts = 0
+
+
+class Attempts:
+    """The attempts of one loop that connects again and again: the pause after each of them.
+
+    Args:
+        where: what the log calls the server.
+        backoff: how long to wait.
+        retry: whether an error is one to try again after.
+        log: is told of each pause.
+    """
+
+    def __init__(
+        self,
+        where: str,
+        backoff: Backoff,
+        retry: Callable[[Exception], bool],
+        log: logging.Logger | logging.LoggerAdapter[Any],
+    ) -> None:
+        self._where = where
+        self._backoff = backoff
+        self._retry = retry
+        self._log = log
+
+    def failed(self, error: Exception) -> float:
+        """Seconds to wait after an attempt that failed.
+
+        Raises:
+            Exception: the error, if trying again will not help.
+        """
+        if not self._retry(error):
+            raise error
+        return self._pause(asked_pause(error), reason_of(error))
+
+    def ended(self, lived: float, code: int | None) -> float:
+        """Seconds to wait after a connection.
+
+        Args:
+            lived: seconds that it lived.
+            code: the peer's close code.
+        """
+        self._backoff.lived(lived)
+        return self._pause(0.0, f"the connection ended with {code}")
+
+    def _pause(self, asked: float, why: str) -> float:
+        pause = self._backoff.next(asked)
+        self._log.info("connecting again to=%s in=%.2f why=%r", self._where, pause, why)
+        return pause

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from goim_edu.protocol import Endpoint, ExtensionOffer
 from goim_edu.transport.engine import Engine, Tap
 from goim_edu.transport.watched_stream import WatchedStream
+from goim_edu.websocket.close import Close
 from goim_edu.websocket.deflate import PerMessageDeflate
 from goim_edu.websocket.handshake import Request, Response
 from goim_edu.websocket.heartbeat import Heartbeat
@@ -83,6 +84,16 @@ class EndpointStream(WatchedStream):
     def close_reason(self) -> str:
         """The peer's reason."""
         return self._endpoint.close_reason
+
+    @property
+    def close_received(self) -> Close | None:
+        """What the peer's Close said, or None if none came."""
+        return self._endpoint.close_received
+
+    @property
+    def close_sent(self) -> Close | None:
+        """What our own Close said, or None if we sent none."""
+        return self._endpoint.close_sent
 
     # ------------------------------------------------------------------ what handlers send
 

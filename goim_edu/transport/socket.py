@@ -13,6 +13,7 @@ from goim_edu.errors import GoimError, HandshakeError, LocalProtocolError, Remot
 from goim_edu.protocol import ExtensionOffer
 from goim_edu.transport.connection import Connection, Handler
 from goim_edu.transport.states import ConnectionState
+from goim_edu.websocket.close import Close
 from goim_edu.websocket.events import BinaryMessage, Event, Pong, TextMessage
 from goim_edu.websocket.http11 import Request, Response
 from goim_edu.websocket.octets import Octets, as_octets
@@ -27,18 +28,38 @@ _OVER: Final = (ConnectionState.FINISHING, ConnectionState.LINGERING, Connection
 class ConnectionClosed(GoimError, ConnectionError):
     """There is nothing more to read, or nothing more may be sent.
 
+    Args:
+        rcvd: what the peer's Close said; None if none came, and the connection just ended.
+        sent: what our own Close said, or None if we sent none.
+        error: the rule that the peer broke, where that was the cause.
+        why: how it ended, where neither a Close nor a broken rule says so.
+
     Attributes:
         code: the peer's close code, 1005 if it gave none, 1006 if the connection just ended.
         reason: the peer's reason.
-        error: what broke a rule, where that was the cause.
+
+    >>> ConnectionClosed(Close(1001, "lunch"), Close(1001, ""))
+    ConnectionClosed('the connection is closed with code 1001: lunch')
+    >>> ConnectionClosed(None, Close(1009, "too big")).sent.code
+    1009
     """
 
-    def __init__(self, code: int, reason: str, error: RemoteProtocolError | None = None) -> None:
-        detail = f": {error}" if error else f": {reason}" if reason else ""
-        super().__init__(f"the connection is closed with code {code}{detail}")
-        self.code = code
-        self.reason = reason
+    def __init__(
+        self,
+        rcvd: Close | None,
+        sent: Close | None,
+        error: RemoteProtocolError | None = None,
+        *,
+        why: str = "",
+    ) -> None:
+        self.code, self.reason = rcvd or (1006, "")
+        self.rcvd = rcvd
+        self.sent = sent
         self.error = error
+        ours = f" (we sent {sent.code})" if sent and sent.code != self.code else ""
+        detail = str(error or self.reason or why)
+        text = f"the connection is closed with code {self.code}{ours}"
+        super().__init__(f"{text}: {detail}" if detail else text)
 
 
 class ConcurrencyError(GoimError, RuntimeError):
@@ -183,8 +204,7 @@ class WebSocket(Handler):
 
     def _closed_error(self) -> ConnectionClosed:
         connection = self.connection
-        code = 1006 if connection.close_code is None else connection.close_code
-        return ConnectionClosed(code, connection.close_reason, connection.error)
+        return ConnectionClosed(connection.close_received, connection.close_sent, connection.error)
 
     def __aiter__(self) -> AsyncIterator[str | bytes]:
         return self._iterate()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from goim_edu.errors import LocalProtocolError, RemoteProtocolError
 from goim_edu.websocket.frames import MAX_CONTROL_PAYLOAD, encode_text
 from goim_edu.websocket.octets import Octets, as_octets
 
-__all__ = ["CLOSE_CODES", "build_close", "parse_close"]
+__all__ = ["CLOSE_CODES", "Close", "build_close", "parse_close"]
 
 CLOSE_CODES: Final = {
     1000: "normal closure",
@@ -30,6 +30,25 @@ CLOSE_CODES: Final = {
 """The registered codes and what they mean (RFC 6455 §7.4.1 and the registry of §11.7)."""
 
 _REPORT_ONLY: Final = frozenset((1005, 1006, 1015))
+
+
+class Close(NamedTuple):
+    """What one side's Close frame said (RFC 6455 §5.5.1).
+
+    Args:
+        code: the close code, 1005 if the frame gave none.
+        reason: at most 123 octets of UTF-8.
+
+    >>> str(Close(1001, "lunch")), str(Close(1000, ""))
+    ('1001 (going away): lunch', '1000 (normal closure)')
+    """
+
+    code: int
+    reason: str
+
+    def __str__(self) -> str:
+        meaning = f" ({CLOSE_CODES[self.code]})" if self.code in CLOSE_CODES else ""
+        return f"{self.code}{meaning}" + (f": {self.reason}" if self.reason else "")
 
 
 def _may_be_sent(code: int) -> bool:

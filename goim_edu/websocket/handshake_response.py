@@ -132,8 +132,8 @@ def check_response(
 
 def _refusal(response: Response) -> HandshakeError:
     """What a client is told of an answer that is not a 101, with the words of its body."""
-    status = response.status
-    said = f": {quoted(words, 200)}" if (words := _words(response)) else ""
+    status, body = response.status, _content(response)
+    said = f": {quoted(words, 200)}" if (words := _words(response, body)) else ""
     return HandshakeError(
         f"the server answered {status} {quoted(response.reason)[1:-1]}, not 101{said}",
         status=status,
@@ -141,15 +141,19 @@ def _refusal(response: Response) -> HandshakeError:
         headers=tuple(response.headers),
         # RFC 9110 §15.5.9, RFC 8470 §5.2, RFC 6585 §4, RFC 9110 §15.6
         passing=status in (408, 425, 429) or 500 <= status < 600,
+        body=body,
     )
 
 
-def _words(response: Response) -> str:
+def _content(response: Response) -> bytes:
+    """The body as far as it has come, without the framing of its transfer (RFC 9112 §7)."""
+    chunked = response.headers.has_token("transfer-encoding", "chunked")
+    return _joined_chunks(response.body) if chunked else response.body
+
+
+def _words(response: Response, body: bytes) -> str:
     """The body as text, on one line; nothing of one that is compressed."""
-    body, headers = response.body, response.headers
-    if headers.has_token("transfer-encoding", "chunked"):
-        body = _joined_chunks(body)
-    if headers.get("content-encoding", "identity").lower() != "identity":
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
         return ""
     return " ".join(body.decode("utf-8", "replace").split())
 

@@ -24,6 +24,7 @@ from enum import Enum
 from typing import Final
 
 from goim_edu.errors import LocalProtocolError
+from goim_edu.websocket.close import Close, parse_close
 
 __all__ = ["COMMANDS", "TRANSITIONS", "Lifecycle", "Side", "State", "Step", "state_diagram"]
 
@@ -101,7 +102,7 @@ class Lifecycle:
         close_reason: the peer's reason.
     """
 
-    __slots__ = ("close_code", "close_reason", "side", "state")
+    __slots__ = ("_own_close", "close_code", "close_reason", "side", "state")
 
     def __init__(self, side: Side, state: State) -> None:
         if not isinstance(side, Side):  # whatever else is not the server would be a client
@@ -110,6 +111,20 @@ class Lifecycle:
         self.state = state
         self.close_code: int | None = None
         self.close_reason = ""
+        self._own_close: bytes | None = None  # the body of our last Close
+
+    @property
+    def close_received(self) -> Close | None:
+        """What the peer's Close said, or None if none came (yet)."""
+        code = self.close_code
+        return None if code is None or code == 1006 else Close(code, self.close_reason)
+
+    @property
+    def close_sent(self) -> Close | None:
+        """What our own Close said, or None if we sent none (yet)."""
+        if self._own_close is None or self.state is State.ENDING:
+            return None
+        return Close(*parse_close(self._own_close))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__.lstrip('_')} {self.side.value} {self.state.value}>"

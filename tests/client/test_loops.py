@@ -8,6 +8,7 @@ import gc
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -236,7 +237,9 @@ def test_an_end_for_good_reaches_everybody_that_waits() -> None:
         ):
             loops = [asyncio.create_task(hear(chat)) for _ in range(2)]
             await asyncio.sleep(0)
-            chat._connect._settings["origin"] = "https://evil.example"  # so it is refused
+            attempt = chat._connect._attempt
+            refused = replace(attempt.options, origin="https://evil.example")
+            chat._connect._attempt = replace(attempt, options=refused)
             for session in tuple(server.hub.sessions):
                 session.connection.abort()  # type: ignore[attr-defined]
             for loop in (*loops, asyncio.create_task(hear(chat))):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
+
 import pytest
 
 from goim_edu.client import connect
@@ -52,10 +54,67 @@ def test_hosts_that_are_refused_in_words(uri: str) -> None:
     assert type(refused.value) is ValueError  # UnicodeError is one, too, and says nothing
 
 
+@pytest.mark.parametrize(
+    ("uri", "why"),
+    [
+        ("ws://example.com/#top", "fragment"),
+        ("ws://example.com/a b", "space"),
+        ("ws://example.com/a\r\nb", "control character"),
+        ("ws://example.com/\u00e9", "percent-encoded"),
+        ("ws://example.com:0/", "port"),
+        ("ws://example.com:65536/", "port"),
+        ("ws://example.com:x/", "port"),
+        ("ws://example.com:/", "port"),
+        ("http://example.com/", "perhaps ws"),
+        ("https://example.com/", "perhaps wss"),
+        ("ftp://example.com/", "scheme is ftp"),
+        ("example.com", "begin with ws://"),
+        ("", "begin with ws://"),
+        ("ws://", "no host"),
+        ("ws://:80/", "no host"),
+        ("ws://::1/", "IPv6"),
+        ("ws://a@b@example.com/", "%40"),
+        ("ws://@example.com/", "empty"),
+        ("ws://a:%zz@example.com/", "%40"),
+        ("ws://a:%ff@example.com/", "UTF-8"),
+        ("ws://a%3Ab:c@example.com/", "RFC 7617"),
+        ("ws://a:b%0D%0A@example.com/", "RFC 7617"),
+    ],
+)
+def test_what_is_wrong_is_said(uri: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        parse_uri(uri)
+
+
+@pytest.mark.parametrize("uri", [b"ws://example.com", None, 5])
+def test_an_address_is_text(uri: object) -> None:
+    with pytest.raises(TypeError, match="the address is a str, not"):
+        parse_uri(uri)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("info", "user", "password"),
+    [
+        ("lisa:hunter2", "lisa", "hunter2"),
+        ("hunter2", "hunter2", ""),
+        (":hunter2", "", "hunter2"),
+        ("l%C3%AD%20sa:h%3Aunter%2F2%40%23%3F", "l\u00ed sa", "h:unter/2@#?"),
+        ("lisa:a:b", "lisa", "a:b"),
+    ],
+)
+def test_a_user_and_a_password(info: str, user: str, password: str) -> None:
+    found = parse_uri(f"ws://{info}@example.com:81/")
+    assert found.credentials == (user, password)
+    assert (found.host, found.port) == ("example.com", 81)
+    assert user not in repr(found) or not user
+    assert "hunter2" not in f"{found!r} {found} {found.host_header}"
+    kind, _, code = found.credentials.basic.partition(" ") if found.credentials else ("", "", "")
+    assert (kind, b64decode(code).decode()) == ("Basic", f"{user}:{password}")
+
+
 SECRETS = [
-    "ws://lisa:hunter2@example.com/",
-    "ws://:hunter2@example.com/",
-    "ws://hunter2@example.com/chat",
+    "ws://lisa:hunter2@example.com/#top",
+    "ws://lisa:hunter2%@example.com/",
     "wss://a:hunter2@b:hunter2@[::1]:80/",
     "ws://lisa:hunter2@",
     "ws://lisa:/hunter2@example.com/",
@@ -71,7 +130,7 @@ SECRETS = [
 
 @pytest.mark.parametrize("uri", SECRETS)
 @pytest.mark.parametrize("entry", [parse_uri, connect, chat_uri])
-def test_a_password_is_refused_and_never_repeated(entry: object, uri: str) -> None:
+def test_a_password_in_a_wrong_address_is_never_repeated(entry: object, uri: str) -> None:
     with pytest.raises(ValueError, match="not") as refused:
         entry(uri)  # type: ignore[operator]
     assert "hunter2" not in str(refused.value)
