@@ -25,7 +25,7 @@ _LEAST_FRAME: Final = 125  # octets; any control frame may have so many
 _WEBSOCKET: Final = {"http": "ws", "https": "wss"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Attempt:
     """One opening handshake to come.
 

@@ -120,13 +120,30 @@ async def _through(proxy: Proxy, attempt: Attempt, connection: Connection) -> No
         await asking.opened
         context = attempt.tls
         if context is not None:
-            within = await loop.start_tls(
-                transport, connection, context, server_hostname=attempt.server_hostname
-            )
-            connection.connection_made(cast("asyncio.BaseTransport", within))
+            within = await _start_tls(transport, connection, context, attempt.server_hostname)
+            connection.connection_made(within)
         else:
             transport.set_protocol(connection)
             connection.connection_made(transport)
     except BaseException:
         transport.abort()
         raise
+
+
+async def _start_tls(
+    transport: asyncio.Transport,
+    connection: Connection,
+    context: tls.SSLContext,
+    name: str | None,
+) -> asyncio.BaseTransport:
+    loop = asyncio.get_running_loop()
+    try:
+        within = await loop.start_tls(transport, connection, context, server_hostname=name)
+    except TypeError as error:
+        # Where TLS within TLS fails, asyncio of Python 3.11 fails as it reports that.
+        if isinstance(error.__context__, tls.SSLError):
+            raise error.__context__ from None
+        raise
+    if within is None:
+        raise ConnectionResetError("the connection was lost as TLS was about to start")
+    return within

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from types import NoneType
 from typing import Any, Final, Literal, Self, TypedDict, TypeVar
 
+from goim_edu.client.proxy import parse_proxy
 from goim_edu.client.retry import Backoff, is_passing
 from goim_edu.transport import Tap
 from goim_edu.websocket.deflate import DeflateConfig
@@ -131,6 +132,8 @@ class Options:
         """There is one way to the server: our own socket, a path, or an address."""
         if isinstance(self.proxy, bool) and not self.proxy:
             raise TypeError("proxy is the address of one, True or None, not False: None means none")
+        if isinstance(self.proxy, str):
+            parse_proxy(self.proxy)
         local = self.local_addr
         if local is not None and [type(part) for part in local] != [str, int]:
             raise TypeError("local_addr is a tuple of a str, the host, and an int, the port")

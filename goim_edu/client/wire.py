@@ -42,11 +42,10 @@ class _Layer:
         self._incoming, self._outgoing = tls.MemoryBIO(), tls.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
 
-    def feed(self, data: bytes) -> None:
-        """Take what came from the wire; b"" is its end."""
-        if data:
-            self._incoming.write(data)
-        else:
+    def feed(self, data: bytes, ended: bool) -> None:
+        """Take what came from the wire, and whether that is all."""
+        self._incoming.write(data)
+        if ended:
             self._incoming.write_eof()
 
     def to_send(self) -> bytes:
@@ -61,18 +60,18 @@ class _Layer:
             return False
         return True
 
-    def decrypt(self, data: bytes) -> bytes | None:
-        """What the octets mean; None if more are needed to tell, b"" at the end."""
-        self.feed(data)
+    def decrypt(self, data: bytes, ended: bool) -> tuple[bytes, bool]:
+        """What the octets mean, as far as that can be told, and whether it is all."""
+        self.feed(data, ended)
         pieces = []
         try:
             while piece := self._tls.read(_READ):
                 pieces.append(piece)
         except tls.SSLWantReadError:
-            return b"".join(pieces) or None
-        except tls.SSLError:  # it ends, perhaps without a word: the Close of WebSocket counts
+            return b"".join(pieces), False
+        except tls.SSLError:  # it ends without a word: the Close of WebSocket is what counts
             pass
-        return b"".join(pieces)
+        return b"".join(pieces), True
 
     def encrypt(self, data: bytes) -> bytes:
         """The octets as they are to be written."""
@@ -108,6 +107,7 @@ class Wire:
         self._ear.setblocking(False)
         self._selector.register(self._ear, selectors.EVENT_READ)
         self._watched = 0
+        self._ended = False  # nothing will come any more, though the last octets did not say so
 
     @property
     def peer(self) -> tuple[str, int]:
@@ -125,17 +125,19 @@ class Wire:
 
     def read(self) -> bytes | None:
         """What has come; None if nothing has, b"" if nothing will come any more."""
+        if self._ended:
+            return b""
         try:
-            data: bytes | None = self._sock.recv(_READ)
+            data = self._sock.recv(_READ)
         except (BlockingIOError, InterruptedError):
             return None
         except OSError:
             data = b""  # a reset is an end, too
+        ended = not data
         for layer in self._layers:
-            if data is None:
-                return None
-            data = layer.decrypt(data)
-        return data
+            data, ended = layer.decrypt(data, ended)
+        self._ended = ended
+        return data if data or ended else None
 
     def write(self, data: bytes) -> None:
         """Write octets, as many as the socket takes; ``flush`` goes on with the rest."""
@@ -169,6 +171,8 @@ class Wire:
             reading: whether octets that come are something to do.
             timeout: seconds, or None for as long as it takes.
         """
+        if reading and self._ended:
+            return
         wanted = selectors.EVENT_READ if reading else 0
         wanted |= selectors.EVENT_WRITE if self._out else 0
         if wanted != self._watched:
@@ -218,7 +222,8 @@ class Wire:
         try:
             while not layer.shake_hands():
                 self._write(layer.to_send(), level)
-                layer.feed(self.read_before(deadline))
+                data = self.read_before(deadline)
+                layer.feed(data, not data)
         finally:
             self._write(layer.to_send(), level)  # our last word, or why we give up
         self._layers.append(layer)
