@@ -100,9 +100,7 @@ class _Asking(asyncio.Protocol):
         self.data_received(b"")
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Likewise."""
-        if error is not None and not self.opened.done():
-            self.opened.set_exception(error)
+        """Likewise: a reset is an end, too."""
         self.data_received(b"")
 
 

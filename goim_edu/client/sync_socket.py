@@ -16,6 +16,7 @@ from goim_edu.client.wire import Wire
 from goim_edu.errors import RemoteProtocolError
 from goim_edu.protocol import Endpoint, ExtensionOffer, Response, State
 from goim_edu.transport import ConcurrencyError, ConnectionClosed
+from goim_edu.transport.progress import Unread
 from goim_edu.websocket.events import BinaryMessage, Event, Failed, Pong, TextMessage
 from goim_edu.websocket.heartbeat import Verdict
 from goim_edu.websocket.octets import as_octets
@@ -55,6 +56,7 @@ class WebSocket:
         self._receiving = False
         self._paused = False  # too many messages wait
         self._deadline = math.inf
+        self._unread: Unread | None = None  # what the peer has to read before our last Ping
         self._error: RemoteProtocolError | None = None
         self._gone = False
         self._changed = threading.Condition()  # guards all of this
@@ -299,6 +301,8 @@ class WebSocket:
         at = self._deadline
         if self._heartbeat is not None and self._endpoint.state is State.OPEN:
             at = min(at, self._heartbeat.next_event_at(now))
+            if self._unread is not None and not self._unread.gone:
+                at = min(at, now + self._heartbeat.timeout / 4)
         return None if at == math.inf else max(0.0, at - now)
 
     def _turn(self, now: float) -> bool:
@@ -361,13 +365,14 @@ class WebSocket:
         heartbeat = self._heartbeat
         if heartbeat is None or self._endpoint.state is not State.OPEN:
             return True
-        if self._paused:
-            heartbeat.received_data(now)  # we do not listen, so it may well have answered
+        if self._paused or (self._unread is not None and self._unread.shrinks()):
+            heartbeat.received_data(now)  # we do not listen, or it has to read much before a Ping
         if heartbeat.verdict(now) is Verdict.SILENT:
             silence = heartbeat.silent_for(now)
             self._options.log.info("silent peer connection=%d for=%.3f", self.id, silence)
             return False
         payload = heartbeat.ping_due(now)
         if payload is not None:
+            self._unread = Unread.before_ping(self._wire, self._wire.unsent)
             self._write(self._endpoint.ping(payload))
         return True

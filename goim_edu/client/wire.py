@@ -118,6 +118,10 @@ class Wire:
                 return name[0], name[1]
         return "?", 0
 
+    def get_extra_info(self, name: str) -> socket.socket | None:
+        """The socket, as a transport of asyncio gives it."""
+        return self._sock if name == "socket" else None
+
     @property
     def unsent(self) -> int:
         """Octets that the socket has not taken yet."""

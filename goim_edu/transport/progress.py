@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import socket
 import sys
-from asyncio import BaseTransport
-from typing import Final
+from typing import Any, Final, Protocol
 
-__all__ = ["Unread", "acknowledged"]
+__all__ = ["Carrier", "Unread", "acknowledged"]
 
 _ACKNOWLEDGED: Final = slice(120, 128)  # tcpi_bytes_acked of struct tcp_info in linux/tcp.h
 _INT: Final = 4  # octets
 
 
-def acknowledged(transport: BaseTransport) -> int | None:
+class Carrier(Protocol):
+    """What tells of its socket: a transport of asyncio, or the wire of a thread."""
+
+    def get_extra_info(self, name: str) -> Any:
+        """The socket if that is the name, None if there is none."""
+        ...
+
+
+def acknowledged(transport: Carrier) -> int | None:
     """Octets of this connection that the peer's TCP has acknowledged so far; None if unknown."""
     link = transport.get_extra_info("socket")
     if sys.platform != "linux" or link is None:
@@ -30,7 +37,7 @@ def acknowledged(transport: BaseTransport) -> int | None:
     return int.from_bytes(octets, sys.byteorder) if len(octets) == 8 else None
 
 
-def _in_the_kernel(transport: BaseTransport) -> int:
+def _in_the_kernel(transport: Carrier) -> int:
     """Octets that our own TCP holds: not sent yet, or not acknowledged (tcp(7), SIOCOUTQ)."""
     link = transport.get_extra_info("socket")
     if sys.platform != "linux" or link is None:
@@ -56,13 +63,13 @@ class Unread:
 
     __slots__ = ("_end", "_seen", "_transport")
 
-    def __init__(self, transport: BaseTransport, end: int, seen: int) -> None:
+    def __init__(self, transport: Carrier, end: int, seen: int) -> None:
         self._transport = transport
         self._end = end
         self._seen = seen
 
     @classmethod
-    def before_ping(cls, transport: BaseTransport, queued: int) -> Unread | None:
+    def before_ping(cls, transport: Carrier, queued: int) -> Unread | None:
         """What stands before a Ping that is written now; None if nothing does, or it is not known.
 
         Args:

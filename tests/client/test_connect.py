@@ -220,6 +220,16 @@ def test_a_message_that_is_too_big_for_us() -> None:
                 await ws.recv()
             assert closed.value.error is not None
             assert closed.value.error.close_code == 1009
+            assert (closed.value.code, closed.value.rcvd) == (1006, None)
+            assert closed.value.sent is not None
+            assert closed.value.sent.code == 1009
+            assert "(we sent 1009)" in str(closed.value)
+            ws = await connect(f"{server.url}/echo")
+            await ws.close(4000, "enough")
+            with pytest.raises(ConnectionClosed) as closed:
+                await ws.recv()
+            assert closed.value.rcvd == (4000, "")
+            assert closed.value.sent == (4000, "enough")
 
     run(test())
 

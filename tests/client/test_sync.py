@@ -8,6 +8,7 @@ import gc
 import os
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -22,12 +23,15 @@ from goim_edu.capture import Capture
 from goim_edu.client.sync import ConcurrencyError, ConnectionClosed, WebSocket, connect
 from goim_edu.errors import LocalProtocolError
 from goim_edu.protocol import State
+from goim_edu.websocket.decoder import FrameDecoder
 from goim_edu.websocket.frames import Opcode, build_frame
 from goim_edu.websocket.handshake import generate_accept
 from tests.chatting import Link, running_server
 from tests.client.ways import PATIENCE, Peer, certificates, run_way
 
 Answer = Callable[[ServerConnection], Awaitable[None]]
+
+MEGABYTE = 1_000_000
 
 
 def visit(answer: Answer, client: Callable[[str], None], **settings: Any) -> None:
@@ -48,6 +52,15 @@ async def echo(connection: ServerConnection) -> None:
 
 async def wait(connection: ServerConnection) -> None:
     await connection.wait_closed()
+
+
+def welcome(head: str) -> bytes:
+    """The 101 to a request."""
+    key = head.partition("Sec-WebSocket-Key: ")[2].partition("\r\n")[0]
+    return (
+        "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Accept: {generate_accept(key)}\r\n\r\n"
+    ).encode()
 
 
 def in_threads(*jobs: Callable[[], None]) -> None:
@@ -327,6 +340,46 @@ def test_a_server_that_falls_silent() -> None:
     run_way("threads", test())
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what was read")
+def test_a_server_on_a_slow_line_lives_as_long_as_it_reads() -> None:
+    """It cannot answer our Ping before it has read what stands before it."""
+    pongs: list[bytes] = []
+
+    async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        link = socket.socket(fileno=socket.dup(writer.get_extra_info("socket").fileno()))
+        writer.write(welcome(head))
+        decoder = FrameDecoder(expect_masked=True)
+        while not pongs:
+            await asyncio.sleep(0.02)
+            with contextlib.suppress(BlockingIOError):
+                for frame in decoder.feed(link.recv(20_000)):
+                    if frame.opcode is Opcode.PING:
+                        pongs.append(frame.payload)
+                        writer.write(build_frame(frame.payload, Opcode.PONG))
+        link.close()
+        await writer.drain()
+        writer.close()
+
+    async def test() -> None:
+        server = await asyncio.start_server(slowly, "127.0.0.1", 0)
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        beat: dict[str, Any] = {"heartbeat_interval": 0.2, "heartbeat_timeout": 0.4}
+
+        def client() -> None:
+            ws = connect(url, compression=False, close_timeout=0.1, **beat)
+            ws.send(b"x" * MEGABYTE)
+            until(lambda: ws.latency is not None or ws.state is not State.OPEN)
+            assert ws.latency is not None
+            ws.close()
+
+        await asyncio.to_thread(client)
+        server.close()
+
+    run_way("threads", test())
+
+
 def test_no_more_is_read_than_may_wait() -> None:
     sent = 0
 
@@ -417,14 +470,8 @@ def test_what_came_before_the_end_is_received_and_may_be_answered() -> None:
 
     async def at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        key = head.partition("Sec-WebSocket-Key: ")[2].partition("\r\n")[0]
-        writer.write(
-            b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            + f"Sec-WebSocket-Accept: {generate_accept(key)}\r\n\r\n".encode()
-            + build_frame("one")
-            + build_frame("two")
-            + build_frame(end, Opcode.CLOSE)
-        )
+        texts = build_frame("one") + build_frame("two")
+        writer.write(welcome(head) + texts + build_frame(end, Opcode.CLOSE))
         heard.append(await reader.readexactly(len(wanted)))
         writer.close()
 
