@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import ssl as tls
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urljoin
 
 from goim_edu.client.options import Options
 from goim_edu.client.proxy import Proxy, find_proxy
+from goim_edu.client.retry import Attempts, Backoff
 from goim_edu.errors import HandshakeError
 from goim_edu.protocol import Endpoint, Limits, Side
 from goim_edu.websocket.heartbeat import Heartbeat
@@ -50,7 +52,7 @@ class Attempt:
             ValueError: it is not an address, or names a user where ``headers`` does.
         """
         found = parse_uri(uri)
-        if found.credentials and any(name.lower() == "authorization" for name, _ in options.pairs):
+        if found.credentials and _has_authorization(options.pairs):
             raise ValueError("headers has an Authorization, and the address a user: give one only")
         return cls(found, options, options.max_redirects)
 
@@ -69,7 +71,7 @@ class Attempt:
             mask_source=options.mask_source or os.urandom,
         )
         fields = list(options.pairs) if self.at_home else []
-        if uri.credentials is not None:
+        if uri.credentials is not None and not _has_authorization(fields):
             fields.append(("Authorization", uri.credentials.basic))
         greeting = endpoint.connect(
             uri.host_header,
@@ -79,6 +81,21 @@ class Attempt:
             origin=options.origin,
         )
         return endpoint, greeting
+
+    def attempts(self, backoff: Backoff) -> Attempts:
+        """The pauses of a loop that connects again and again.
+
+        Args:
+            backoff: how long they are.
+
+        Raises:
+            ValueError: there is a socket for one connection only.
+        """
+        options = self.options
+        if options.sock is not None:
+            raise ValueError("sock is for one connection: it cannot be connected again")
+        # Without path and query, where some servers want a token.
+        return Attempts(self.uri.host_header, backoff, options.retry, options.log)
 
     def heartbeat(self) -> Heartbeat | None:
         """When to ping, or None."""
@@ -148,3 +165,7 @@ class Attempt:
             headers=error.headers,
             body=error.body,
         )
+
+
+def _has_authorization(fields: Iterable[tuple[str, str]]) -> bool:
+    return any(name.lower() == "authorization" for name, _ in fields)

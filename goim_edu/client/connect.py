@@ -33,7 +33,7 @@ from goim_edu.client.attempt import Attempt
 from goim_edu.client.dial import reach
 from goim_edu.client.options import ConnectOptions, Options, shows_options
 from goim_edu.client.proxy import ProxyError
-from goim_edu.client.retry import Attempts, Backoff
+from goim_edu.client.retry import Backoff
 from goim_edu.errors import HandshakeError
 from goim_edu.transport import Connection, Engine, WebSocket
 from goim_edu.websocket.uri import without_secrets
@@ -91,11 +91,9 @@ class Connect:
 
         Raises:
             Exception: of an attempt, if ``retry`` says that trying again will not help.
+            ValueError: there is a ``sock``, which is for one connection only.
         """
-        options = self._attempt.options
-        # Without path and query, where some servers want a token.
-        where = self._attempt.uri.host_header
-        attempts = Attempts(where, self._backoff, options.retry, options.log)
+        attempts = self._attempt.attempts(self._backoff)
         while True:
             began = monotonic()
             try:

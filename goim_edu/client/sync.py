@@ -25,7 +25,7 @@ from typing import Unpack
 from goim_edu.client.attempt import Attempt
 from goim_edu.client.options import ConnectOptions, Options, shows_options
 from goim_edu.client.proxy import ProxyError
-from goim_edu.client.retry import Attempts, Backoff
+from goim_edu.client.retry import Backoff
 from goim_edu.client.sync_dial import reach_sync
 from goim_edu.client.sync_socket import WebSocket
 from goim_edu.errors import HandshakeError
@@ -87,11 +87,10 @@ def reconnect(uri: str, **options: Unpack[ConnectOptions]) -> Iterator[WebSocket
 
     Raises:
         Exception: what ``connect`` raises, if ``retry`` says that trying again will not help.
+        ValueError: there is a ``sock``, which is for one connection only.
     """
     attempt = Attempt.to(uri, Options.of(options))
-    settings = attempt.options
-    backoff = settings.backoff or Backoff()
-    attempts = Attempts(attempt.uri.host_header, backoff, settings.retry, settings.log)
+    attempts = attempt.attempts(attempt.options.backoff or Backoff())
     while True:
         began = monotonic()
         try:

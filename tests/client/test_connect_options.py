@@ -492,3 +492,18 @@ def test_connecting_again_and_again() -> None:
             assert await asyncio.to_thread(visit) == ["0", "1", "2"]
 
     run_way("threads", test())
+
+
+def test_a_socket_of_ones_own_is_for_one_connection() -> None:
+    left, right = socket.socketpair()
+
+    async def test() -> None:
+        with pytest.raises(ValueError, match="sock is for one connection"):
+            async for _ in connect(NOWHERE, sock=left):
+                pass
+
+    run_way("asyncio", test())
+    with pytest.raises(ValueError, match="sock is for one connection"):
+        next(sync.reconnect(NOWHERE, sock=left))
+    left.close()
+    right.close()
