@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import logging
 import math
@@ -102,6 +101,8 @@ class Options:
         names = [one.name for one in fields(cls) if one.init]
         for name in options:
             if name not in names:
+                import difflib  # for this error only
+
                 near = difflib.get_close_matches(name, names, 1)
                 hint = f": did you mean {near[0]!r}?" if near else ""
                 raise TypeError(f"there is no option {name!r}{hint}")
