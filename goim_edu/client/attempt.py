@@ -67,7 +67,7 @@ class Attempt:
         endpoint = Endpoint(
             Side.CLIENT,
             limits=Limits(max_frame_size=max(size, _LEAST_FRAME), max_message_size=size),
-            deflate=options.deflate,
+            compression=options.deflate,
             mask_source=options.mask_source or os.urandom,
         )
         fields = list(options.pairs) if self.at_home else []

@@ -350,7 +350,7 @@ def test_a_server_on_a_slow_line_lives_as_long_as_it_reads() -> None:
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         link = socket.socket(fileno=socket.dup(writer.get_extra_info("socket").fileno()))
         writer.write(welcome(head))
-        decoder = FrameDecoder(expect_masked=True)
+        decoder = FrameDecoder(masked=True)
         while not pongs:
             await asyncio.sleep(0.02)
             with contextlib.suppress(BlockingIOError):
