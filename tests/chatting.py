@@ -60,7 +60,7 @@ class Person:
         cls, server: ChatServer, user_id: str = "", *, codec: Codec = JSON, **options: Any
     ) -> Self:
         """Connect, and say hello unless the name is empty."""
-        url = f"{server.url}/chat"
+        url = f"{server.base_url}/chat"
         person = cls(await connect(url, subprotocols=[codec.name], **options), codec)
         _guests.append(person)
         if user_id:

@@ -95,7 +95,7 @@ def test_strangers_on_a_tls_port_are_held_by_the_cap(
                 assert await asyncio.get_running_loop().sock_recv(link, 10) == b""
             quiet[0].close()
             await until(lambda: server.starting == 4)
-            async with connect(f"{server.url}/echo", ssl=trusting) as ws:
+            async with connect(f"{server.base_url}/echo", ssl=trusting) as ws:
                 await ws.send("in")
                 assert await ws.recv() == "in"
                 assert server.admission.total == 5

@@ -105,7 +105,7 @@ def test_no_websocket_where_there_is_none() -> None:
     async def test() -> None:
         async with running_server() as server:
             with pytest.raises(HandshakeError) as refused:
-                await connect(f"{server.url}/nothing")
+                await connect(f"{server.base_url}/nothing")
             assert refused.value.status == 404
 
     run(test())
@@ -143,11 +143,11 @@ def test_handlers_and_routes_of_ones_own() -> None:
         async with running_server() as server:
             server.handlers["/count"] = Count
             server.routes["/shout"] = shout
-            async with connect(f"{server.url}/count") as ws:
+            async with connect(f"{server.base_url}/count") as ws:
                 await ws.send("a")
                 await ws.send("b")
                 assert [await ws.recv(), await ws.recv()] == ["1", "2"]
-            async with connect(f"{server.url}/shout") as ws:
+            async with connect(f"{server.base_url}/shout") as ws:
                 await ws.send("hi")
                 assert await ws.recv() == "HI"
 
@@ -161,10 +161,10 @@ def test_a_route_that_breaks_is_closed_with_1011(caplog: pytest.LogCaptureFixtur
     async def test() -> None:
         async with running_server() as server:
             server.routes["/broken"] = broken
-            ws = await connect(f"{server.url}/broken")
+            ws = await connect(f"{server.base_url}/broken")
             await ws.wait_closed()
             assert ws.close_code == 1011
-            async with connect(f"{server.url}/echo") as other:
+            async with connect(f"{server.base_url}/echo") as other:
                 await other.send("still here")
                 assert await other.recv() == "still here"
 
@@ -259,7 +259,7 @@ def test_connections_in_all_and_per_address() -> None:
 def test_listening_beyond_this_machine_needs_a_guard(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_bytes(b"x" * 40)
-    with pytest.raises(UnsafeConfig, match="--insecure"):
+    with pytest.raises(UnsafeConfig, match="insecure=True"):
         ServerConfig(host="0.0.0.0").check()
     assert "no TLS" in (ServerConfig(host="0.0.0.0", insecure=True).warning() or "")
     with_tokens = ServerConfig(host="::", auth="jwt", jwt_secret=secret)
@@ -458,14 +458,14 @@ def test_a_handler_that_loses_a_connection_of_its_own_has_failed(
 
     async def test() -> None:
         async with running_server() as server:
-            server.routes |= {"/a": database_is_away, "/b": other_chat_is_away, "/c": reads}
+            server.routes.update({"/a": database_is_away, "/b": other_chat_is_away, "/c": reads})
             for path in ("/a", "/b"):
-                async with connect(f"{server.url}{path}") as ws:
+                async with connect(f"{server.base_url}{path}") as ws:
                     with pytest.raises(ConnectionClosed) as closed:
                         await ws.recv()
                     assert closed.value.code == 1011
             assert caplog.text.count("handler failed") == 2
-            async with connect(f"{server.url}/c"):
+            async with connect(f"{server.base_url}/c"):
                 pass
             await until(lambda: not server.connections())
             assert caplog.text.count("handler failed") == 2
@@ -498,7 +498,7 @@ def test_draining() -> None:
         async with running_server(store) as server:
             lisa, tom = await Person.come(server, "lisa"), await Person.come(server, "tom")
             stranger = await Person.come(server)
-            echo = await connect(f"{server.url}/echo")
+            echo = await connect(f"{server.base_url}/echo")
             await lisa.join()
             await tom.join()
             await lisa.tell(type="send", room_id="lobby", client_msg_id="m1", text="last words")
@@ -508,7 +508,7 @@ def test_draining() -> None:
             status, _, body = await http(server.port, "/healthz")
             assert (status, json.loads(body)["status"]) == (503, "draining")
             with pytest.raises(HandshakeError) as refused:
-                await connect(f"{server.url}/echo")
+                await connect(f"{server.base_url}/echo")
             assert refused.value.status == 503
             assert (await tom.say("too late"))["code"] == "unavailable"
             assert (await lisa.hear("ack"))["client_msg_id"] == "m1"
@@ -521,7 +521,7 @@ def test_draining() -> None:
             assert not server._connections
             await server.drain()  # twice does no harm
             with pytest.raises(OSError, match="Connect"):
-                await connect(f"{server.url}/echo")
+                await connect(f"{server.base_url}/echo")
         store.close()
 
     run(test())

@@ -10,8 +10,10 @@
     room        its members, the order of messages, and the fan-out to the members
     hub         all sessions and rooms of a server, their limits, and the way to the store
     errands     what a session asks of the store, one after the other
+    hooks       what a program of yours can be told
     past        missed messages and history, told in portions
-    session     one connected client: hello, requests, rate limit
+    guest       a client as far as its name: the check of its hello
+    session     one connected client: requests, rate limit, rooms
 
 The way of a message: session decodes and checks it, the store gives it a number, then the sender
 gets its ``ack`` and every member of the room the ``message``.

@@ -8,7 +8,7 @@ key that we were given, never by the token.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from importlib import import_module
 from pathlib import Path
 from time import time
@@ -41,8 +41,12 @@ class Identity(NamedTuple):
     expires: float | None = None
 
 
-Authenticate = Callable[[str, str | None], Identity]
-"""Takes the ``user_id`` and ``token`` of a hello; raises Unauthenticated."""
+Authenticate = Callable[[str, str | None], Identity | Awaitable[Identity]]
+"""Takes the ``user_id`` and ``token`` of a hello; raises Unauthenticated.
+
+A plain function must not wait for anything: it runs in the event loop. What asks another server
+is a coroutine, which may take as long as ``hello_timeout``.
+"""
 
 
 def anybody(user_id: str, token: str | None) -> Identity:
@@ -94,7 +98,7 @@ class TokenVerifier:
     @classmethod
     def from_file(
         cls,
-        path: Path,
+        path: str | Path,
         algorithm: Literal["HS256", "RS256"],
         leeway: float = 10.0,
         audience: Collection[str] = (),
@@ -105,7 +109,7 @@ class TokenVerifier:
             OSError: it cannot be read.
             ValueError: it does not fit the algorithm.
         """
-        key = path.read_bytes().rstrip(b"\r\n")
+        key = Path(path).read_bytes().rstrip(b"\r\n")
         try:
             return cls(key, algorithm, leeway, audience)
         except ValueError as error:

@@ -9,6 +9,7 @@ session have their turn.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
@@ -16,10 +17,15 @@ from functools import partial
 from typing import Any, Final, NamedTuple, Protocol
 
 from goim_edu.chat.vocabulary import ErrorCode
-from goim_edu.errors import GoimError, StoreUnavailable
+from goim_edu.errors import GoimError, StoreError, StoreUnavailable
 from goim_edu.transport import Connection, ConnectionState
 
-__all__ = ["MOST_OPEN", "Errand", "Errands", "Question", "RequestRefused", "Step", "nothing"]
+__all__ = [
+    *("MOST_OPEN", "OUR_MISTAKE", "Errand", "Errands", "Question", "RequestRefused", "Step"),
+    *("nothing", "refusal"),
+]
+
+log = logging.getLogger("goim_edu.chat")
 
 Question = Callable[[], Any]
 """What is called in a thread; its result is the answer, or the StoreError that it raises."""
@@ -29,6 +35,9 @@ Errand = Generator[Step, Any, None]
 
 MOST_OPEN: Final = 4
 """Questions of a session that the store is asked at once."""
+
+OUR_MISTAKE: Final = "the server made a mistake"
+"""What a client is told where the log says more."""
 
 _ANSWERING: Final = (ConnectionState.OPEN, ConnectionState.ENDING)
 _MOST: Final = 1000  # errands of a session; a client that reads has far fewer
@@ -41,6 +50,12 @@ class RequestRefused(GoimError):
         super().__init__(reason)
         self.code: ErrorCode = code
         self.reason = reason
+
+
+def refusal(error: StoreError) -> RequestRefused:
+    """How a client is told that the store could not do what was asked."""
+    unavailable = isinstance(error, StoreUnavailable)
+    return RequestRefused("unavailable" if unavailable else "internal", str(error))
 
 
 def nothing() -> None:
@@ -172,6 +187,10 @@ class Errands:
             return
         except RequestRefused as refused:
             self._refuse(refused, errand.ref)
+            return
+        except Exception:  # such as an answer that no store may give
+            log.exception("request failed connection=%d", self._connection.id)
+            self._refuse(RequestRefused("internal", OUR_MISTAKE), errand.ref)
             return
         if self._connection.state in _ANSWERING:
             self._waiting.append(errand._replace(step=step))

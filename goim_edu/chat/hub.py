@@ -8,19 +8,22 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, ParamSpec, Protocol
 
 from goim_edu.chat.auth import Authenticate, anybody
+from goim_edu.chat.hooks import ServerHooks
 from goim_edu.chat.limits import ChatLimits
 from goim_edu.chat.news import NewsTurns
 from goim_edu.chat.ports import Store
 from goim_edu.chat.room import Room
-from goim_edu.errors import StoreError, StoreUnavailable
+from goim_edu.errors import StoreError
 from goim_edu.transport import Engine
 
 __all__ = ["ChatStats", "Hub"]
 
 log = logging.getLogger("goim_edu.chat")
+
+P = ParamSpec("P")
 
 
 class Client(Protocol):
@@ -49,6 +52,7 @@ class Hub:
         engine: of the loop that all connections live in.
         limits: what one client may ask for.
         authenticate: checks the name of a user.
+        hooks: is told of users and messages.
 
     Attributes:
         sessions: all that are connected.
@@ -62,11 +66,13 @@ class Hub:
         engine: Engine,
         limits: ChatLimits | None = None,
         authenticate: Authenticate = anybody,
+        hooks: ServerHooks | None = None,
     ) -> None:
         self.store = store
         self.engine = engine
         self.limits = limits or ChatLimits()
         self.authenticate = authenticate
+        self.hooks = hooks
         self.sessions: set[Client] = set()
         self.rooms: dict[str, Room] = {}
         self.draining = False
@@ -109,8 +115,8 @@ class Hub:
         loop = self.engine.loop
         try:
             future = self.store.run(question, asker=asker)
-        except StoreError as error:
-            loop.call_soon(then, error)
+        except Exception as error:  # noqa: BLE001 - it is logged below
+            loop.call_soon(then, _as_store_error(error))
             return None
         future.add_done_callback(lambda done: loop.call_soon_threadsafe(_answer, done, then))
         return future
@@ -141,6 +147,13 @@ class Hub:
 
     # ------------------------------------------------------------------ life
 
+    def tell(self, hook: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Call a hook, or something else of the operator's; its mistakes are not ours."""
+        try:
+            hook(*args, **kwargs)
+        except Exception:
+            log.exception("a hook or the store failed")
+
     def drain(self, reconnect_after_ms: int) -> None:
         """Take no more messages, and tell all sessions."""
         self.draining = True
@@ -153,9 +166,14 @@ def _answer(done: Future[Any], then: Callable[[Any], None]) -> None:
         return
     try:
         answer = done.result()
-    except StoreError as error:
-        answer = error
-    except Exception as error:
-        log.exception("the store failed")
-        answer = StoreUnavailable(f"the store failed: {type(error).__name__}")
+    except Exception as error:  # noqa: BLE001 - it is logged below
+        answer = _as_store_error(error)
     then(answer)
+
+
+def _as_store_error(error: Exception) -> StoreError:
+    """What a store has raised; if it is not an error of a store, it is a mistake and logged."""
+    if isinstance(error, StoreError):
+        return error
+    log.error("the store failed", exc_info=error)
+    return StoreError(f"the store failed: {type(error).__name__}")

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from goim_edu.chat.errands import MOST_OPEN, Errand, Question, RequestRefused, nothing
+from goim_edu.chat.errands import MOST_OPEN, Errand, Question, nothing, refusal
 from goim_edu.chat.ports import Store, StoredMessage
 from goim_edu.chat.room import Backlog, Member, Room, chat_message
 from goim_edu.chat.vocabulary import (
@@ -140,7 +140,7 @@ def catch_up(
     if not room.is_arriving(member, backlog):
         return  # it has left meanwhile
     if isinstance(past, StoreError):
-        raise RequestRefused("unavailable", str(past))
+        raise refusal(past)
     room.last_seq = max(room.last_seq or 0, past.last_seq)
     knows = past.last_seq
     if request.since is None:
@@ -211,7 +211,7 @@ def page_of_history(to: Asker, request: History) -> Errand:
     room_id, before, limit = request.room_id, request.before_seq, request.limit
     found = yield lambda: partial(to.store.history, room_id, before_seq=before, limit=limit + 1)
     if isinstance(found, StoreError):
-        raise RequestRefused("unavailable", str(found))
+        raise refusal(found)
     newest = fitting(found[: -limit - 1 : -1], to.octets)
     page = [chat_message(message) for message in reversed(newest)]
     to.tell(HistoryPage(room_id, page, len(page) < len(found), request.ref))
@@ -225,7 +225,7 @@ def last_number(to: Asker, room: Room, then: Callable[[int], None]) -> Errand:
     """
     last = yield lambda: partial(to.store.last_seq, room.room_id)
     if isinstance(last, StoreError):
-        raise RequestRefused("unavailable", str(last))
+        raise refusal(last)
     then(last)
 
 

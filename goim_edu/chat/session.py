@@ -9,17 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable
 from functools import partial
-from time import monotonic, time
+from time import monotonic
 from typing import Any, ClassVar, Final
 
-from msgspec import Struct
-
-from goim_edu.chat.auth import Identity, Unauthenticated
-from goim_edu.chat.broadcast import frame_reply, wire_format_of
-from goim_edu.chat.errands import Errand, Errands, RequestRefused
+from goim_edu.chat.errands import Errand, Errands, RequestRefused, refusal
+from goim_edu.chat.guest import HELLO_TOO_LATE, NO_HELLO, Guest
 from goim_edu.chat.hub import Hub
 from goim_edu.chat.past import (
     Asker,
@@ -33,11 +29,7 @@ from goim_edu.chat.past import (
 from goim_edu.chat.ports import Saved
 from goim_edu.chat.room import Backlog, Room
 from goim_edu.chat.vocabulary import (
-    Ack,
     Draining,
-    Error,
-    ErrorCode,
-    HeartbeatTimes,
     Hello,
     History,
     Join,
@@ -48,30 +40,25 @@ from goim_edu.chat.vocabulary import (
     Request,
     Send,
     Typing,
-    VocabularyError,
-    Welcome,
-    WelcomeLimits,
+    ack_of,
+    ref_of,
 )
 from goim_edu.errors import DuplicateMessage, StoreError, StoreUnavailable
 from goim_edu.printable import quoted
-from goim_edu.transport import Connection, ConnectionState, Handler
+from goim_edu.transport import Connection, ConnectionState
 from goim_edu.websocket.events import BinaryMessage, Event, TextMessage
 
 __all__ = ["HELLO_TOO_LATE", "KEPT_FLOODING", "NO_HELLO", "Session"]
-
-_LONGEST_REFUSED: Final = 32 * 1024  # octets: a text of 4,096 characters, each escaped, and room
 
 log = logging.getLogger("goim_edu.chat")
 
 _OPEN: Final = ConnectionState.OPEN
 _ENDING: Final = ConnectionState.ENDING
 
-NO_HELLO = 4401
-HELLO_TOO_LATE = 4408
 KEPT_FLOODING = 4429
 
 
-class Session(Handler):
+class Session(Guest):
     """What one client says and is told.
 
     Args:
@@ -86,32 +73,12 @@ class Session(Handler):
         wire_format: how replies to it are written.
     """
 
-    __slots__ = (
-        "_errands",
-        "_expires",
-        "_hub",
-        "_last_refill",
-        "_may_enter",
-        "_tokens",
-        "connection",
-        "rooms",
-        "session_id",
-        "user_id",
-        "wire_format",
-    )
-
-    connection: Connection
+    __slots__ = ("_errands", "_last_refill", "_tokens", "rooms")
 
     def __init__(self, hub: Hub, connection: Connection, subprotocol: str) -> None:
-        self.session_id = ""
-        self.user_id = ""
-        self.connection = connection
+        super().__init__(hub, connection, subprotocol)
         self.rooms: dict[str, Room] = {}
-        self.wire_format = wire_format_of(subprotocol, None)
-        self._hub = hub
         self._errands: Errands | None = None  # until it asks for the first
-        self._may_enter: frozenset[str] | None = None
-        self._expires = False
         self._tokens = float(hub.limits.burst)
         self._last_refill = monotonic()
 
@@ -119,7 +86,7 @@ class Session(Handler):
 
     def on_open(self, connection: Connection) -> None:
         """Wait for the hello, until its deadline."""
-        self.wire_format = wire_format_of(self.wire_format.codec.name, connection.deflate)
+        super().on_open(connection)
         self._hub.sessions.add(self)
         connection.set_deadline(monotonic() + self._hub.limits.hello_timeout)
 
@@ -133,13 +100,6 @@ class Session(Handler):
             elif kind is BinaryMessage:
                 self._take(event.data, True)  # type: ignore[union-attr]
 
-    def on_deadline(self, connection: Connection) -> None:
-        """No hello came, or the token has expired."""
-        if self._expires:
-            self._give_up(NO_HELLO, "unauthenticated", "your token has expired")
-        elif not self.user_id:
-            self._give_up(HELLO_TOO_LATE, "unauthenticated", "hello came too late")
-
     def on_drained(self, connection: Connection) -> None:
         """The client reads: tell it what it asked for meanwhile."""
         if self._errands is not None:
@@ -147,13 +107,19 @@ class Session(Handler):
 
     def on_end(self, connection: Connection) -> None:
         """Leave every room."""
+        if self._check is not None:
+            self._check.cancel()
         if self._errands is not None:
             self._errands.end()
-            self._hub.store.forget(self._errands)
+            self._hub.tell(self._hub.store.forget, self._errands)
         self._hub.sessions.discard(self)
         for room in tuple(self.rooms.values()):
             self._leave_room(room)
-        if self.user_id and log.isEnabledFor(logging.INFO):
+        if not self.user_id:
+            return
+        if (hooks := self._hub.hooks) is not None:
+            self._hub.tell(hooks.on_gone, self.user_id)
+        if log.isEnabledFor(logging.INFO):
             details = connection.id, quoted(self.user_id)
             log.info("gone connection=%d user=%s", *details, extra={"client": connection.remote})
 
@@ -175,6 +141,13 @@ class Session(Handler):
         if self._tokens < 0.0:
             self._flooded(data)
             return
+        if self._check is None:
+            self._grant(data, binary)
+        else:
+            self._check.waiting.append((data, binary))
+
+    def _grant(self, data: str | bytes, binary: bool) -> None:
+        """Read one message, and do what it asks."""
         ref = None
         try:
             if binary is not self.wire_format.codec.binary:
@@ -187,13 +160,8 @@ class Session(Handler):
             if not self.user_id and type(request) is not Hello:
                 raise RequestRefused("unauthenticated", "say hello first")
             self._ACTIONS[type(request)](self, request)
-            return
-        except VocabularyError as error:
-            self._refuse("bad_message", str(error), error.ref)
-        except RequestRefused as refused:
-            self._refuse(refused.code, refused.reason, ref)
-        if not self.user_id:
-            self.connection.close(NO_HELLO, "no valid hello")
+        except Exception as error:  # noqa: BLE001 - _fail logs it
+            self._fail(error, ref)
 
     def _flooded(self, data: str | bytes) -> None:
         """Too many requests: tell the client which one, and close if it keeps on."""
@@ -203,48 +171,7 @@ class Session(Handler):
             self._give_up(KEPT_FLOODING, "rate_limited", "you kept flooding")
         else:
             why = f"more than {limits.rate:g} requests a second"
-            self._refuse("rate_limited", why, self._ref_of(data))
-
-    def _ref_of(self, data: str | bytes) -> str | None:
-        """The ``ref`` of a request that is not granted, so that the client knows which it is.
-
-        A message that is longer than any request needs is not read: a flood must stay cheap.
-        """
-        if len(data) > _LONGEST_REFUSED:
-            return None
-        try:
-            return self.wire_format.codec.decode(data).ref
-        except VocabularyError as error:
-            return error.ref
-
-    def _hello(self, request: Hello) -> None:
-        if self.user_id:
-            raise RequestRefused("bad_message", "you have said hello already")
-        hub, connection = self._hub, self.connection
-        try:
-            identity = hub.authenticate(request.user_id, request.token)
-        except Unauthenticated as error:
-            raise RequestRefused("unauthenticated", str(error)) from None
-        self._admit(identity)
-        heartbeat = connection.heartbeat
-        times = HeartbeatTimes(0, 0)
-        if heartbeat is not None:
-            times = HeartbeatTimes(heartbeat.interval, heartbeat.timeout)
-        limits = WelcomeLimits(hub.limits.max_text, hub.limits.max_rooms, hub.limits.rate)
-        self.reply(Welcome(self.session_id, self.user_id, hub.now(), times, limits, request.ref))
-
-    def _admit(self, identity: Identity) -> None:
-        self.session_id = secrets.token_hex(8)
-        self.user_id = identity.user_id
-        self._may_enter = identity.rooms
-        self._expires = identity.expires is not None
-        self.connection.set_deadline(
-            float("inf") if identity.expires is None else monotonic() + identity.expires - time()
-        )
-        if log.isEnabledFor(logging.INFO):
-            details = self.connection.id, self.session_id, quoted(self.user_id)
-            client = {"client": self.connection.remote}
-            log.info("hello connection=%d session=%s user=%s", *details, extra=client)
+            self._refuse("rate_limited", why, ref_of(self.wire_format.codec, data))
 
     def _join(self, request: Join) -> None:
         room_id = request.room_id
@@ -269,9 +196,9 @@ class Session(Handler):
         most = self._hub.limits.missed
         try:
             yield from catch_up(self._asker, room, self, backlog, request, most)
-        except RequestRefused as refused:
+        except Exception as error:  # noqa: BLE001 - _fail logs it
             self._leave_room(room)
-            self._refuse(refused.code, refused.reason, request.ref)
+            self._fail(error, request.ref)
         self._let_speak(backlog)
 
     def _let_speak(self, backlog: Backlog) -> None:
@@ -280,8 +207,8 @@ class Session(Handler):
         for send in sends or ():
             try:
                 self._send(send)
-            except RequestRefused as refused:
-                self._refuse(refused.code, refused.reason, send.ref)
+            except Exception as error:  # noqa: BLE001 - _fail logs it
+                self._fail(error, send.ref)
 
     def _enter(self, room_id: str) -> Room:
         """The room, if there is a place for it and in it."""
@@ -315,10 +242,12 @@ class Session(Handler):
             future = hub.store.submit_async(
                 request.room_id, self.user_id, request.text, client_msg_id=request.client_msg_id
             )
-        except StoreUnavailable as error:
-            raise RequestRefused("unavailable", str(error)) from None
+        except StoreError as error:
+            raise refusal(error) from None
         except (TypeError, ValueError) as error:
             raise RequestRefused("bad_message", str(error)) from None
+        if not asyncio.isfuture(future):
+            raise TypeError(f"submit_async must give an asyncio.Future, not {future!r}")
         room.pending += 1
         ref = request.ref
         future.add_done_callback(lambda done: self._stored(room, done, ref))
@@ -329,28 +258,21 @@ class Session(Handler):
         room.pending -= 1
         try:
             saved: Saved = future.result()
+            ack = ack_of(room.room_id, saved, ref)
         except DuplicateMessage as error:
             self._refuse("bad_message", f"{error}, in another room", ref)
-        except StoreUnavailable as error:
-            hub.stats.unavailable += 1
-            self._refuse("unavailable", str(error), ref)
-        except StoreError as error:  # it may be stored: only asking again can tell
-            self._refuse("internal", str(error), ref)
+        except StoreError as error:  # unless unavailable it may be stored: only asking again tells
+            hub.stats.unavailable += isinstance(error, StoreUnavailable)
+            self._fail(refusal(error), ref)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - _fail logs it
+            self._fail(error, ref)
         else:
-            stored = saved.message
-            self.reply(
-                Ack(
-                    room.room_id,
-                    stored.client_msg_id,
-                    stored.seq,
-                    stored.created_at,
-                    saved.duplicate,
-                    ref,
-                )
-            )
+            self.reply(ack)
             hub.stats.acknowledged += 1
             if not saved.duplicate:
-                room.publish(stored)
+                if hub.hooks is not None:
+                    hub.tell(hub.hooks.on_message, saved.message)
+                room.publish(saved.message)
         if room.empty:
             hub.release(room)
 
@@ -418,7 +340,7 @@ class Session(Handler):
         return room
 
     _ACTIONS: ClassVar[dict[type[Request], Callable[[Session, Any], None]]] = {
-        Hello: _hello,
+        Hello: Guest._hello,
         Join: _join,
         Send: _send,
         History: _history,
@@ -429,18 +351,6 @@ class Session(Handler):
     }
 
     # ------------------------------------------------------------------ what it is told
-
-    def reply(self, message: Struct) -> None:
-        """Tell the client something that concerns it alone."""
-        self.connection.write(frame_reply(message, self.wire_format))
-
-    def _refuse(self, code: ErrorCode, reason: str, ref: str | None) -> None:
-        self._hub.stats.errors[code] += 1
-        self.reply(Error(code, reason, ref))
-
-    def _give_up(self, close_code: int, code: ErrorCode, reason: str) -> None:
-        self._refuse(code, reason, None)
-        self.connection.close(close_code, reason)
 
     def drain(self, reconnect_after_ms: int) -> None:
         """Tell the client that the server is about to close."""

@@ -28,6 +28,7 @@ from bson.errors import BSONError
 from msgspec import Struct
 from msgspec.structs import replace
 
+from goim_edu.chat.ports import Saved
 from goim_edu.chat.requests import (
     MAX_HISTORY,
     MAX_MEMBERS,
@@ -75,7 +76,11 @@ __all__ = [
     "TypingBy",
     "VocabularyError",
     "Welcome",
+    "ack_of",
+    "ref_of",
 ]
+
+_LONGEST_REFUSED: Final = 32 * 1024  # octets: a text of 4,096 characters, each escaped, and room
 
 ErrorCode = Literal[
     "bad_message",
@@ -288,6 +293,27 @@ class Codec:
             VocabularyError: it is not a reply of this vocabulary.
         """
         raise NotImplementedError
+
+
+def ack_of(room_id: str, saved: Saved, ref: str | None) -> Ack:
+    """The answer to a ``send`` that the store has taken."""
+    stored = saved.message
+    return Ack(
+        *(room_id, stored.client_msg_id, stored.seq, stored.created_at, saved.duplicate, ref)
+    )
+
+
+def ref_of(codec: Codec, data: str | bytes) -> str | None:
+    """The ``ref`` of a request that is not granted, so that the client knows which it is.
+
+    A message that is longer than any request needs is not read: a flood must stay cheap.
+    """
+    if len(data) > _LONGEST_REFUSED:
+        return None
+    try:
+        return codec.decode(data).ref
+    except VocabularyError as error:
+        return error.ref
 
 
 def _explain(error: Exception, loose: object) -> VocabularyError:

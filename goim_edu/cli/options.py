@@ -96,7 +96,7 @@ def _described(cls: type) -> dict[str, str]:
 
 def _form(one: Field[Any], kind: Any, meaning: str) -> dict[str, Any]:
     """How the value of a field is written on the command line."""
-    if kind is bool:
+    if isinstance(one.default, bool):
         return {"action": argparse.BooleanOptionalAction}
     if get_origin(kind) is Literal:
         return {"choices": get_args(kind)}

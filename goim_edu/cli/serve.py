@@ -145,7 +145,7 @@ async def _run_server(server: Any) -> int:
     except OSError as error:
         where = f"{config.host}:{config.port}"
         raise CommandError(f"cannot listen on {where}: {error.strerror or error}") from None
-    say(f"listening on {server.url}")
+    say(f"listening on {server.base_url}")
     await stop.wait()
     await server.drain()
     return 0

@@ -133,7 +133,7 @@ class Acceptor:
         self._retrying: asyncio.TimerHandle | None = None
         self._listen()
 
-    async def close(self) -> None:
+    def stop(self) -> tuple[asyncio.Task[None], ...]:
         """Take no more, and break off what has not finished its TLS handshake."""
         if self._retrying is not None:
             self._retrying.cancel()
@@ -141,11 +141,15 @@ class Acceptor:
             self._watching.cancel()
         elif self._link.fileno() >= 0:
             self._loop.remove_reader(self._link)
+        self._link.close()
         starting = tuple(self._starting)
         for task in starting:
             task.cancel()
-        await asyncio.gather(*starting, return_exceptions=True)
-        self._link.close()
+        return starting
+
+    async def close(self) -> None:
+        """The same, and wait until that is done."""
+        await asyncio.gather(*self.stop(), return_exceptions=True)
 
     def _listen(self) -> None:
         """Have the loop tell when a connection waits to be taken."""

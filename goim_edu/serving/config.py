@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self, get_args
 
 from goim_edu.chat.auth import Authenticate, TokenVerifier, anybody
 from goim_edu.chat.limits import ChatLimits
 from goim_edu.errors import GoimError
 from goim_edu.serving.access import AllowedOrigins, is_loopback
+from goim_edu.serving.checking import check_settings
 from goim_edu.serving.tls import Certificate
 from goim_edu.serving.visitor import TrustedProxies
+from goim_edu.websocket.deflate_config import DeflateConfig
 
 __all__ = [
     "ServerConfig",
@@ -21,8 +23,9 @@ __all__ = [
     "read_metrics_token",
 ]
 
-
-_MOST: Final = 1e18  # of seconds, octets or anything else; a NaN is not below it
+_Auth = Literal["none", "jwt"]
+_OR_NONE: Final = ("port", "heartbeat_interval", "hsts", "jwt_leeway")
+"""Those that may be 0."""
 
 
 class UnsafeConfig(GoimError, ValueError):
@@ -41,7 +44,8 @@ class ServerConfig:
         port: number of the TCP port; 0 picks a free one.
         limits: what one client of the chat may ask for.
         max_message_size: octets of a message; a longer one closes with 1009.
-        compression: whether to agree on permessage-deflate.
+        compression: whether to agree on permessage-deflate. A program may give a ``DeflateConfig``
+            instead of True, which keeps nothing of a message for the next.
         heartbeat_interval: seconds between pings; 0 for none.
         heartbeat_timeout: seconds until a silent peer is given up.
         max_connections: connections in all.
@@ -76,10 +80,14 @@ class ServerConfig:
         hsts: seconds for which browsers are to come by TLS only, once they came so; 0 for none.
         metrics_token: file with the token that ``/metrics`` wants as ``Authorization: Bearer``;
             without it only programs of this machine are answered.
+        metrics: whether there are figures at ``/metrics``.
+        health: whether there is an answer at ``/healthz``.
         insecure: listen beyond this machine even without authentication and TLS.
 
+    A path may be a str, and a sequence of names a list.
+
     Raises:
-        ValueError: a number is out of its range, or a name is not what it must be.
+        ValueError: a setting is not what it must be; the text begins with its name.
 
     >>> ServerConfig(port=0).url_scheme
     'ws'
@@ -89,7 +97,7 @@ class ServerConfig:
     port: int = 8765
     limits: ChatLimits = field(default_factory=ChatLimits)
     max_message_size: int = 1 << 20
-    compression: bool = True
+    compression: bool | DeflateConfig = True
     heartbeat_interval: float = 20.0
     heartbeat_timeout: float = 20.0
     max_connections: int = 10_000
@@ -103,33 +111,43 @@ class ServerConfig:
     open_timeout: float = 10.0
     close_timeout: float = 5.0
     drain_timeout: float = 10.0
-    origins: tuple[str, ...] = ()
-    hosts: tuple[str, ...] = ()
-    trusted_proxies: tuple[str, ...] = ()
-    auth: Literal["none", "jwt"] = "none"
-    jwt_secret: Path | None = None
-    jwt_public_key: Path | None = None
+    origins: Sequence[str] = ()
+    hosts: Sequence[str] = ()
+    trusted_proxies: Sequence[str] = ()
+    auth: _Auth = "none"
+    jwt_secret: str | Path | None = None
+    jwt_public_key: str | Path | None = None
     jwt_leeway: float = 10.0
-    jwt_audience: tuple[str, ...] = ()
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
+    jwt_audience: Sequence[str] = ()
+    tls_cert: str | Path | None = None
+    tls_key: str | Path | None = None
     hsts: int = 180 * 24 * 3600
-    metrics_token: Path | None = None
+    metrics_token: str | Path | None = None
+    metrics: bool = True
+    health: bool = True
     insecure: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.port < 65536:
+        check_settings(self, or_none=_OR_NONE, but=("compression",))
+        if not isinstance(self.limits, ChatLimits):
+            raise ValueError(f"limits must be a ChatLimits, not {self.limits!r}")
+        check_settings(self.limits)
+        if self.port > 65535:
             raise ValueError(f"port must be from 0 to 65535, not {self.port}")
-        for name in ("origins", "hosts", "trusted_proxies", "jwt_audience"):
-            if isinstance(value := getattr(self, name), str):
-                raise ValueError(f"{name} is a sequence, not the str {value!r}")
-        for name in ("heartbeat_interval", "hsts", "jwt_leeway"):
-            if not 0 <= getattr(self, name) < _MOST:
-                raise ValueError(f"{name} must not be {getattr(self, name)}")
-        _check_numbers(self, but=("port", "heartbeat_interval", "hsts", "jwt_leeway"))
-        _check_numbers(self.limits)
-        AllowedOrigins(self.origins)
-        TrustedProxies(self.trusted_proxies)
+        if self.auth not in get_args(_Auth):
+            raise ValueError(f"auth must be 'none' or 'jwt', not {self.auth!r}")
+        if not isinstance(self.compression, bool | DeflateConfig):
+            raise ValueError(
+                f"compression must be True, False or a DeflateConfig, not {self.compression!r}"
+            )
+        for host in self.hosts:
+            if not host or "/" in host:
+                raise ValueError(f"hosts: {host!r} is not a name such as chat.example.com")
+        for name, kind in (("origins", AllowedOrigins), ("trusted_proxies", TrustedProxies)):
+            try:
+                kind(getattr(self, name))
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
 
     @classmethod
     def of(cls, **settings: Any) -> Self:
@@ -140,11 +158,13 @@ class ServerConfig:
 
         Raises:
             TypeError: there is no setting of that name.
-            ValueError: a number is out of its range.
+            ValueError: a setting is not what it must be.
         """
         names = {one.name for one in fields(ChatLimits)}
         ours = {name: settings.pop(name) for name in names & settings.keys()}
-        limits = replace(settings.pop("limits", ChatLimits()), **ours)
+        limits = settings.pop("limits", ChatLimits())
+        if ours and isinstance(limits, ChatLimits):
+            limits = replace(limits, **ours)
         return cls(limits=limits, **settings)
 
     @property
@@ -169,38 +189,33 @@ class ServerConfig:
         make_authenticate(self)
         read_metrics_token(self)
 
-    def warning(self) -> str | None:
+    def warning(self, *, authenticated: bool = False, encrypted: bool = False) -> str | None:
         """What is dangerous about it, or None.
+
+        Args:
+            authenticated: whether names are checked by other means than these settings.
+            encrypted: whether there is TLS by other means.
 
         Raises:
             UnsafeConfig: it is dangerous, and ``insecure`` is not set.
         """
-        missing = [
-            what
-            for what, there in (("authentication", self.auth != "none"), ("TLS", self.tls_cert))
-            if not there
-        ]
+        authenticated = authenticated or self.auth != "none"
+        encrypted = encrypted or self.tls_cert is not None
+        guards = (("authentication", authenticated), ("TLS", encrypted))
+        missing = [what for what, there in guards if not there]
         if self.is_loopback or not missing:
             return None
         what = f"{self.host} can be reached by others, and there is no {' and no '.join(missing)}"
         if not self.insecure and len(missing) == 2:
             raise UnsafeConfig(
-                f"{what}: use --auth jwt or --tls-cert and --tls-key, or --insecure if you mean it"
+                f"{what}: use auth='jwt', or tls_cert and tls_key, or insecure=True if you mean it"
             )
-        if self.auth == "none" and not self.hosts:
+        if not authenticated and not self.hosts:
             what += (
-                ". Any web page may reach it by a name that leads here: give its own names with "
-                "--allow-host"
+                ". Any web page may reach it by a name that leads here: give its own names in the "
+                "setting hosts (on the command line --allow-host)"
             )
         return what
-
-
-def _check_numbers(settings: ServerConfig | ChatLimits, but: Sequence[str] = ()) -> None:
-    """Raise a ValueError for a number that is not positive and finite."""
-    for one in fields(settings):
-        value = getattr(settings, one.name)
-        if type(value) in (int, float) and one.name not in but and not 0 < value < _MOST:
-            raise ValueError(f"{one.name} must be more than 0 and less than {_MOST:g}, not {value}")
 
 
 def make_authenticate(config: ServerConfig) -> Authenticate:
@@ -213,13 +228,13 @@ def make_authenticate(config: ServerConfig) -> Authenticate:
     secret, public = config.jwt_secret, config.jwt_public_key
     if config.auth == "none":
         if secret is not None or public is not None or config.jwt_audience:
-            raise ValueError("there are settings for tokens: they need --auth jwt")
+            raise ValueError("jwt_secret, jwt_public_key and jwt_audience need auth='jwt'")
         return anybody
     if secret is not None and public is None:
         return TokenVerifier.from_file(secret, "HS256", config.jwt_leeway, config.jwt_audience)
     if public is not None and secret is None:
         return TokenVerifier.from_file(public, "RS256", config.jwt_leeway, config.jwt_audience)
-    raise ValueError("--auth jwt needs either a secret file or a public key file")
+    raise ValueError("auth='jwt' needs a file: either jwt_secret or jwt_public_key")
 
 
 def read_metrics_token(config: ServerConfig) -> bytes | None:
@@ -231,7 +246,7 @@ def read_metrics_token(config: ServerConfig) -> bytes | None:
     """
     if config.metrics_token is None:
         return None
-    token = config.metrics_token.read_bytes().rstrip(b"\r\n")
+    token = Path(config.metrics_token).read_bytes().rstrip(b"\r\n")
     if not token:
-        raise ValueError(f"there is no token in {config.metrics_token}")
+        raise ValueError(f"metrics_token: there is no token in {config.metrics_token}")
     return token

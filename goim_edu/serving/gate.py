@@ -18,8 +18,8 @@ __all__ = ["Gate"]
 log = logging.getLogger("goim_edu.server")
 
 _HINT: Final = (
-    "if this page is yours, name it with --allow-origin, or let the proxy pass on the Host that "
-    "the browser sent and name that with --allow-host"
+    "if this page is yours, name it in the setting origins (on the command line --allow-origin), "
+    "or let the proxy pass on the Host that the browser sent and name that in hosts (--allow-host)"
 )
 
 
@@ -30,6 +30,7 @@ class Gate:
         config: the settings.
         page_key: a subprotocol that a page of any origin may offer to be let in; it is a secret, so
             only a page that was told it can, and it is never chosen. Empty: there is none.
+        tls: whether connections are encrypted; default: as the settings say.
 
     Attributes:
         hosts: the names by which browsers may reach the server.
@@ -39,11 +40,13 @@ class Gate:
     True
     """
 
-    def __init__(self, config: ServerConfig, page_key: str = "") -> None:
+    def __init__(
+        self, config: ServerConfig, page_key: str = "", *, tls: bool | None = None
+    ) -> None:
         self.hosts = AllowedHosts(config.hosts, config.origins, beyond=not config.is_loopback)
         self._origins = AllowedOrigins(config.origins)
         self.proxies = TrustedProxies(config.trusted_proxies)
-        self._tls = config.tls_cert is not None
+        self._tls = config.tls_cert is not None if tls is None else tls
         self._page_key = page_key.encode("ascii")
 
     def identify(self, peer: str, request: Request) -> Visitor:

@@ -42,16 +42,24 @@ _ENGINE: Final = {
 
 
 class ServerMetrics(Collector):
-    """The metrics of one server, in a registry of its own.
+    """The metrics of one server.
 
     Args:
         server: the one that is measured.
+        registry: where they are registered; default: one of their own.
+
+    Raises:
+        ValueError: another server is in this registry already.
     """
 
-    def __init__(self, server: ObservedServer) -> None:
+    def __init__(self, server: ObservedServer, registry: CollectorRegistry | None = None) -> None:
         self._server = server
-        self.registry = CollectorRegistry()
+        self.registry = CollectorRegistry() if registry is None else registry
         self.registry.register(self)
+
+    def close(self) -> None:
+        """Take them out of the registry, since the server is closed."""
+        self.registry.unregister(self)
 
     def text(self) -> tuple[bytes, str]:
         """The metrics as they are now, and their content type."""

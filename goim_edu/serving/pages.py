@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from functools import cache
 from hmac import compare_digest
 from importlib import resources
@@ -13,23 +14,25 @@ from typing import Any, Final
 
 from goim_edu.errors import HandshakeError, StoreError
 from goim_edu.serving.access import AllowedHosts, is_loopback
-from goim_edu.serving.metrics import ServerMetrics
 from goim_edu.serving.ports import ObservedServer
+from goim_edu.serving.responses import make_response
 from goim_edu.serving.visitor import Visitor
 from goim_edu.transport import Connection, ConnectionState
 from goim_edu.websocket.handshake import (
-    Headers,
     Request,
     Response,
     check_host,
     check_target,
     error_response,
 )
-from goim_edu.websocket.http11 import REASONS
 from goim_edu.websocket.origin import host_of
 
-__all__ = ["Pages", "page_files"]
+__all__ = ["HEALTH", "METRICS", "Pages", "page_files"]
 
+log = logging.getLogger("goim_edu.server")
+
+HEALTH: Final = "/healthz"
+METRICS: Final = "/metrics"
 
 _KINDS: Final = {
     ".html": "text/html; charset=utf-8",
@@ -79,15 +82,20 @@ class Pages:
     Args:
         server: the one whose health and metrics are told.
         hosts: the names by which browsers may ask for them.
+        metrics: gives the metrics and their content type; None: there is no such page.
         metrics_token: what a request for the metrics must show; None: only local ones are answered.
     """
 
     def __init__(
-        self, server: ObservedServer, hosts: AllowedHosts, metrics_token: bytes | None = None
+        self,
+        server: ObservedServer,
+        hosts: AllowedHosts,
+        metrics: Callable[[], tuple[bytes, str]] | None = None,
+        metrics_token: bytes | None = None,
     ) -> None:
         self._server = server
         self._hosts = hosts
-        self._metrics = ServerMetrics(server)
+        self._metrics = metrics
         self._metrics_token = metrics_token
         self._ping: asyncio.Future[float] | None = None
 
@@ -97,12 +105,14 @@ class Pages:
         fields = self._fields(request, visitor)
         try:
             self._check(request)
-            if path == "/healthz":  # the answer is written when the store has one
+            if (
+                path == HEALTH and self._server.config.health
+            ):  # the answer is written when the store has one
                 health = self._serve_health(connection, visitor.local, fields)
                 self._server.start_task(health)
-            elif path == "/metrics":
+            elif path == METRICS and self._metrics is not None:
                 self._check_reader(request, visitor)
-                connection.reject(_response(*self._metrics.text(), fields=fields))
+                connection.reject(_response(*self._metrics(), fields=fields))
             elif path in page_files():
                 connection.reject(_response(*page_files()[path], fields=fields))
             else:
@@ -126,7 +136,8 @@ class Pages:
         # A name without a dot leads nowhere in the public DNS: no stranger can let one point here.
         if "." in host and host not in self._hosts:
             raise HandshakeError(
-                f"{host} is not a name of this server: --allow-host {host} makes it one",
+                f"{host} is not a name of this server: its setting hosts can make it one "
+                f"(on the command line --allow-host {host})",
                 status=421,
                 section="RFC 9110 §15.5.20",
             )
@@ -144,7 +155,8 @@ class Pages:
         if self._metrics_token is None:
             if not visitor.local:
                 raise HandshakeError(
-                    "the metrics are for this machine only, unless there is a --metrics-token",
+                    "the metrics are for this machine only, unless its setting metrics_token "
+                    "(on the command line --metrics-token) names a file with a token",
                     status=403,
                     section="RFC 9110 §15.5.4",
                 )
@@ -186,6 +198,10 @@ class Pages:
         except (StoreError, TimeoutError) as error:
             health["status"] = "store down"
             health["why"] = str(error) or "no answer in time"
+        except Exception as error:  # a store of the caller's own may raise anything
+            log.exception("the store failed")
+            health["status"] = "store down"
+            health["why"] = f"the store failed: {type(error).__name__}"
         return health
 
     async def _ping_store(self) -> float:
@@ -206,14 +222,5 @@ class Pages:
 def _response(
     body: bytes, kind: str, status: int = 200, fields: Sequence[tuple[str, str]] = ()
 ) -> Response:
-    """A response over plain HTTP that ends the connection."""
-    headers = Headers(
-        [
-            ("Content-Type", kind),
-            ("Content-Length", str(len(body))),
-            ("Connection", "close"),
-            *_PAGE_HEADERS,
-            *fields,
-        ]
-    )
-    return Response(status, REASONS[status], headers, body)
+    """A page of ours, with what keeps a browser from misusing it."""
+    return make_response(body, status, kind, [*_PAGE_HEADERS, *fields])

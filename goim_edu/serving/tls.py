@@ -30,10 +30,10 @@ class Certificate:
         OSError: one of them cannot be read, or they do not fit.
     """
 
-    def __init__(self, cert: Path | None, key: Path | None) -> None:
+    def __init__(self, cert: str | Path | None, key: str | Path | None) -> None:
         if (cert is None) != (key is None):
-            raise ValueError("TLS needs both a certificate and its key")
-        self._files = None if cert is None or key is None else (cert, key)
+            raise ValueError("TLS needs both a certificate (tls_cert) and its key (tls_key)")
+        self._files = None if cert is None or key is None else (Path(cert), Path(key))
         self.context = None if self._files is None else _make_context(*self._files)
 
     def warn_of_dates(self) -> None:

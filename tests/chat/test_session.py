@@ -397,7 +397,7 @@ def test_a_client_that_speaks_at_once_hears_itself() -> None:
     async def test() -> None:
         async with (
             running_server() as server,
-            connect(f"{server.url}/chat", subprotocols=["goim.v1.json"]) as ws,
+            connect(f"{server.base_url}/chat", subprotocols=["goim.v1.json"]) as ws,
         ):
             for request in requests:
                 await ws.send(json.dumps(request))
@@ -418,7 +418,7 @@ def test_what_a_client_says_before_it_is_in_is_stored_although_it_goes(goodbye: 
     async def test() -> None:
         async with running_server() as server:
             for room in map("room {}".format, range(10)):
-                ws = await connect(f"{server.url}/chat", subprotocols=["goim.v1.json"])
+                ws = await connect(f"{server.base_url}/chat", subprotocols=["goim.v1.json"])
                 requests: list[dict[str, Any]] = [
                     {"type": "hello", "user_id": "ann"},
                     {"type": "join", "room_id": room},

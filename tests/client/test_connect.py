@@ -36,7 +36,7 @@ def quick() -> Backoff:
 
 def test_text_octets_and_order() -> None:
     async def test() -> None:
-        async with running_server() as server, connect(f"{server.url}/echo") as ws:
+        async with running_server() as server, connect(f"{server.base_url}/echo") as ws:
             for message in ("", "Hello", "你好", b"", b"\0\xff", "x" * 70_000, b"y" * 1_000_000):
                 await ws.send(message)
             assert await ws.recv() == ""
@@ -64,7 +64,7 @@ def test_compression(compression: Any, agreed: bool) -> None:
 
         async with (
             running_server() as server,
-            connect(f"{server.url}/echo", compression=compression, tap=tap) as ws,
+            connect(f"{server.base_url}/echo", compression=compression, tap=tap) as ws,
         ):
             assert bool(ws.extensions) is agreed
             await ws.send("x" * 10_000)
@@ -88,7 +88,7 @@ def test_what_the_server_is_told() -> None:
         async with running_server(origins=("https://chat.example",)) as server:
             server.routes["/look"] = look
             async with connect(
-                f"{server.url}/look",
+                f"{server.base_url}/look",
                 headers=[("Authorization", "Bearer x")],
                 origin="https://chat.example",
             ) as ws:
@@ -103,13 +103,13 @@ def test_a_refusal_has_its_status() -> None:
     async def test() -> None:
         async with running_server() as server:
             with pytest.raises(HandshakeError) as refused:
-                await connect(f"{server.url}/nothing")
+                await connect(f"{server.base_url}/nothing")
             assert refused.value.status == 404
             with pytest.raises(HandshakeError) as refused:
-                await connect(f"{server.url}/echo", origin="https://evil.example")
+                await connect(f"{server.base_url}/echo", origin="https://evil.example")
             assert refused.value.status == 403
             with pytest.raises(HandshakeError) as refused:
-                await connect(f"{server.url}/echo", subprotocols=["not a token"])
+                await connect(f"{server.base_url}/echo", subprotocols=["not a token"])
 
     with pytest.raises(LocalProtocolError):
         run(test())
@@ -215,7 +215,7 @@ def test_a_message_that_is_too_big_for_us() -> None:
     async def test() -> None:
         async with running_server(compression=False) as server:
             server.routes["/shout"] = shout
-            ws = await connect(f"{server.url}/shout", max_message_size=1000)
+            ws = await connect(f"{server.base_url}/shout", max_message_size=1000)
             with pytest.raises(ConnectionClosed) as closed:
                 await ws.recv()
             assert closed.value.error is not None
@@ -245,7 +245,7 @@ def test_the_masking_key_can_be_chosen_for_a_lesson() -> None:
         key = bytes.fromhex("37fa213d")
         async with (
             running_server() as server,
-            connect(f"{server.url}/echo", mask_source=lambda size: key[:size], tap=tap) as ws,
+            connect(f"{server.base_url}/echo", mask_source=lambda size: key[:size], tap=tap) as ws,
         ):
             await ws.send("Hello", compress=False)
             await ws.recv()
@@ -261,7 +261,7 @@ def test_sending_waits_for_a_slow_reader() -> None:
     async def test() -> None:
         async with running_server(close_timeout=0.1) as server:
             server.routes["/asleep"] = asleep
-            ws = await connect(f"{server.url}/asleep", compression=False)
+            ws = await connect(f"{server.base_url}/asleep", compression=False)
 
             async def flood() -> None:
                 while True:
@@ -295,10 +295,10 @@ def test_tls(tmp_path: Path) -> None:
 
     async def test() -> None:
         async with running_server(tls_cert=chain, tls_key=key) as server:
-            assert server.url == f"wss://127.0.0.1:{server.port}"
+            assert server.base_url == f"wss://127.0.0.1:{server.port}"
             with pytest.raises(ssl.SSLError):
-                await connect(f"{server.url}/echo")
-            async with connect(f"{server.url}/echo", ssl=trusting) as ws:
+                await connect(f"{server.base_url}/echo")
+            async with connect(f"{server.base_url}/echo", ssl=trusting) as ws:
                 for size in (5, 70_000, 900_000):
                     await ws.send("x" * size)
                     assert await ws.recv() == "x" * size
@@ -306,7 +306,7 @@ def test_tls(tmp_path: Path) -> None:
             await lisa.join()
             assert (await lisa.say("hi"))["type"] == "ack"
             # A peer that breaks a rule is told so over TLS too, where one side cannot be closed.
-            ws = await connect(f"{server.url}/echo", ssl=trusting)
+            ws = await connect(f"{server.base_url}/echo", ssl=trusting)
             ws.connection.write(build_frame("unmasked"))
             with pytest.raises(ConnectionClosed) as closed:
                 await ws.recv()
@@ -338,7 +338,7 @@ def test_iterating_connects_again_and_again() -> None:
         async with running_server() as server:
             server.routes["/hi"] = hang_up
             seen = 0
-            async for ws in connect(f"{server.url}/hi", backoff=quick()):
+            async for ws in connect(f"{server.base_url}/hi", backoff=quick()):
                 assert [message async for message in ws] == ["hi"]
                 seen += 1
                 if seen == 3:
@@ -375,7 +375,7 @@ def test_iterating_ends_at_a_refusal_that_will_not_change() -> None:
     async def test() -> None:
         async with running_server() as server:
             with pytest.raises(HandshakeError):
-                async for _ in connect(f"{server.url}/nothing", backoff=quick()):
+                async for _ in connect(f"{server.base_url}/nothing", backoff=quick()):
                     pass
 
     run(test())
@@ -385,7 +385,7 @@ def test_iterating_ends_at_a_refusal_that_will_not_change() -> None:
 
 
 def chat(url: str, name: str, rooms: Any, **options: Any) -> ChatClient:
-    return ChatClient(f"{url}/chat", name, rooms, backoff=quick(), **options)
+    return ChatClient(url, name, rooms, backoff=quick(), **options)
 
 
 def test_saying_and_hearing() -> None:
@@ -428,7 +428,7 @@ def test_refusals_reach_who_asked() -> None:
                 async with chat(server.url, "", ["a"]):
                     pass
             with pytest.raises(HandshakeError):
-                async with ChatClient(f"{server.url}/nothing", "lisa"):
+                async with ChatClient(f"{server.base_url}/nothing", "lisa"):
                     pass
 
     run(test())
@@ -627,7 +627,7 @@ def test_a_server_of_another_vocabulary_is_an_error() -> None:
         async with running_server() as server:
             server.routes["/other"] = nonsense
             with pytest.raises(VocabularyError, match="bonjour"):
-                async with ChatClient(f"{server.url}/other", "lisa"):
+                async with ChatClient(f"{server.base_url}/other", "lisa"):
                     pass
 
     run(test())
@@ -666,7 +666,7 @@ def test_a_capture_understands_the_tap_of_a_client(side: Any) -> None:
     async def test() -> None:
         async with (
             running_server() as server,
-            connect(f"{server.url}/echo", tap=capture.tap(1, side=side)) as ws,
+            connect(f"{server.base_url}/echo", tap=capture.tap(1, side=side)) as ws,
         ):
             await ws.send("hello")
             await ws.recv()

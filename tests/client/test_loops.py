@@ -43,14 +43,14 @@ def test_a_loop_that_has_ended_is_not_kept(how: str, new_loop: Callable[[], Any]
     async def once() -> None:
         async with running_server() as server:
             if how == "chat":
-                async with ChatClient(f"{server.url}/chat", "ann", ["r"]) as chat:
+                async with ChatClient(f"{server.base_url}/chat", "ann", ["r"]) as chat:
                     await chat.send("r", "hi")
                 return
             if how == "refused":
                 with pytest.raises(HandshakeError):
-                    await connect(f"{server.url}/nowhere")
+                    await connect(f"{server.base_url}/nowhere")
                 return
-            ws = await connect(f"{server.url}/echo")
+            ws = await connect(f"{server.base_url}/echo")
             engines.append(weakref.ref(ws.connection.engine))
             if how == "closed":
                 await ws.close()
@@ -71,7 +71,7 @@ def test_a_loop_that_has_ended_is_not_kept(how: str, new_loop: Callable[[], Any]
 def test_connections_of_a_loop_share_and_go_on_counting() -> None:
     async def test() -> None:
         async with running_server() as server:
-            url = f"{server.url}/echo"
+            url = f"{server.base_url}/echo"
             async with connect(url) as one, connect(url) as two:
                 assert one.connection.engine is two.connection.engine
                 numbers = [one.id, two.id]
@@ -115,7 +115,7 @@ def test_a_loop_without_such_a_race_connects_all_the_same() -> None:
     uvloop = pytest.importorskip("uvloop")
 
     async def test() -> None:
-        async with running_server() as server, connect(f"{server.url}/echo") as ws:
+        async with running_server() as server, connect(f"{server.base_url}/echo") as ws:
             await ws.send("hi")
             assert await ws.recv() == "hi"
 
@@ -233,7 +233,7 @@ def test_an_end_for_good_reaches_everybody_that_waits() -> None:
     async def test() -> None:
         async with (
             running_server() as server,
-            ChatClient(f"{server.url}/chat", "ann", ["r"], backoff=quick()) as chat,
+            ChatClient(f"{server.base_url}/chat", "ann", ["r"], backoff=quick()) as chat,
         ):
             loops = [asyncio.create_task(hear(chat)) for _ in range(2)]
             await asyncio.sleep(0)
@@ -254,7 +254,7 @@ def test_an_end_for_good_reaches_everybody_that_waits() -> None:
 def test_a_loop_over_a_chat_that_was_left_ends() -> None:
     async def test() -> None:
         async with running_server() as server:
-            async with ChatClient(f"{server.url}/chat", "ann", ["r"]) as chat:
+            async with ChatClient(f"{server.base_url}/chat", "ann", ["r"]) as chat:
                 await chat.send("r", "hi")
             assert [message.text async for message in chat] == ["hi"]
             assert [message async for message in chat] == []
@@ -286,7 +286,7 @@ def test_nothing_that_was_refused_is_remembered(arguments: Any, error: type[Exce
     async def test() -> None:
         async with (
             running_server() as server,
-            ChatClient(f"{server.url}/chat", "ann", ["r"], backoff=quick()) as chat,
+            ChatClient(f"{server.base_url}/chat", "ann", ["r"], backoff=quick()) as chat,
         ):
             with pytest.raises(error):
                 await chat.send(*arguments)

@@ -146,7 +146,7 @@ def chat_with(store: PlainStore, seconds: float = 3.0) -> Outcome:
             def read(rooms: Sequence[str]) -> list[StoredMessage]:
                 return [one for room in rooms for one in store.history(room, limit=100_000)]
 
-            return await run_chat(f"{server.url}/chat", 1, harm, read)
+            return await run_chat(f"{server.base_url}/chat", 1, harm, read)
 
     return asyncio.run(chat())
 

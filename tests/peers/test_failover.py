@@ -138,7 +138,7 @@ def test_a_chat_client_rejoins_its_rooms_while_there_is_no_primary(
         with open_store(uri, database="goim_rejoin", patience=0.5) as store:
             async with running_server(store) as first:
                 backoff = Backoff(first=0.01, longest=0.05)
-                client = ChatClient(f"{first.url}/chat", "lisa", ["a", "b"], backoff=backoff)
+                client = ChatClient(f"{first.base_url}/chat", "lisa", ["a", "b"], backoff=backoff)
                 await client.__aenter__()
                 assert (await client.send("a", "before")).seq == 1
             killed = await asyncio.to_thread(replica_set.kill, "primary")

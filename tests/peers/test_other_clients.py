@@ -49,7 +49,7 @@ def with_server(use: Callable[[str], Awaitable[None] | None]) -> None:
         peer = Peer()
         async with running_server() as server:
             server.routes["/peer"] = peer
-            url = f"{server.url}/peer"
+            url = f"{server.base_url}/peer"
             async with asyncio.timeout(60):
                 if inspect.iscoroutinefunction(use):
                     await use(url)

@@ -28,7 +28,7 @@ def test_echo(compression: str | None) -> None:
     async def test() -> None:
         async with (
             running_server(max_message_size=1 << 24) as server,
-            peer(f"{server.url}/echo", compression=compression, max_size=1 << 24) as ws,
+            peer(f"{server.base_url}/echo", compression=compression, max_size=1 << 24) as ws,
         ):
             dice = random.Random(1)
             for size in (0, 1, 125, 126, 127, 65_535, 65_536, 1_000_000):
@@ -56,7 +56,7 @@ def test_compression_as_the_peer_likes_it(bits: int, takeover: bool) -> None:
         )
         async with (
             running_server() as server,
-            peer(f"{server.url}/echo", compression=None, extensions=[factory]) as ws,
+            peer(f"{server.base_url}/echo", compression=None, extensions=[factory]) as ws,
         ):
             assert [extension.name for extension in ws.protocol.extensions] == [
                 "permessage-deflate"
@@ -82,7 +82,7 @@ async def ask(ws: Any, **message: Any) -> dict[str, Any]:
 def test_chat(subprotocol: Subprotocol, compression: str | None) -> None:
     async def test() -> None:
         async with running_server() as server:
-            uri = f"{server.url}/chat"
+            uri = f"{server.base_url}/chat"
             async with peer(uri, subprotocols=[subprotocol], compression=compression) as ws:
                 assert ws.subprotocol == subprotocol
                 assert (await ask(ws, type="hello", user_id="lisa"))["type"] == "welcome"
@@ -104,10 +104,10 @@ def test_what_the_peer_is_told_when_it_is_refused() -> None:
         async with running_server(max_message_size=1000) as server:
             for path, status in (("/nothing", 404), ("/chat", 400)):
                 with pytest.raises(InvalidStatus) as refused:
-                    await peer(f"{server.url}{path}")
+                    await peer(f"{server.base_url}{path}")
                 assert refused.value.response.status_code == status
                 assert refused.value.response.body
-            async with peer(f"{server.url}/echo", compression=None) as ws:
+            async with peer(f"{server.base_url}/echo", compression=None) as ws:
                 await ws.send("x" * 1001)
                 with pytest.raises(ConnectionClosed):
                     await ws.recv()

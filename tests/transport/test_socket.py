@@ -32,7 +32,7 @@ async def both_sides() -> AsyncIterator[dict[str, WebSocket]]:
 
     async with running_server() as server:
         server.routes["/keep"] = keep
-        async with connect(f"{server.url}/keep") as ends["client"]:
+        async with connect(f"{server.base_url}/keep") as ends["client"]:
             await until(lambda: len(ends) == 2)
             yield ends
 

@@ -481,7 +481,7 @@ def test_a_handler_may_have_a_deadline() -> None:
 def test_round_trips_are_measured() -> None:
     async def test() -> None:
         async with running_server(heartbeat_interval=0.05, heartbeat_timeout=1) as server:
-            ws = await connect(f"{server.url}/echo", heartbeat_interval=0)
+            ws = await connect(f"{server.base_url}/echo", heartbeat_interval=0)
             await until(lambda: server.connections()[0].latency is not None)
             assert 0 < (server.connections()[0].latency or 0) < 1
             assert ws.latency is None
@@ -528,7 +528,7 @@ def test_any_octet_is_a_sign_of_life() -> None:
 def test_the_peer_is_not_blamed_for_our_own_loop_being_late() -> None:
     async def test() -> None:
         async with running_server(heartbeat_interval=0.1, heartbeat_timeout=0.2) as server:
-            ws = await connect(f"{server.url}/echo", heartbeat_interval=0)
+            ws = await connect(f"{server.base_url}/echo", heartbeat_interval=0)
             await until(lambda: server.connections()[0].latency is not None)
             # Wait for a ping to be on its way, then block the loop that would read the pong.
             (connection,) = server._connections
@@ -570,7 +570,7 @@ def test_who_is_not_listened_to_is_not_called_silent() -> None:
     async def test() -> None:
         async with running_server(heartbeat_interval=0.1, heartbeat_timeout=0.1) as server:
             server.routes["/slow"] = slow
-            ws = await connect(f"{server.url}/slow", heartbeat_interval=0)
+            ws = await connect(f"{server.base_url}/slow", heartbeat_interval=0)
             for number in range(200):
                 await ws.send(str(number))
             assert [await ws.recv() for _ in range(200)] == [str(n) for n in range(200)]
