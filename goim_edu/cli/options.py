@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import Field, dataclass, fields
 from pathlib import Path
 from types import UnionType
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
-__all__ = ["Option", "options_of"]
+__all__ = ["Option", "in_flags", "options_of"]
 
 _FLAGS: Final = {
     "origins": "--allow-origin",
@@ -71,6 +71,27 @@ def options_of(*classes: type) -> list[Option]:
     ('--max-delay', 'S', 0.5)
     """
     return [option for cls in classes for option in _options_of(cls)]
+
+
+def in_flags(text: str, options: Sequence[Option]) -> str:
+    """What an error says of settings, in the words of the command line.
+
+    A setting is told from an ordinary word by its place at the beginning, its underline, or its
+    value.
+
+    >>> options = [Option("auth", "--auth", {}), Option("tls_key", "--tls-key", {})]
+    >>> in_flags("auth='jwt' needs tls_key", options)
+    '--auth jwt needs --tls-key'
+    """
+    flags = {option.name: option.flag for option in options}
+
+    def flag(found: re.Match[str]) -> str:
+        name, value = found["name"], found["value"]
+        if name not in flags or (not value and "_" not in name and found.start()):
+            return found[0]
+        return flags[name] + (f" {value}" if value and value != "True" else "")
+
+    return re.sub(r"\b(?P<name>[a-z_]+)(?:='?(?P<value>\w+)'?)?", flag, text)
 
 
 def _options_of(cls: type) -> Iterator[Option]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from goim_edu.chat.limits import ChatLimits
 from goim_edu.cli.command import CommandError, Subparsers, say
-from goim_edu.cli.options import options_of
+from goim_edu.cli.options import in_flags, options_of
 from goim_edu.errors import needs_extra
 from goim_edu.serving.config import ServerConfig
 
@@ -69,7 +69,8 @@ _ACCESS: Final = (
 
 
 def _config(args: argparse.Namespace, parser: argparse.ArgumentParser) -> ServerConfig:
-    names = {option.name for option in options_of(ServerConfig, ChatLimits)}
+    options = options_of(ServerConfig, ChatLimits)
+    names = {option.name for option in options}
     settings = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in vars(args).items()
@@ -78,7 +79,7 @@ def _config(args: argparse.Namespace, parser: argparse.ArgumentParser) -> Server
     try:
         return ServerConfig.of(**settings)
     except ValueError as error:
-        parser.error(str(error))
+        parser.error(in_flags(str(error), options))
 
 
 def _run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
@@ -92,7 +93,8 @@ def _run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     try:
         config.check()
     except (OSError, ValueError) as error:
-        raise CommandError(f"cannot serve: {error}") from None
+        why = in_flags(str(error), options_of(ServerConfig, ChatLimits))
+        raise CommandError(f"cannot serve: {why}") from None
     with (
         log_to_stderr(args.log_level),
         _open_or_say_why(lambda: open_store(args.mongo, data_dir=args.data_dir)) as store,

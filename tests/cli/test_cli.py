@@ -221,9 +221,9 @@ def test_a_data_dir_that_is_a_file(tmp_path: Path, fails: Callable[..., str]) ->
     [
         (("--host", "0.0.0.0"), "--insecure"),
         (("--host", "no.such.host.invalid", "--insecure"), "cannot listen"),
-        (("--auth", "jwt"), "secret file"),
+        (("--auth", "jwt"), "--jwt-secret"),
         (("--auth", "jwt", "--jwt-secret", "/nowhere/secret"), "/nowhere/secret"),
-        (("--tls-cert", "/nowhere/cert"), "both"),
+        (("--tls-cert", "/nowhere/cert"), "--tls-key"),
         (("--tls-cert", "/nowhere/cert", "--tls-key", "/nowhere/key"), "/nowhere/cert"),
     ],
 )
