@@ -536,7 +536,7 @@ def test_rooms_are_rejoined_through_a_failover() -> None:
         store.submit("a", "eve", "by another hand", client_msg_id="e1").result()
         async with running_server(store, port=port) as second:
             await until(lambda: store.refused >= 6)
-            assert second.hub.stats.errors["unavailable"] >= 6
+            await until(lambda: second.hub.stats.errors["unavailable"] >= 6)
             assert not saying.done()
             store.down = False
             async with asyncio.timeout(10):
