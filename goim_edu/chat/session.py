@@ -109,6 +109,7 @@ class Session(Guest):
         """Leave every room."""
         if self._check is not None:
             self._check.cancel()
+            connection.resume_reading()  # else the peer's Close would not be heard
         if self._errands is not None:
             self._errands.end()
             self._hub.tell(self._hub.store.forget, self._errands)

@@ -133,12 +133,13 @@ class ChatServer(BaseServer):
         if authenticate is not None and config.auth != "none":
             raise ValueError("give either authenticate, or auth='jwt' in the config")
         self.store = store
-        self.routes = Routes(routes, taken=(_CHAT, HEALTH, METRICS, *page_files()))
         # A hello proves who is there, and the echo has none: so it is not for a server with tokens.
         open_to_all = config.auth == "none" and authenticate is None
         self.handlers: dict[str, Callable[[], Handler]] = (
             {_ECHO: partial(Echo, config.echo_rate)} if open_to_all else {}
         )
+        pages = [path for path, on in ((HEALTH, config.health), (METRICS, config.metrics)) if on]
+        self.routes = Routes(routes, taken=(_CHAT, *self.handlers, *pages, *page_files()))
         self.hub: Hub
         self._authenticate = authenticate or make_authenticate(config)
         self._hooks = hooks
