@@ -121,6 +121,7 @@ def test_signatures_can_be_read_and_what_is_returned_is_text(made: Path) -> None
         assert "&lt;function" not in page
         assert "&lt;built-in" not in page
         assert "Return type" not in page
+        assert not re.search(r'<dt class="field-\w+">Type<', page)
     assert "os.urandom" in (made / "protocol.html").read_text("utf-8")
 
 

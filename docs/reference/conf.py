@@ -33,12 +33,14 @@ nitpicky = True
 nitpick_ignore_regex = [("py:.*", r"(?!goim_edu\.).*"), ("py:.*", r"goim_edu\.[\w.]+\.[A-Z]")]
 
 
-def read(_app: Any, _kind: str, _name: str, _of: Any, _options: Any, lines: list[str]) -> None:
+def read(_app: Any, kind: str, _name: str, _of: Any, _options: Any, lines: list[str]) -> None:
     """Say in the words of Sphinx what our docstrings leave unsaid.
 
-    What is indented behind a paragraph is code. What is returned has its type in the signature, so
-    what stands before the first colon is not one.
+    What is indented behind a paragraph is code. What is returned, and a property, has its type in
+    the signature, so what stands before the first colon is not one: it gets an empty type.
     """
+    if kind in {"attribute", "property"} and lines:
+        lines[0] = f": {lines[0]}"
     found: list[str] = []
     last = ""
     for line in lines:
