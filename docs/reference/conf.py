@@ -28,9 +28,9 @@ napoleon_numpy_docstring = False
 napoleon_custom_sections = [("Attributes", "params_style")]
 
 # Every name of ours in a signature leads somewhere. Python's own and those of other packages have
-# their pages elsewhere; a type variable has none.
+# their pages elsewhere; a type variable has none (``T``, ``_Result``).
 nitpicky = True
-nitpick_ignore_regex = [("py:.*", r"(?!goim_edu\.).*"), ("py:.*", r"goim_edu\.[\w.]+\.[A-Z]")]
+nitpick_ignore_regex = [("py:.*", r"(?!goim_edu\.).*"), ("py:.*", r"[\w.]+\.(_\w+|[A-Z])")]
 
 
 def read(_app: Any, kind: str, _name: str, _of: Any, _options: Any, lines: list[str]) -> None:
