@@ -169,6 +169,11 @@ class StoreConfigError(StoreError, ValueError):
 class DuplicateMessage(StoreError):
     """A message with this ``(user_id, client_msg_id)`` is stored already, under ``seq``.
 
+    Args:
+        user_id: the user who said it.
+        client_msg_id: the number that the client gave it.
+        seq: its number in its room.
+
     >>> DuplicateMessage("lisa", "m1", seq=7).seq
     7
     """

@@ -1,7 +1,5 @@
 """What a recording is made of, and what is found in it: records, heads, frames, notes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
@@ -165,7 +163,13 @@ class CapturedNote(NamedTuple):
 
 @dataclass(slots=True)
 class Handshake:
-    """One request of HTTP and its response; ``None`` for what has not come yet, or is missing."""
+    """One request of HTTP and its response; ``None`` for what has not come yet, or is missing.
+
+    Args:
+        connection: its number.
+        request: the client's.
+        response: the server's.
+    """
 
     connection: int
     request: Request | None = None

@@ -273,6 +273,9 @@ def take_apart(records: Iterable[Record]) -> Iterator[Entry]:
 
     Nothing is kept that is done with, so the recording may be larger than memory.
 
+    Args:
+        records: oldest first.
+
     Raises:
         TypeError: one of them is not a ``Record``.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["traffic"]
+__all__ = ["Lane", "traffic"]
 
 _LANE: Final = 74.0
 

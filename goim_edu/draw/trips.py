@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["trips"]
+__all__ = ["Trip", "trips"]
 
 _LANE: Final = 54.0
 _COLOURS: Final = ("orange", "blue", "green", "purple", "sky", "grey")

@@ -16,7 +16,6 @@ from typing import Any, Final, TypeVar
 __all__ = ["Choices", "Maker", "made_up", "smallest"]
 
 T = TypeVar("T")
-Maker = Callable[["Choices"], tuple[Any, ...]]
 
 _LETTERS: Final = "a bc0é好😀"
 _LONG: Final = 47  # bytes; more are a repetition (47 is odd, so it meets each byte of a key)
@@ -81,6 +80,10 @@ class Choices:
     def times(self, most: int, steps: Sequence[int]) -> list[int]:
         """Up to ``most`` moments, each one of ``steps`` after the one before it."""
         return list(accumulate(self.pick(steps) for _ in range(self.integer(0, most))))
+
+
+Maker = Callable[[Choices], tuple[Any, ...]]
+"""Makes up arguments: asks for what it needs, and gives them back."""
 
 
 def made_up(maker: Maker, seed: str, number: int) -> Iterator[tuple[list[int], tuple[Any, ...]]]:

@@ -245,6 +245,7 @@ class Predict(_Base):
         right: the letter of the right option; or none, then the answer is typed.
         answer: what is to be typed.
         experiment: the cell to run afterwards; its last line must show the answer.
+        kind: "predict".
     """
 
     right: str = ""
@@ -270,6 +271,7 @@ class Measure(_Base):
         solved: a cell whose name ``answer`` holds a right answer at the end, as a change of the
             starter.
         wrong: wrong answers, each with words that the refusal must contain.
+        kind: "measure".
     """
 
     starter: str

@@ -36,8 +36,6 @@ in fences: the calls below the cases, whole programs below the wrong answers, an
 - ``answer``, for a prediction: the letter of the right option, or what is to be typed.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -80,7 +78,12 @@ _PATTERNS: Final = {re.split("[ :]", form)[0]: _pattern(form) for form in (*_FOR
 
 
 class Section(NamedTuple):
-    """A section that has a title, such as a case: its title and its text."""
+    """A section that has a title, such as a case.
+
+    Args:
+        title: what stands in its heading.
+        text: what stands below it.
+    """
 
     title: str
     text: str

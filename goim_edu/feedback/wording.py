@@ -5,11 +5,14 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, ParamSpec, TypeVar
 
 from goim_edu.websocket.frames import Frame
 
 __all__ = ["difference", "in_bytes", "said", "show", "show_call"]
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 _MOST_BYTES: Final = 24
@@ -209,11 +212,18 @@ def _text_difference(want: str, got: str) -> str:
     return f"Yours has {len(got)} characters, it should have {len(want)}."
 
 
-def said(function: Callable[..., Any], *arguments: Any) -> Any:
+def said(
+    function: Callable[_Arguments, _Result], *arguments: _Arguments.args, **named: _Arguments.kwargs
+) -> _Result | str:
     """Call a function; return its result, or the kind and the first words of its error.
 
     Only the words before the first comma or colon are kept: a driver goes on with addresses and
     times, which differ from run to run.
+
+    Args:
+        function: what to call.
+        arguments: what it is given in their order.
+        named: what it is given by name.
 
     >>> said(int, "7")
     7
@@ -221,7 +231,7 @@ def said(function: Callable[..., Any], *arguments: Any) -> Any:
     'ValueError: invalid literal for int() with base 10'
     """
     try:
-        return function(*arguments)
+        return function(*arguments, **named)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what the lesson wants to show
         words = re.split(r": |, ", str(error), maxsplit=1)[0]
         return f"{type(error).__name__}: {words}" if words else type(error).__name__

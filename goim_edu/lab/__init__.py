@@ -9,61 +9,70 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from goim_edu.feedback.wording import said
     from goim_edu.lab.conformance import take_cases
-    from goim_edu.lab.history import (
-        Acked,
-        Heard,
-        Joined,
-        Left,
-        Refused,
-        Sent,
-        Violation,
-        check_history,
-    )
-    from goim_edu.lab.learner_server import serve_with
-    from goim_edu.lab.link import Link
+    from goim_edu.lab.history import Violation, check_history
+    from goim_edu.lab.learner_server import LearnersServer, serve_with
+    from goim_edu.lab.link import Faults, Link
     from goim_edu.lab.live_server import LiveServer
     from goim_edu.lab.nemesis import Nemesis
-    from goim_edu.lab.news import News
+    from goim_edu.lab.news import BROWSER, Lane, News, race
     from goim_edu.lab.proxy import NaiveProxy, Site
+    from goim_edu.lab.records import Acked, Heard, Joined, Left, Record, Refused, Sent
     from goim_edu.lab.server_process import ServerProcess
+    from goim_edu.lab.sharding import Chunk, ShardedModel
 
 __all__ = [
+    "BROWSER",
     "Acked",
+    "Chunk",
+    "Faults",
     "Heard",
     "Joined",
+    "Lane",
+    "LearnersServer",
     "Left",
     "Link",
     "LiveServer",
     "NaiveProxy",
     "Nemesis",
     "News",
+    "Record",
     "Refused",
     "Sent",
     "ServerProcess",
+    "ShardedModel",
     "Site",
     "Violation",
     "check_history",
+    "race",
     "said",
     "serve_with",
     "take_cases",
 ]
 
 _MODULES = {
-    "Acked": "goim_edu.lab.history",
-    "Heard": "goim_edu.lab.history",
-    "Joined": "goim_edu.lab.history",
-    "Left": "goim_edu.lab.history",
+    "BROWSER": "goim_edu.lab.news",
+    "Acked": "goim_edu.lab.records",
+    "Chunk": "goim_edu.lab.sharding",
+    "Faults": "goim_edu.lab.link",
+    "Heard": "goim_edu.lab.records",
+    "Joined": "goim_edu.lab.records",
+    "Lane": "goim_edu.lab.news",
+    "LearnersServer": "goim_edu.lab.learner_server",
+    "Left": "goim_edu.lab.records",
     "Link": "goim_edu.lab.link",
     "LiveServer": "goim_edu.lab.live_server",
     "NaiveProxy": "goim_edu.lab.proxy",
     "Nemesis": "goim_edu.lab.nemesis",
     "News": "goim_edu.lab.news",
-    "Refused": "goim_edu.lab.history",
-    "Sent": "goim_edu.lab.history",
+    "Record": "goim_edu.lab.records",
+    "Refused": "goim_edu.lab.records",
+    "Sent": "goim_edu.lab.records",
     "ServerProcess": "goim_edu.lab.server_process",
+    "ShardedModel": "goim_edu.lab.sharding",
     "Site": "goim_edu.lab.proxy",
     "Violation": "goim_edu.lab.history",
     "check_history": "goim_edu.lab.history",
+    "race": "goim_edu.lab.news",
     "said": "goim_edu.feedback.wording",
     "serve_with": "goim_edu.lab.learner_server",
     "take_cases": "goim_edu.lab.conformance",

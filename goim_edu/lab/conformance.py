@@ -17,7 +17,17 @@ from goim_edu.lab.raw_client import ask
 from goim_edu.websocket.close import parse_close
 from goim_edu.websocket.frames import Frame, Opcode, build_frame
 
-__all__ = ["CASES", "Case", "Outcome", "Said", "describe", "frame", "say_close", "take_cases"]
+__all__ = [
+    "CASES",
+    "Asked",
+    "Case",
+    "Outcome",
+    "Said",
+    "describe",
+    "frame",
+    "say_close",
+    "take_cases",
+]
 
 Said = str | bytes | tuple[str, object]
 """A text, a binary message, ("pong", octets) or ("close", code)."""

@@ -14,8 +14,6 @@ Sources: jepsen.io, "Consistency Models"; Herlihy and Wing, "Linearizability" (1
 fly.io, "Gossip Glomers", for trying it with systems of one's own.
 """
 
-from __future__ import annotations
-
 import math
 from bisect import bisect_right
 from collections import Counter, defaultdict
@@ -23,9 +21,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from operator import attrgetter
-from time import monotonic
 from typing import Final, Literal, NamedTuple
 
+from goim_edu.lab.records import Acked, Heard, Joined, Left, Record, Refused, Sent
 from goim_edu.storage.documents import StoredMessage
 
 __all__ = [
@@ -65,6 +63,10 @@ UNDECIDED: Final = frozenset({"internal"})
 class Violation(NamedTuple):
     """A promise that was broken.
 
+    Args:
+        kind: which promise.
+        what: what happened, in words.
+
     >>> print(Violation("lost", "m1 of lisa was acknowledged and is not stored"))
     lost: m1 of lisa was acknowledged and is not stored
     """
@@ -74,85 +76,6 @@ class Violation(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.what}"
-
-
-# ---------------------------------------------------------------------- what a history is made of
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """Something that happened at a client.
-
-    Args:
-        at: seconds, by a clock that all records of a history share; default: ``monotonic`` now. An
-            operation begins before its octets leave and ends after its answer is there.
-    """
-
-    at: float = field(default_factory=monotonic, kw_only=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Sent(Record):
-    """A message left, for the first time or again; ``session`` names the connection."""
-
-    session: str
-    room_id: str
-    user_id: str
-    client_msg_id: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Acked(Record):
-    """An acknowledgement came: the message is stored under ``seq``."""
-
-    session: str
-    user_id: str
-    client_msg_id: str
-    seq: int
-
-
-@dataclass(frozen=True, slots=True)
-class Refused(Record):
-    """An ``error`` came; ``code`` is the one of the chat protocol."""
-
-    session: str
-    user_id: str
-    client_msg_id: str
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class Joined(Record):
-    """A reader is in a room from now on and hears what comes after number ``since``.
-
-    With None it hears what is said from now on. A reader that joins again, over a new connection,
-    begins a new stream.
-    """
-
-    reader: str
-    room_id: str
-    since: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Heard(Record):
-    """A reader was told a message."""
-
-    reader: str
-    room_id: str
-    seq: int
-    user_id: str
-    client_msg_id: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Left(Record):
-    """A reader left the room: it need not have heard the rest."""
-
-    reader: str
-    room_id: str
 
 
 # ---------------------------------------------------------------------- the checker

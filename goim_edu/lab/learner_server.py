@@ -240,6 +240,10 @@ class _LearnersChatServer(ChatServer):
 class LearnersServer(LiveServer):
     """A :class:`goim_edu.lab.LiveServer` on functions of your own; ``serve_with`` starts one.
 
+    Args:
+        functions: name -> function.
+        settings: as for ``LiveServer``.
+
     Attributes:
         calls: name of each function -> how often it was called.
         failed: name of each function -> how often the package had to step in.

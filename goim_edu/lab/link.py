@@ -12,12 +12,12 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from time import monotonic
-from typing import Final, Protocol, Self
+from typing import Final, Protocol, Self, TypedDict
 from urllib.parse import urlsplit, urlunsplit
 
 from goim_edu.capture.recording import Direction
 
-__all__ = ["Link"]
+__all__ = ["Faults", "HasPort", "Link"]
 
 _HOST: Final = "127.0.0.1"
 _START_TIMEOUT: Final = 10.0  # seconds
@@ -38,11 +38,26 @@ class HasPort(Protocol):
         ...
 
 
+class Faults(TypedDict, total=False):
+    """What is wrong with a network: the options of a ``Link``, which describes them."""
+
+    delay: float
+    jitter: float
+    rate: float | None
+    chunk: int
+    reorder: bool
+    forgets: float | None
+    seed: int
+
+
 class Link:
     """A bad network between a client and a server of this machine, made of real sockets.
 
     Connect to ``link.port`` instead of the server's own port (``link.through(url)`` rewrites an
     address), and change the settings at any time, also while bytes are on their way.
+
+    Thread safety: it runs in a thread of its own; settings and methods are for any other thread.
+    ``close`` waits for the end of that thread.
 
     Args:
         server: a running server, or the number of its port.

@@ -11,10 +11,10 @@ import tempfile
 import threading
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, Unpack
 
 from goim_edu.capture import Capture
-from goim_edu.lab.link import Link
+from goim_edu.lab.link import Faults, Link
 from goim_edu.lab.raw_client import HOST, ask, ask_http
 from goim_edu.mongod.data_folder import mark_temporary
 from goim_edu.server import ChatServer, ServerConfig
@@ -39,6 +39,9 @@ _running: dict[str, LiveServer] = {}
 
 class LiveServer:
     """The chat server of this package, alive in a thread with an event loop of its own.
+
+    Thread safety: all methods may be called from any thread but its own. They wait, with a bound,
+    and cannot be cancelled.
 
     It listens on a free port of this machine only. A new one closes the previous one of the same
     name, so the cell that makes it can be run again. It ends with the process, with ``close()``,
@@ -169,7 +172,7 @@ class LiveServer:
             return self.store.description
         return f"a real MongoDB, version {self.store.database.client.server_info()['version']}"
 
-    def link(self, **faults: Any) -> Link:
+    def link(self, **faults: Unpack[Faults]) -> Link:
         """Return a bad network to this server; close it when you no longer need it.
 
         Args:

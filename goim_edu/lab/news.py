@@ -5,10 +5,9 @@ ways at the same time and records every byte. ``Wire`` is one connection to the 
 that write the bytes themselves.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
+import socket
 import socketserver
 import threading
 import time
@@ -16,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler
 from time import monotonic
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 from urllib.parse import parse_qs, urlsplit
 
 from goim_edu.capture import Record
@@ -26,6 +25,8 @@ from goim_edu.websocket.frames import Opcode, build_frame
 from goim_edu.websocket.handshake import build_request, generate_accept, generate_key
 
 __all__ = ["BROWSER", "Lane", "News", "Wire", "race"]
+
+_Request = socket.socket | tuple[bytes, socket.socket]  # as socketserver has it
 
 BROWSER: Final = (
     ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36"),
@@ -116,12 +117,12 @@ class News(socketserver.ThreadingTCPServer):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def process_request(self, request: Any, client_address: Any) -> None:
+    def process_request(self, request: _Request, client_address: object) -> None:
         """Count it, and let a thread answer it."""
         self.connections += 1
         super().process_request(request, client_address)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: _Request, client_address: object) -> None:
         """Say nothing: a client that hangs up in the middle is nothing special."""
 
     def __repr__(self) -> str:

@@ -34,7 +34,23 @@ class Flushable(Protocol):
 
 @dataclass(slots=True)
 class EngineStats:
-    """What has happened so far on all connections of an engine."""
+    """What has happened so far on all connections of an engine.
+
+    Args:
+        opened: handshakes that succeeded.
+        refused: requests that were refused.
+        tls_failed: connections whose TLS was not agreed on.
+        failed: connections on which the peer broke a rule.
+        slow_closed: closed with 1013, since the peer read too slowly.
+        dropped: messages that slow readers did not get.
+        silent_closed: closed, since the peer did not answer pings.
+        we_were_late: pongs that we could not look for in time ourselves.
+        timed_out: connections that did not open or close in time.
+        costly_reads: reads that took so long that the next one had to wait.
+        half_messages: messages that did not arrive in time.
+        gave_way: connections that were closed, since the memory was spent.
+        rests: times that a peer had to wait, since it sent too many control frames.
+    """
 
     opened: int = 0
     refused: int = 0

@@ -59,6 +59,9 @@ def _may_be_sent(code: int) -> bool:
 def parse_close(payload: Octets) -> tuple[int, str]:
     r"""Read the body of a Close frame (RFC 6455 §5.5.1, §7.4).
 
+    Args:
+        payload: 0 to 125 octets.
+
     Returns:
         Code and reason; 1005 and "" if the body is empty (§7.1.5).
 

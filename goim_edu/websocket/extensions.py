@@ -21,6 +21,10 @@ class ExtensionOffer(NamedTuple):
 
     A parameter without a value has ``None``. Parameters are a tuple, since an offer may wrongly
     repeat one, and the extension has to see that.
+
+    Args:
+        name: a token, such as "permessage-deflate".
+        params: its parameters in order, with their values.
     """
 
     name: str

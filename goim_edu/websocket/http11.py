@@ -139,6 +139,12 @@ class Headers:
 class Request(NamedTuple):
     """One HTTP request without a body (RFC 9112 §3).
 
+    Args:
+        method: such as "GET".
+        target: as it was sent: a path with its query, or a whole URI.
+        version: such as "HTTP/1.1".
+        headers: its fields.
+
     >>> request = Request("GET", "/chat?room=1", "HTTP/1.1", Headers([("Host", "example.com")]))
     >>> request.path, request.query, request.wants_upgrade
     ('/chat', 'room=1', False)
@@ -183,6 +189,12 @@ class Request(NamedTuple):
 
 class Response(NamedTuple):
     r"""One HTTP response (RFC 9112 §4).
+
+    Args:
+        status: three digits.
+        reason: the words behind them.
+        headers: its fields; nothing is added to them.
+        body: its content.
 
     >>> Response(404, "Not Found", Headers(), b"no such page\n").to_bytes()
     b'HTTP/1.1 404 Not Found\r\n\r\nno such page\n'

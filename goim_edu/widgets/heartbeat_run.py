@@ -64,7 +64,7 @@ class HasLink(Protocol):
         """An address that answers."""
         ...
 
-    def link(self, **faults: Any) -> BadLink:
+    def link(self, *_: Any, **faults: Any) -> BadLink:
         """Return a new link to this server."""
         ...
 

@@ -1,0 +1,198 @@
+"""The faces of the package: every public name has its types and its words, and can be imported."""
+
+from __future__ import annotations
+
+import enum
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+import typing
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import bson
+import pytest
+
+from goim_edu.draw import Picture
+
+FACES = ("errors", "protocol", "transport", "capture", "draw", "lab", "exercises")
+
+# Where ``Any`` says what is true.
+MAY_BE_ANY = {
+    "draw.Picture.__init__": "each picture has its own data",
+    "draw.bson_document": "a document of MongoDB may hold anything",
+    "draw.replica_roles": "a document of MongoDB may hold anything",
+    "draw.scans": "a document of MongoDB may hold anything",
+    "exercises.Function.__init__": "learners write any function",
+    "exercises.Function.load": "learners write any function",
+    "exercises.Function.show_use": "learners write any function",
+    "exercises.Measure.__init__": "learners measure anything",
+    "lab.LearnersServer.__init__": "functions of learners, and the fields of ServerConfig",
+    "lab.LiveServer.__init__": "the fields of ServerConfig, which refuses all others",
+    "lab.ShardedModel.asked": "a document of MongoDB may hold anything",
+    "lab.ShardedModel.insert": "a document of MongoDB may hold anything",
+    "lab.ShardedModel.insert_many": "a document of MongoDB may hold anything",
+    "lab.ShardedModel.key_of": "a document of MongoDB may hold anything",
+    "lab.serve_with": "the fields of ServerConfig, which refuses all others",
+}
+# The classes that say what they take in one place for all of them.
+ARGS_OF_THE_BASE = {
+    "errors.LocalProtocolError": "GoimError",
+    "errors.ProtocolError": "GoimError",
+    "errors.StoreError": "GoimError",
+    "errors.StoreUnavailable": "GoimError",
+    "protocol.LocalProtocolError": "GoimError",
+    "protocol.ProtocolError": "GoimError",
+    "transport.ConcurrencyError": "GoimError",
+}
+# Functions whose example would show nothing, or would have to run a course.
+NO_EXAMPLE = {
+    "exercises.progress": "it differs from learner to learner",
+    "exercises.solution": "it would give away the answer",
+    "exercises.starter": "it shows what is in the text",
+    "exercises.statement": "it shows what is in the text",
+    "lab.race": "it takes seconds",
+}
+# What has a life, or is shared: here it is said who may touch it, and what cancelling does.
+THREADS = {
+    "protocol.Endpoint": "one thread or task at a time",
+    "transport.Connection": "Thread safety",
+    "transport.WebSocket": "Cancelling",
+    "capture.Capture": "Thread safety",
+    "lab.LiveServer": "Thread safety",
+    "lab.Link": "Thread safety",
+}
+# What modules import for the type checker only, since it takes a while.
+NOT_IMPORTED = {"ObjectId": bson.ObjectId, "Picture": Picture}
+
+
+def public() -> Iterator[tuple[str, Any]]:
+    """Each public name of each face with what it names."""
+    for face in FACES:
+        module = importlib.import_module(f"goim_edu.{face}")
+        for name in module.__all__:
+            yield f"{face}.{name}", getattr(module, name)
+
+
+def methods(name: str, kind: type) -> Iterator[tuple[str, Any]]:
+    """The public methods and properties of a class, as far as we have written them."""
+    for base in reversed(kind.__mro__):  # the last one counts
+        if not base.__module__.startswith("goim_edu.") or issubclass(kind, enum.Enum):
+            continue
+        for key, value in vars(base).items():
+            if key != "__init__" and key.startswith("_"):
+                continue
+            if isinstance(value, property):
+                yield f"{name}.{key}", value.fget
+            elif isinstance(value, cached_property):
+                yield f"{name}.{key}", value.func
+            elif isinstance(value, staticmethod | classmethod):
+                yield f"{name}.{key}", value.__func__
+            elif inspect.isfunction(value):
+                yield f"{name}.{key}", value
+
+
+def parts(annotation: object) -> Iterator[object]:
+    """An annotation and all that it is made of."""
+    yield annotation
+    inner = annotation if isinstance(annotation, list) else typing.get_args(annotation)
+    for one in inner:
+        yield from parts(one)
+
+
+NAMES = dict(public())
+CLASSES = {name: value for name, value in NAMES.items() if isinstance(value, type)}
+FUNCTIONS = {name: value for name, value in NAMES.items() if inspect.isfunction(value)}
+METHODS = {key: one for name, kind in CLASSES.items() for key, one in methods(name, kind)}
+ANNOTATED = [
+    (f"{name} {key}", annotation)
+    for name, function in (FUNCTIONS | METHODS).items()
+    for key, annotation in typing.get_type_hints(function, localns=NOT_IMPORTED).items()
+]
+
+
+def test_there_is_much_to_look_at() -> None:
+    assert len(FUNCTIONS) > 35
+    assert len(CLASSES) > 60
+    assert len(METHODS) > 200
+
+
+def test_no_public_signature_has_any() -> None:
+    with_any = {where.split()[0] for where, found in ANNOTATED if Any in list(parts(found))}
+    assert sorted(with_any) == sorted(MAY_BE_ANY)
+
+
+def test_everything_public_is_annotated() -> None:
+    for name, function in (FUNCTIONS | METHODS).items():
+        hints = typing.get_type_hints(function, localns=NOT_IMPORTED)
+        for parameter in inspect.signature(function).parameters:
+            assert parameter in hints or parameter in ("self", "cls"), f"{name}({parameter})"
+        assert "return" in hints, name
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, *CLASSES])
+def test_everything_public_says_what_it_is_and_what_it_takes(name: str) -> None:
+    value = NAMES[name]
+    words = inspect.getdoc(value) or ""
+    assert words, name
+    if name in ARGS_OF_THE_BASE or (isinstance(value, type) and issubclass(value, enum.Enum)):
+        return
+    if typing.is_typeddict(value):
+        return
+    for parameter in inspect.signature(value).parameters:
+        assert re.search(rf"^\s+{parameter}: ", words, re.MULTILINE), f"{name}: {parameter}"
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_function_shows_how_to_use_it(name: str) -> None:
+    shown = ">>>" in (inspect.getdoc(FUNCTIONS[name]) or "")
+    assert shown != (name in NO_EXAMPLE)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_says_what_it_does(name: str) -> None:
+    assert name.endswith(".__init__") or inspect.getdoc(METHODS[name])
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_tooltip_can_be_read(name: str) -> None:
+    if typing.is_typeddict(CLASSES[name]):
+        return
+    shown = str(inspect.signature(CLASSES[name]))
+    assert "ForwardRef" not in shown
+    assert "*args" not in shown
+
+
+def test_every_type_in_a_public_signature_is_public() -> None:
+    for where, annotation in ANNOTATED:
+        for part in parts(annotation):
+            module = getattr(part, "__module__", "")
+            if isinstance(part, type) and module.startswith("goim_edu."):
+                assert part.__name__ in importlib.import_module(module).__all__, f"{where}: {part}"
+
+
+@pytest.mark.parametrize("name", THREADS)
+def test_it_is_said_which_thread_may_use_it(name: str) -> None:
+    assert THREADS[name] in (inspect.getdoc(NAMES[name]) or "")
+
+
+def checked(tool: str, path: Path) -> subprocess.CompletedProcess[str]:
+    """What a type checker says of a program."""
+    return subprocess.run(
+        [sys.executable, "-m", tool, *(["--strict"] if tool == "mypy" else []), str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_misspelt_name_of_the_lab_is_found_by_a_type_checker(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("from goim_edu.lab import LiveServer, LiveSever\n", "utf-8")
+    done = checked("mypy", path)
+    assert 'has no attribute "LiveSever"' in done.stdout
+    assert '"LiveServer"' not in done.stdout.replace('maybe "LiveServer"', "")
