@@ -160,11 +160,11 @@ class Failing(MessageStore):
     def _fail(self) -> Any:
         return self.fault() if self.fault is not None else None
 
-    def submit_async(self, *message: str) -> Any:
+    def submit_async(self, *message: str, client_msg_id: str) -> Any:
         done = asyncio.get_running_loop().create_future()
         if self.fault is None:
-            return super().submit_async(*message)
-        if message[3] == "later":
+            return super().submit_async(*message, client_msg_id=client_msg_id)
+        if message[2] == "later":
             asyncio.get_running_loop().call_soon(self._answer, done)
             return done
         return self._fail()

@@ -53,7 +53,7 @@ class SqliteStore:
         self.run(self._db.executescript, TABLES).result()
 
     def submit_async(
-        self, room_id: str, user_id: str, client_msg_id: str, text: str
+        self, room_id: str, user_id: str, text: str, *, client_msg_id: str
     ) -> asyncio.Future[Any]:
         """Have a message stored."""
         return asyncio.wrap_future(self.run(self._insert, room_id, user_id, client_msg_id, text))

@@ -45,6 +45,8 @@ def check_settings(
         if default is MISSING or one.name in but:
             continue
         given = getattr(settings, one.name)
+        if isinstance(default, tuple) and isinstance(given, str):
+            raise ValueError(f"{one.name} is a sequence, not the str {given!r}")
         wanted = _wanted(default, given, zero=one.name in or_none)
         if wanted:
             raise ValueError(f"{one.name} must be {wanted}, not {given!r}")

@@ -17,7 +17,8 @@ from websockets.typing import Subprotocol
 from goim_edu.client import connect as our_connect
 from goim_edu.server import ServerConfig
 from tests.chatting import run
-from tests.examples.serve_programs import EXAMPLES, PEERS, code_lines, program
+from tests.examples.counting import EXAMPLES, PEERS, code_lines
+from tests.examples.serve_programs import program
 
 CHAT = Subprotocol("goim.v1.json")
 WITH_PEER = sorted(path.name for path in PEERS.glob("own_*server*.py"))
