@@ -458,7 +458,12 @@ def test_a_handler_that_loses_a_connection_of_its_own_has_failed(
 
     async def test() -> None:
         async with running_server() as server:
-            server.routes.update({"/a": database_is_away, "/b": other_chat_is_away, "/c": reads})
+            for path, handler in (
+                ("/a", database_is_away),
+                ("/b", other_chat_is_away),
+                ("/c", reads),
+            ):
+                server.routes[path] = handler  # type: ignore[assignment]
             for path in ("/a", "/b"):
                 async with connect(f"{server.base_url}{path}") as ws:
                     with pytest.raises(ConnectionClosed) as closed:
