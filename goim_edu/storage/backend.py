@@ -153,7 +153,7 @@ class Backend(Protocol):
         ...
 
     def watch(
-        self, room_id: str | None, resume_after: Mapping[str, Any] | None, wait: float
+        self, room_id: str | None, resume_after: Mapping[str, object] | None, wait: float
     ) -> Iterator[Change | None]:
         """Messages as they are stored; None whenever ``wait`` seconds passed without one."""
         ...

@@ -161,7 +161,7 @@ class MemoryBackend:
             return {mark["user_id"]: mark["seq"] for mark in found}
 
     def watch(
-        self, room_id: str | None, resume_after: Mapping[str, Any] | None, wait: float
+        self, room_id: str | None, resume_after: Mapping[str, object] | None, wait: float
     ) -> Iterator[Change | None]:
         """Not here: a change stream reads the oplog of a replica set."""
         raise StoreError(

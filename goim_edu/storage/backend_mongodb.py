@@ -222,7 +222,7 @@ class MongoBackend:
             return {mark["user_id"]: int(mark["seq"]) for mark in found}
 
     def watch(
-        self, room_id: str | None, resume_after: Mapping[str, Any] | None, wait: float
+        self, room_id: str | None, resume_after: Mapping[str, object] | None, wait: float
     ) -> Iterator[Change | None]:
         """Messages in the order in which a majority has them (manual: "Change Streams")."""
         match: Document = {"operationType": "insert"}

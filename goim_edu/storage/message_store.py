@@ -339,7 +339,7 @@ class MessageStore:
         self,
         room_id: str | None = None,
         *,
-        resume_after: Mapping[str, Any] | None = None,
+        resume_after: Mapping[str, object] | None = None,
         wait: float = 0.5,
     ) -> Iterator[Change | None]:
         """Follow what any server stores, in the order in which a majority has it.
