@@ -48,6 +48,10 @@ class Attempt:
     def to(cls, uri: str, options: Options) -> Attempt:
         """The first attempt to reach an address.
 
+        Args:
+            uri: ``ws://host:port/path`` or ``wss://...``, perhaps with a user and a password.
+            options: how.
+
         Raises:
             ValueError: it is not an address, or names a user where ``headers`` does.
         """

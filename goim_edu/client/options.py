@@ -97,7 +97,15 @@ class Options:
 
     @classmethod
     def of(cls, options: ConnectOptions) -> Self:
-        """The options that a caller has given, checked; the others have their defaults."""
+        """The options that a caller has given, checked; the others have their defaults.
+
+        Args:
+            options: by name.
+
+        Raises:
+            TypeError: one has the wrong type, or there is none of that name.
+            ValueError: one is out of its range, or does not fit another.
+        """
         names = [one.name for one in fields(cls) if one.init]
         for name in options:
             if name not in names:
@@ -224,7 +232,11 @@ def _pairs(headers: object) -> tuple[tuple[str, str], ...]:
 
 
 def shows_options(function: _Function) -> _Function:
-    """Let ``help`` and tooltips show each option with its default, where ``**options`` stands."""
+    """Let ``help`` and tooltips show each option with its default, where ``**options`` stands.
+
+    Args:
+        function: takes ``**options: Unpack[ConnectOptions]``; it is returned.
+    """
     known = inspect.signature(function)
     own = [one for one in known.parameters.values() if one.kind is not one.VAR_KEYWORD]
     options = [

@@ -31,8 +31,16 @@ _ids: Final = itertools.count(1)
 class WebSocket:
     """A connection to read from and write to; each call waits until it is done.
 
+    A thread of its own reads, answers Pings and Closes, and sends our own Pings, so nobody needs to
+    be in ``recv`` for that. It stops reading when ``max_waiting`` messages wait.
+
     Every method may be called from any thread. Any number of threads may send at once; one at a
-    time may receive, and a second one gets a ``ConcurrencyError``.
+    time may receive, and a second one gets a ``ConcurrencyError``. ``close`` from one thread ends
+    what the others wait for.
+
+        with connect("ws://127.0.0.1:8765/echo") as ws:
+            ws.send("Hello")
+            print(ws.recv(timeout=5))
 
     Attributes:
         id: its number, as it stands in the log.
