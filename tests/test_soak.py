@@ -82,7 +82,8 @@ class Guest:
         while monotonic() < end:
             self.said += 1
             key = f"{self.name}-{self.said}"
-            saying = asyncio.create_task(chat.send(self.room, f"{key} says hello", key))
+            said = chat.send(self.room, f"{key} says hello", client_msg_id=key)
+            saying = asyncio.create_task(said)
             if self.dice.random() < 0.1 and chat._ws is not None:
                 await asyncio.sleep(self.dice.random() * 0.002)
                 chat._ws.connection.abort()

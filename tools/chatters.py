@@ -120,7 +120,7 @@ class OurChatter(Chatter):
 
     async def _send(self, chat: ChatClient, key: str) -> None:
         room, text = self.open[key]
-        ack = await chat.send(room, text, key)
+        ack = await chat.send(room, text, client_msg_id=key)
         self.history.append(Acked(f"the script of {self.name}", self.name, key, ack.seq))
         self.close(key)
 

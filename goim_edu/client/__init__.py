@@ -1,19 +1,47 @@
-"""Connect to a WebSocket server, or to a chat: ``connect`` and ``ChatClient``."""
+"""Connect to a WebSocket server, or to a chat: ``connect`` and ``ChatClient``.
 
-from typing import TYPE_CHECKING, Any
+Whatever a program of its own needs for either comes from here. ``goim_edu.client.sync`` has both
+for programs without an event loop. What belongs to the chat is loaded when it is asked for:
+``connect`` alone needs no vocabulary.
+"""
+
+from typing import TYPE_CHECKING
 
 from goim_edu.client.connect import Backoff, Connect, connect
+from goim_edu.client.faces import VOCABULARY, later
+from goim_edu.client.options import ConnectOptions
+from goim_edu.client.proxy import ProxyError
+from goim_edu.errors import HandshakeError
+from goim_edu.transport import ConcurrencyError, ConnectionClosed, WebSocket
 
 if TYPE_CHECKING:
-    from goim_edu.client.chat import ChatClient, ChatRefused
+    from goim_edu.chat.vocabulary import Ack, ChatMessage, Presence, ReadBy, TypingBy
+    from goim_edu.client.chat import ChatClient
+    from goim_edu.client.events import ChatEvent, ChatRefused, ChatState
 
-__all__ = ["Backoff", "ChatClient", "ChatRefused", "Connect", "connect"]
+__all__ = [
+    "Ack",
+    "Backoff",
+    "ChatClient",
+    "ChatEvent",
+    "ChatMessage",
+    "ChatRefused",
+    "ChatState",
+    "ConcurrencyError",
+    "Connect",
+    "ConnectOptions",
+    "ConnectionClosed",
+    "HandshakeError",
+    "Presence",
+    "ProxyError",
+    "ReadBy",
+    "TypingBy",
+    "WebSocket",
+    "connect",
+]
 
+if not TYPE_CHECKING:  # so that a checker finds a name that does not exist
+    __getattr__ = later(globals(), VOCABULARY | {"ChatClient": "goim_edu.client.chat"})
 
-def __getattr__(name: str) -> Any:
-    """Load the chat client when it is asked for: ``connect`` alone needs no vocabulary."""
-    if name in ("ChatClient", "ChatRefused"):
-        from goim_edu.client import chat
-
-        return getattr(chat, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -1,14 +1,55 @@
-"""What a chat client tells its user: messages, acknowledgements, remarks and refusals."""
+"""What a chat client tells its user: what is said and done in the rooms, remarks and refusals."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 
-from goim_edu.chat.vocabulary import Ack, ChatMessage, Error, Join, Request, Send
+from goim_edu.chat.vocabulary import (
+    Ack,
+    ChatMessage,
+    Error,
+    HistoryPage,
+    Join,
+    Joined,
+    Left,
+    MembersPage,
+    Presence,
+    ReadBy,
+    Request,
+    Send,
+    TypingBy,
+)
+from goim_edu.errors import GoimError
 from goim_edu.printable import printable_name
 
-__all__ = ["ChatEvent", "Note", "RefusedRequest", "listed"]
+__all__ = ["ChatEvent", "ChatRefused", "ChatState", "Note", "Outcome", "RefusedRequest", "listed"]
+
+
+class ChatRefused(GoimError):
+    """The server did not grant a request, and will not if it is asked again.
+
+    Attributes:
+        code: one of the error codes of the chat protocol.
+        reason: why.
+    """
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(f"{code}: {reason}")
+        self.code = code
+        self.reason = reason
+
+
+class ChatState(StrEnum):
+    """Where a chat client is in its life."""
+
+    CLOSED = "closed"
+    """Not yet entered, left, or ended for good."""
+    CONNECTING = "connecting"
+    """There is no connection, or it is not yet in all its rooms; it tries until it is."""
+    ONLINE = "online"
+    """It is in its rooms."""
 
 
 def listed(names: Iterable[str], count: int = 0, most: int = 5) -> str:
@@ -66,6 +107,8 @@ class RefusedRequest:
         return f"refused: {reason}"
 
 
-ChatEvent = ChatMessage | Ack | Note | RefusedRequest
-"""What ``Conversation.receive`` yields: a message to show, one of ours that is stored, a remark,
-or a refusal."""
+ChatEvent = ChatMessage | Presence | TypingBy | ReadBy
+"""What happens in a room: a message; users came or left; one is writing; one has read so far."""
+
+Outcome = ChatEvent | Ack | Joined | Left | HistoryPage | MembersPage | Note | RefusedRequest
+"""What ``Conversation.receive`` yields: what happens in the rooms, answers, remarks, refusals."""

@@ -24,7 +24,7 @@ from goim_edu.chat.vocabulary import (
 from goim_edu.client.chat import converse
 from goim_edu.client.connect import Backoff, connect
 from goim_edu.client.conversation import Conversation
-from goim_edu.client.events import ChatEvent, Note, RefusedRequest, listed
+from goim_edu.client.events import Note, Outcome, RefusedRequest, listed
 from goim_edu.client.names import clipped, company
 from goim_edu.client.retry import asked_pause, is_passing, reason_of
 from goim_edu.errors import HandshakeError, needs_extra
@@ -288,7 +288,7 @@ class TerminalChat:
     def _trouble(self, text: str) -> None:
         self._write(self._remark("trouble", text))
 
-    def _show(self, event: ChatEvent) -> None:
+    def _show(self, event: Outcome) -> None:
         match event:
             case ChatMessage():
                 self._write(self._message(event))

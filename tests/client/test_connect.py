@@ -397,9 +397,9 @@ def test_saying_and_hearing() -> None:
         ):
             assert (await lisa.send("a", "one")).seq == 1
             assert (await lisa.send("b", "two")).seq == 1
-            ack = await tom.send("a", "three", "my own id")
+            ack = await tom.send("a", "three", client_msg_id="my own id")
             assert (ack.seq, ack.client_msg_id, ack.duplicate) == (2, "my own id", False)
-            assert (await tom.send("a", "three", "my own id")).duplicate
+            assert (await tom.send("a", "three", client_msg_id="my own id")).duplicate
             heard = []
             async for message in lisa:
                 heard.append((message.room_id, message.seq, message.text))
@@ -600,7 +600,9 @@ def test_requests_beyond_the_rate_are_asked_again() -> None:
 def test_the_same_message_twice_at_once_is_stored_once() -> None:
     async def test() -> None:
         async with running_server() as server, chat(server.url, "lisa", ["a"]) as lisa:
-            acks = await asyncio.gather(*(lisa.send("a", "hello", "key") for _ in range(3)))
+            acks = await asyncio.gather(
+                *(lisa.send("a", "hello", client_msg_id="key") for _ in range(3))
+            )
             assert {ack.seq for ack in acks} == {1}
             assert (await lisa.send("a", "next")).seq == 2
 

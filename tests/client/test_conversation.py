@@ -19,7 +19,10 @@ from goim_edu.chat.vocabulary import (
     Joined,
     Leave,
     Left,
+    Members,
+    MembersPage,
     Presence,
+    Read,
     ReadBy,
     Reply,
     Request,
@@ -30,7 +33,7 @@ from goim_edu.chat.vocabulary import (
     WelcomeLimits,
 )
 from goim_edu.client.conversation import RETRY_AFTER, Conversation
-from goim_edu.client.events import ChatEvent, Note, RefusedRequest
+from goim_edu.client.events import Note, Outcome, RefusedRequest
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 WELCOME = Welcome("s1", "lisa", NOON, HeartbeatTimes(20, 20), WelcomeLimits(4096, 50, 100))
@@ -40,16 +43,17 @@ def message(seq: int, user: str = "mei", key: str = "", room: str = "lobby") -> 
     return ChatMessage(room, seq, user, key or f"k{seq}", f"text {seq}", NOON)
 
 
-def tell(talk: Conversation, *replies: Reply, now: float = 0.0) -> list[ChatEvent]:
+def tell(talk: Conversation, *replies: Reply, now: float = 0.0) -> list[Outcome]:
     return [event for reply in replies for event in talk.receive(reply, now)]
 
 
-def said(events: list[ChatEvent]) -> list[int]:
+def said(events: list[Outcome]) -> list[int]:
     return [event.seq for event in events if isinstance(event, ChatMessage)]
 
 
-def texts(events: list[ChatEvent]) -> list[str]:
-    return [event.text for event in events if not isinstance(event, Ack)]
+def texts(events: list[Outcome]) -> list[str]:
+    told = (ChatMessage, Note, RefusedRequest)
+    return [event.text for event in events if isinstance(event, told)]
 
 
 def taken(talk: Conversation) -> list[Request]:
@@ -273,20 +277,6 @@ def test_the_only_room_stays_even_if_it_cannot_be_entered() -> None:
     assert list(talk.rooms) == ["lobby"]
 
 
-def test_a_gap_is_filled_page_by_page_before_what_came_later() -> None:
-    talk = Conversation("lisa", "lobby", history=0, since={"lobby": 1}, fill_gaps=True)
-    tell(talk, WELCOME, entered(last=500, truncated=True))
-    assert taken(talk) == [Join("lobby", 1, "join 1")]
-    assert said(tell(talk, message(400), message(401))) == []
-    assert taken(talk) == [History("lobby", 400, 200, "history 1")]
-    page = HistoryPage("lobby", [message(seq) for seq in range(200, 400)], True, "history 1")
-    assert said(tell(talk, page)) == []
-    assert taken(talk) == [History("lobby", 200, 200, "history 2")]
-    page = HistoryPage("lobby", [message(seq) for seq in range(1, 200)], False, "history 2")
-    assert said(tell(talk, message(402), page)) == list(range(2, 403))
-    assert said(tell(talk, message(402), message(403))) == [403]
-
-
 def test_a_first_page_that_is_short_since_its_messages_are_long_is_not_all() -> None:
     talk = Conversation("lisa", "lobby", history=7)
     tell(talk, WELCOME, entered(last=9))
@@ -300,15 +290,6 @@ def test_a_first_page_that_is_short_since_its_messages_are_long_is_not_all() -> 
     page = HistoryPage("lobby", [message(4)], True, "history 3")
     assert said(tell(talk, page)) == [4, 5, 6, 7, 8, 9, 10]
     assert talk.rooms["lobby"].has_more
-
-
-def test_a_gap_that_was_not_filled_is_told_again_on_the_next_connection() -> None:
-    talk = Conversation("lisa", "lobby", history=0, since={"lobby": 1}, fill_gaps=True)
-    tell(talk, WELCOME, entered(last=500, truncated=True), message(400))
-    talk.disconnected()
-    tell(talk, WELCOME)
-    assert taken(talk) == [Join("lobby", 1, "join 2")]
-    assert said(tell(talk, entered(last=3), message(2), message(3))) == [2, 3]
 
 
 def test_without_history_a_new_room_begins_with_what_is_said_from_now_on() -> None:
@@ -390,9 +371,119 @@ def test_what_needs_no_line_gets_none() -> None:
     (typing,) = taken(talk)
     assert isinstance(typing, Typing)
     assert tell(talk, Error("rate_limited", "slower", typing.ref)) == []
-    assert tell(talk, ReadBy("lobby", "mei", 1)) == []
+    assert texts(tell(talk, ReadBy("lobby", "mei", 1), TypingBy("lobby", "mei"))) == []
     talk.say("here")
     talk.join("work")
     talk.requests.clear()
     tell(talk, entered("work"))
     assert [type(request) for request in taken(talk)] == [History], "the message is for the lobby"
+
+
+# ---------------------------------------------------------------------- what scripts ask for
+
+
+def in_room(history: int = 0) -> Conversation:
+    """Lisa as a script: in the room ``r``, with nothing of its past."""
+    talk = Conversation("lisa", "r", history=history, keep_one=False)
+    tell(talk, WELCOME, Joined("r", 0, ["lisa"], 1, False, "join 1"))
+    talk.requests.clear()
+    return talk
+
+
+def test_a_question_is_asked_until_it_is_answered() -> None:
+    talk = in_room()
+    ref = talk.ask(History("r", None, 5))
+    (asked,) = taken(talk)
+    assert (asked, ref) == (History("r", None, 5, "ask 1"), "ask 1")
+    tell(talk, Error("unavailable", "asleep", ref), now=1.0)
+    talk.retry()
+    assert taken(talk) == [asked]
+    talk.disconnected()
+    tell(talk, WELCOME)
+    assert [type(request) for request in taken(talk)] == [Join], "it waits for the room"
+    tell(talk, entered("r"))
+    assert taken(talk) == [asked]
+    page = HistoryPage("r", [message(1, room="r")], False, ref)
+    assert tell(talk, page) == [page], "nothing is shown of it"
+    assert talk.questions == {}
+    talk.disconnected()
+    tell(talk, WELCOME, entered("r"))
+    assert [type(request) for request in taken(talk)] == [Join]
+
+
+def test_a_question_that_is_refused_or_taken_back_is_not_asked_again() -> None:
+    talk = in_room()
+    refs = [talk.ask(Members("r")), talk.ask(Members("r"))]
+    assert len(taken(talk)) == 2
+    (refused,) = tell(talk, Error("forbidden", "not you", refs[0]))
+    assert isinstance(refused, RefusedRequest)
+    assert not refused.again
+    talk.questions.pop(refs[1])
+    (refused,) = tell(talk, Error("unavailable", "asleep", refs[1]), now=1.0)
+    assert isinstance(refused, RefusedRequest)
+    assert not refused.again
+    assert (talk.retry_at, talk.questions) == (None, {})
+    late = MembersPage("r", ["lisa"], 1, False, refs[1])
+    assert tell(talk, late) == [late]
+    assert tell(talk, MembersPage("r", ["lisa"], 1, False)) == [], "nobody has asked"
+
+
+def test_what_belongs_to_a_stay_that_has_ended_does_not_count() -> None:
+    """Out of a room and in again, before the answer to the first ``join`` is there."""
+    talk = Conversation("lisa", "r", history=0, keep_one=False)
+    tell(talk, WELCOME)
+    talk.leave("r")
+    talk.join("r")
+    first, _, second = taken(talk)
+    assert (first, second) == (Join("r", None, "join 1"), Join("r", None, "join 2"))
+    assert tell(talk, Joined("r", 7, ["lisa"], 1, False, "join 1")) == []
+    assert not talk.settled
+    tell(talk, Error("room_full", "no seat", "join 1"))
+    assert list(talk.rooms) == ["r"]
+    tell(talk, Left("r", "leave 1"), Joined("r", 8, ["lisa"], 1, False, "join 2"))
+    assert [room.shown_to for room in talk.rooms.values() if room.joined] == [8]
+
+
+def test_the_last_room_of_a_script_can_be_left_and_refused() -> None:
+    talk = in_room()
+    assert talk.leave("r")
+    assert (talk.current, talk.rooms) == ("", {})
+    talk.join("s")
+    tell(talk, Error("room_full", "no seat", "join 2"))
+    assert (talk.current, talk.rooms) == ("", {})
+    assert talk.settled
+
+
+def test_a_room_is_joined_behind_the_number_that_is_known() -> None:
+    talk = in_room()
+    talk.join("s", 5)
+    assert taken(talk) == [Join("s", 5, "join 2")]
+    lines = tell(talk, entered("s", last=7), message(6, room="s"), message(7, room="s"))
+    assert said(lines) == [6, 7]
+
+
+def test_a_read_mark_is_told_on_each_connection_and_after_each_fault() -> None:
+    talk = in_room()
+    talk.mark_read("r", 5)
+    talk.mark_read("r", 4)
+    assert taken(talk) == [Read("r", 5, "read")]
+    (refused,) = tell(talk, Error("rate_limited", "slower", "read"), now=1.0)
+    assert isinstance(refused, RefusedRequest)
+    assert refused.again
+    talk.retry()
+    assert taken(talk) == [Read("r", 5, "read")]
+    talk.disconnected()
+    talk.mark_read("r", 6)
+    assert taken(talk) == []
+    tell(talk, WELCOME, entered("r"))
+    assert taken(talk)[-1] == Read("r", 6, "read")
+
+
+def test_news_comes_out_as_it_is() -> None:
+    talk = in_room()
+    news: list[Reply] = [Presence("r", ["tom"], [], 2), TypingBy("r", "tom"), ReadBy("r", "tom", 1)]
+    events = tell(talk, *news)
+    assert [event for event in events if not isinstance(event, Note)] == news
+    talk.tell_typing("r")
+    talk.tell_typing("elsewhere")
+    assert taken(talk) == [Typing("r", "typing")]

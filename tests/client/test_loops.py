@@ -205,6 +205,19 @@ def test_entering_can_be_cancelled(how: str, answer: Any) -> None:
     run(test())
 
 
+def test_a_server_that_does_not_answer_the_hello_is_given_up() -> None:
+    async def test() -> None:
+        async with server_that(opens_and_says_nothing) as (port, heads):
+            uri = f"ws://127.0.0.1:{port}/"
+            chat = ChatClient(uri, "ann", ["r"], backoff=quick(), open_timeout=0.05)
+            entering = asyncio.create_task(chat.__aenter__())
+            await until(lambda: len(heads) > 2)
+            entering.cancel()
+            await asyncio.wait({entering})
+
+    run(test())
+
+
 def test_leaving_can_be_cancelled() -> None:
     async def test() -> None:
         async with running_server() as server, Link(server.port) as link:
@@ -268,28 +281,30 @@ def test_a_loop_over_a_chat_that_was_left_ends() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "error"),
+    ("room_id", "text", "key", "error"),
     [
-        (("r", "half \ud83d"), ValueError),
-        (("r\udcff", "hi"), ValueError),
-        (("r", "hi", "\udcff"), ValueError),
-        (("r", None), TypeError),
-        (("r", b"hi"), TypeError),
-        (("r", "hi", 7), TypeError),
-        (("r", "x" * 5000), ChatRefused),
-        (("elsewhere", "hi"), ChatRefused),
-        (("r", "hi", "x" * 500), ChatRefused),
-        (("r", "hi", ""), ChatRefused),
+        ("r", "half \ud83d", "k", ValueError),
+        ("r\udcff", "hi", "k", ValueError),
+        ("r", "hi", "\udcff", ValueError),
+        ("r", None, "k", TypeError),
+        ("r", b"hi", "k", TypeError),
+        ("r", "hi", 7, TypeError),
+        ("r", "x" * 5000, "k", ChatRefused),
+        ("elsewhere", "hi", "k", ChatRefused),
+        ("r", "hi", "x" * 500, ChatRefused),
+        ("r", "hi", "", ChatRefused),
     ],
 )
-def test_nothing_that_was_refused_is_remembered(arguments: Any, error: type[Exception]) -> None:
+def test_nothing_that_was_refused_is_remembered(
+    room_id: str, text: Any, key: Any, error: type[Exception]
+) -> None:
     async def test() -> None:
         async with (
             running_server() as server,
             ChatClient(f"{server.base_url}/chat", "ann", ["r"], backoff=quick()) as chat,
         ):
             with pytest.raises(error):
-                await chat.send(*arguments)
+                await chat.send(room_id, text, client_msg_id=key)
             assert not chat._talk.outbox
             for session in tuple(server.hub.sessions):
                 session.connection.abort()  # type: ignore[attr-defined]
