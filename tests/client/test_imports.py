@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 
 import pytest
 
 CHAT = {"goim_edu.chat.hub", "goim_edu.chat.vocabulary", "msgspec", "bson"}
+FACES = ["goim_edu.client", "goim_edu.client.sync"]
 
 
 def loaded(statement: str) -> set[str]:
@@ -18,7 +20,13 @@ def loaded(statement: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "statement", ["import goim_edu.client", "from goim_edu.client import Backoff, connect"]
+    "statement",
+    [
+        "import goim_edu.client",
+        "from goim_edu.client import Backoff, ConnectionClosed, HandshakeError, WebSocket, connect",
+        "import goim_edu.client.sync",
+        "from goim_edu.client.sync import WebSocket, connect, reconnect",
+    ],
 )
 def test_a_client_that_only_connects_loads_no_chat(statement: str) -> None:
     found = loaded(statement)
@@ -26,8 +34,22 @@ def test_a_client_that_only_connects_loads_no_chat(statement: str) -> None:
     assert found & CHAT == set()
 
 
-def test_the_chat_client_loads_the_vocabulary_but_no_hub() -> None:
-    found = loaded("from goim_edu.client import ChatClient")
+@pytest.mark.parametrize("face", FACES)
+def test_the_chat_client_loads_the_vocabulary_but_no_hub(face: str) -> None:
+    found = loaded(f"from {face} import ChatClient")
     assert {"goim_edu.chat.vocabulary", "msgspec"} <= found
     assert "goim_edu.chat.hub" not in found
     assert "goim_edu.server" not in found
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_a_face_has_what_a_program_needs(face: str) -> None:
+    module = importlib.import_module(face)
+    needed = {"ChatClient", "ChatRefused", "ConnectionClosed", "HandshakeError", "WebSocket"}
+    heard = {"Ack", "ChatMessage", "Presence", "TypingBy", "ReadBy", "ChatState", "ChatEvent"}
+    assert needed | heard <= {*module.__all__}
+    assert {*module.__all__} <= {*dir(module)}, "completion offers all of them"
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'NoSuchThing'"):
+        _ = module.NoSuchThing
