@@ -463,7 +463,7 @@ def test_a_handler_that_loses_a_connection_of_its_own_has_failed(
                 ("/b", other_chat_is_away),
                 ("/c", reads),
             ):
-                server.routes[path] = handler  # type: ignore[assignment]
+                server.routes[path] = handler
             for path in ("/a", "/b"):
                 async with connect(f"{server.base_url}{path}") as ws:
                     with pytest.raises(ConnectionClosed) as closed:

@@ -51,7 +51,7 @@ async def heard(client: ChatClient, count: int) -> list[int]:
 def filled(count: int, room: str = "r") -> MessageStore:
     store = MessageStore(MemoryBackend())
     for number in range(1, count + 1):
-        store.submit(room, "eve", f"e{number}", str(number))
+        store.submit(room, "eve", str(number), client_msg_id=f"e{number}")
     store.flush()
     return store
 

@@ -81,7 +81,7 @@ def test_history_is_what_was_asked_for(
 def test_history_is_what_the_store_gives() -> None:
     store = MessageStore(MemoryBackend())
     for number in range(1, 31):
-        store.submit("r", "u", f"k{number}", str(number))
+        store.submit("r", "u", str(number), client_msg_id=f"k{number}")
     store.flush()
     server = Server(list(range(1, 31)))
     for before in (None, 0, 1, 12, 31, 99):

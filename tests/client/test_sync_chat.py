@@ -35,7 +35,7 @@ from goim_edu.store import MemoryBackend, MessageStore
 def live_server() -> Iterator[LiveServer]:
     store = MessageStore(MemoryBackend())
     for number in range(1, 6):
-        store.submit("r", "eve", f"e{number}", str(number))
+        store.submit("r", "eve", str(number), client_msg_id=f"e{number}")
     store.flush()
     with LiveServer(store, name="sync chat", max_rooms=2) as live:
         yield live

@@ -21,8 +21,8 @@ def say(store: MessageStore, count: int) -> None:
     """Eve says so many things, and then asks how many those were."""
     begin = store.last_seq("lobby")
     for number in range(begin, begin + count):
-        store.submit("lobby", "eve", f"e{number}", str(number))
-    store.submit("lobby", "eve", f"ask {begin}", "!count")
+        store.submit("lobby", "eve", str(number), client_msg_id=f"e{number}")
+    store.submit("lobby", "eve", "!count", client_msg_id=f"ask {begin}")
     store.flush()
 
 
