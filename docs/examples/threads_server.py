@@ -40,7 +40,7 @@ def answer(endpoint: Endpoint, event: Event) -> bytes:
 
 def talk(link: socket.socket) -> None:
     """One connection, from its first octet to its last."""
-    endpoint = Endpoint(Side.SERVER, deflate=DeflateConfig())
+    endpoint = Endpoint(Side.SERVER, compression=DeflateConfig())
     with link, suppress(ConnectionError):
         while not endpoint.close_transport:
             data = link.recv(65536)

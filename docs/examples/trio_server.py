@@ -38,7 +38,7 @@ def answer(endpoint: Endpoint, event: Event) -> bytes:
 
 async def talk(stream: trio.SocketStream) -> None:
     """One connection, from its first octet to its last."""
-    endpoint = Endpoint(Side.SERVER, deflate=DeflateConfig())
+    endpoint = Endpoint(Side.SERVER, compression=DeflateConfig())
     async with stream:
         with suppress(trio.BrokenResourceError):
             while not endpoint.close_transport:

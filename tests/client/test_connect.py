@@ -224,7 +224,7 @@ def test_a_message_that_is_too_big_for_us() -> None:
             assert closed.value.sent is not None
             assert closed.value.sent.code == 1009
             assert "(we sent 1009)" in str(closed.value)
-            ws = await connect(f"{server.url}/echo")
+            ws = await connect(f"{server.base_url}/echo")
             await ws.close(4000, "enough")
             with pytest.raises(ConnectionClosed) as closed:
                 await ws.recv()

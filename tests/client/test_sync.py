@@ -619,7 +619,7 @@ def test_our_own_server() -> None:
         async with running_server() as server:
 
             def client() -> None:
-                with connect(f"{server.url}/echo") as ws:
+                with connect(f"{server.base_url}/echo") as ws:
                     for size in (0, 1, 70_000, 1_000_000):
                         ws.send("x" * size)
                         assert ws.recv(PATIENCE) == "x" * size

@@ -51,7 +51,7 @@ def test_each_question_is_answered_once(folder: Path, tmp_path: Path) -> None:
     async def test() -> None:
         say(store, 1205)  # more than the server tells by itself
         async with running_server(store) as server:
-            uri = f"{server.url}/chat"
+            uri = f"{server.url}"
             bot = await start(uri)
             try:
                 await until(lambda: is_done(1), within=30)

@@ -32,7 +32,7 @@ async def start(program: Path, *arguments: str, **environment: str) -> Process:
 def test_a_client_without_an_event_loop(folder: Path) -> None:
     async def test() -> None:
         async with running_server() as server:
-            client = await start(folder / "sync_client.py", f"{server.url}/echo")
+            client = await start(folder / "sync_client.py", f"{server.base_url}/echo")
             assert client.stdin is not None
             assert client.stdout is not None
             for line in ("Hello", "", "你好"):

@@ -36,7 +36,7 @@ def test_it_goes_on_behind_a_lost_connection(folder: Path) -> None:
         async with running_server() as server:
             server.routes["/feed"] = feed
             client = await asyncio.create_subprocess_exec(
-                *(sys.executable, str(folder / NAME), f"{server.url}/feed"),
+                *(sys.executable, str(folder / NAME), f"{server.base_url}/feed"),
                 stdout=PIPE,
                 stderr=PIPE,
                 env=os.environ | {"WEBSOCKETS_BACKOFF_INITIAL_DELAY": "0.1"},
