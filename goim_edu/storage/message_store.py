@@ -50,6 +50,9 @@ class MessageStore:
     read block; where a thread must not wait, await their twins (:meth:`ahistory` and so on), or
     call them through :meth:`run`.
 
+    A future of :meth:`submit` that is cancelled takes its message back only as long as that is not
+    being written; send it again under the same ``client_msg_id`` to learn what became of it.
+
     What a script or notebook has submitted is written even if it just ends: the store is closed by
     ``atexit`` then. Nothing else is changed in the process, and :meth:`close` takes it back.
 
