@@ -139,6 +139,12 @@ plot(print, 300, 200, 0)""",
     "png": """
 from goim_edu import draw
 draw.frame(b"\\x81\\x05Hello").png()""",
+    "proxy": """
+import asyncio
+from goim_edu.client import connect
+async def main():
+    await connect("ws://example.com", proxy="socks5h://127.0.0.1:1")
+asyncio.run(main())""",
     "terminal": "from goim_edu.client.terminal import TerminalChat",
 }
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from goim_edu.client.proxy import Proxy, ProxyError
+from goim_edu.errors import needs_extra
 from goim_edu.websocket.uri import WebSocketURI
 
 __all__ = ["ask_socks", "ask_socks_sync"]
@@ -19,15 +20,10 @@ def _settings(proxy: Proxy) -> dict[str, Any]:
     """The proxy in the words of python-socks.
 
     Raises:
-        ModuleNotFoundError: that package is missing; the text names the command that installs it.
+        MissingExtra: that package is missing; the text names the command that installs it.
     """
-    try:
+    with needs_extra("proxy"):
         from python_socks import ProxyType
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "a SOCKS proxy needs the package python-socks: pip install 'goim-edu[proxy]'",
-            name="python_socks",
-        ) from None
     user, password = proxy.credentials or (None, None)
     return {
         "proxy_type": ProxyType[_KINDS[proxy.scheme]],
@@ -69,7 +65,7 @@ async def ask_socks(
     Raises:
         ProxyError: the proxy refused.
         OSError: the proxy cannot be reached.
-        ModuleNotFoundError: the extra ``proxy`` is not installed.
+        MissingExtra: the extra ``proxy`` is not installed.
     """
     settings = _settings(proxy)
     from python_socks.async_.asyncio import Proxy as Asking
