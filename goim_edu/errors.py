@@ -185,7 +185,7 @@ class DuplicateMessage(StoreError):
         self.seq = seq
 
 
-class MissingExtra(GoimError, ImportError):
+class MissingExtra(GoimError, ModuleNotFoundError):
     """A package is missing that only one part of goim_edu needs; the text says how to get it.
 
     Args:

@@ -206,6 +206,8 @@ def test_a_package_that_is_there_and_broken_speaks_for_itself() -> None:
         with pytest.raises(ModuleNotFoundError) as caught, needs_extra("plots"):
             raise ModuleNotFoundError("not there", name=name)
         assert not isinstance(caught.value, MissingExtra)
+    with pytest.raises(MissingExtra, match=r"\[png\]"), needs_extra("plots"), needs_extra("png"):
+        raise ModuleNotFoundError("not there", name="resvg_py")
     with pytest.raises(ImportError, match="too old"), needs_extra("plots"):
         raise ImportError("too old", name="matplotlib")
 
