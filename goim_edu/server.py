@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from goim_edu.chat.auth import Authenticate, Identity, TokenVerifier, Unauthenticated
 from goim_edu.chat.limits import ChatLimits
 from goim_edu.errors import HandshakeError
-from goim_edu.serving.base import ServerConnection
+from goim_edu.serving.base import ServerConnection as ServerConnection
 from goim_edu.serving.config import ServerConfig, UnsafeConfig
 from goim_edu.serving.responses import make_response
 from goim_edu.serving.routes import Route, WebSocketHandler
@@ -50,7 +50,6 @@ __all__ = [
     "Route",
     "Server",
     "ServerConfig",
-    "ServerConnection",
     "ServerHooks",
     "ServerStore",
     "TokenVerifier",

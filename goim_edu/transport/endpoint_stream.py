@@ -42,7 +42,7 @@ class EndpointStream(WatchedStream):
 
     @property
     def summary(self) -> str:
-        """Its number, side, state, peer and path: what a ``repr`` says of it."""
+        """Its number, side, state, peer and path, as a ``repr`` tells them."""
         host = f"[{self.remote}]" if ":" in self.remote else self.remote
         side = self._endpoint.side.value
         return f"{self.id} {side} {self.state.value} {host}:{self.port}{self.path}"
