@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import linecache
+import os
 from array import array
 from collections.abc import Callable
 from types import TracebackType
@@ -59,6 +61,12 @@ def asked() -> Endpoint:
 
 def client() -> Endpoint:
     return Endpoint(Side.CLIENT)
+
+
+def absent(read: Callable[[Any], object], name: Any) -> None:
+    """Read a file; that there is none with this name is not a wrong type."""
+    with contextlib.suppress(FileNotFoundError):
+        read(name)
 
 
 # What is called -> how, and which of the values above it may take (others must be refused).
@@ -124,6 +132,14 @@ CALLS: dict[str, tuple[Callable[[Any], object], set[str]]] = {
     "Capture.frames(sender)": (lambda x: Capture().frames(sender=x), {"None"}),
     "Capture.find": (lambda x: Capture().find(x), {"str", "bytes"}),
     "take_apart": (lambda x: list(capture.take_apart(x)), set()),
+    "describe": (lambda x: list(capture.describe(x)), set()),
+    "read_capture": (lambda x: absent(capture.read_capture, x), {"str"}),
+    "read_records": (lambda x: absent(lambda y: list(capture.read_records(y)), x), {"str"}),
+    "write_capture": (lambda x: capture.write_capture(x, os.devnull), set()),
+    "write_capture(path)": (
+        lambda x: capture.write_capture([], os.devnull if x == "abc" else x),
+        {"str"},
+    ),
     "draw.accept_chain": (draw.accept_chain, set()),
     "draw.bson_document": (draw.bson_document, {"bytes"}),
     "draw.compression": (draw.compression, set()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from goim_edu.capture.link_layers import LinkLayers
 from goim_edu.capture.packet_file import read_packets
 from goim_edu.capture.recording import Capture, Direction, Record
 from goim_edu.capture.tcp_streams import TcpStreams
+from goim_edu.websocket.wanted import wanted
 
 __all__ = ["read_capture", "read_records", "write_capture"]
 
@@ -42,21 +44,33 @@ class _Peer:
 def write_capture(
     records: Iterable[Record], path: str | Path, *, epoch: float = 0.0, server_port: int = 80
 ) -> Path:
-    """Write ``records`` as a pcapng file with proper IPv4 and TCP headers, and return its path.
+    r"""Write ``records`` as a pcapng file with proper IPv4 and TCP headers, and return its path.
 
     Args:
-        records: what was recorded, oldest first.
+        records: what was recorded, oldest first: a ``Capture``, or any records.
         path: the file to write.
         epoch: seconds since 1970 at which the clock of the records stood at 0.
         server_port: the port that the server gets; Wireshark looks for HTTP on port 80.
 
+    Raises:
+        TypeError: they are not records, or the path is not one.
+
     Source: the pcapng specification; RFC 791; RFC 9293.
+
+    >>> import tempfile
+    >>> record = Record(1, "in", 5.0, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_capture([record], f"{folder}/talk.pcapng").name
+    'talk.pcapng'
     """
+    wanted(records, Iterable, "records is a list of Record")
+    wanted(path, (str, PathLike), "path is the name of a file")
     path = Path(path)
     ends: dict[int, dict[Direction, _Peer]] = {}
     with path.open("wb") as file:
         writer = pcapng.Writer(file, snaplen=1 << 16, linktype=pcap.DLT_RAW)
         for record in records:
+            wanted(record, Record, "records is a list of Record: each is one")
             time = epoch + record.time
             if record.connection not in ends:
                 peers = _peers_of(record.connection, server_port)
@@ -117,14 +131,21 @@ def _packet(source: _Peer, target: _Peer, flags: int, data: bytes, ack: int) -> 
 
 
 def read_capture(path: str | Path, *, strict: bool = True) -> Capture:
-    """Read the TCP conversations of a pcap or pcapng file into a capture.
+    r"""Read the TCP conversations of a pcap or pcapng file into a capture.
 
     Args:
         path: the file.
         strict: whether missing packets and damage are an error; else what can be read is read.
 
     Raises:
+        TypeError: the path is not one.
         ValueError: it is not such a file, packets are missing from it, or it is damaged.
+
+    >>> import tempfile
+    >>> record = Record(1, "in", 5.0, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     read_capture(write_capture([record], f"{folder}/talk.pcapng"))
+    <Capture: 1 records, 27 bytes>
     """
     capture = Capture(max_bytes=1 << 40)
     for record in read_records(path, strict=strict):
@@ -139,7 +160,7 @@ def read_records(
     progress: Callable[[int], object] | None = None,
     tell: Callable[[str], object] = lambda _: None,
 ) -> Iterator[Record]:
-    """Yield the records of a pcap or pcapng file one by one, so that it may be larger than memory.
+    r"""Yield the records of a pcap or pcapng file one by one, so that it may be larger than memory.
 
     Segments are put in order, repeated ones left out. Whatever is wrong with the file, all that
     can be read of it comes first.
@@ -152,8 +173,16 @@ def read_records(
             a file that is cut, link types that are not known; with ``strict=False`` on gaps, too.
 
     Raises:
+        TypeError: as ``read_capture``.
         ValueError: as ``read_capture``.
+
+    >>> import tempfile
+    >>> record = Record(1, "in", 5.0, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     [one.data[:5] for one in read_records(write_capture([record], f"{folder}/talk.pcapng"))]
+    [b'GET /']
     """
+    wanted(path, (str, PathLike), "path is the name of a file")
     findings, streams = Findings(), TcpStreams()
     layers = LinkLayers(findings)
     with Path(path).open("rb") as file:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, Literal, get_args
 
 from goim_edu.capture.captured import (
@@ -202,6 +202,10 @@ class Capture:
         self._entries.append(found)
         if isinstance(found, CapturedFrame):
             self._frames.append(found)
+
+    def __iter__(self) -> Iterator[Record]:
+        """The records, so that a capture can be given wherever they are wanted."""
+        return iter(self.records)
 
     def __len__(self) -> int:
         return len(self._records)

@@ -11,8 +11,8 @@ from goim_edu.websocket.frames import Frame
 
 __all__ = ["difference", "in_bytes", "said", "show", "show_call"]
 
-_Arguments = ParamSpec("_Arguments")
-_Result = TypeVar("_Result")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 _MOST_BYTES: Final = 24
@@ -212,9 +212,7 @@ def _text_difference(want: str, got: str) -> str:
     return f"Yours has {len(got)} characters, it should have {len(want)}."
 
 
-def said(
-    function: Callable[_Arguments, _Result], *arguments: _Arguments.args, **named: _Arguments.kwargs
-) -> _Result | str:
+def said(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | str:
     """Call a function; return its result, or the kind and the first words of its error.
 
     Only the words before the first comma or colon are kept: a driver goes on with addresses and
