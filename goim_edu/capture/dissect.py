@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal, TextIO
 
-from goim_edu.capture import CapturedFrame, CapturedHead, CapturedNote, Record, take_apart
-from goim_edu.capture.conversation import Entry
+from goim_edu.capture.captured import CapturedFrame, CapturedHead, CapturedNote, Record
+from goim_edu.capture.conversation import Entry, take_apart
 from goim_edu.capture.pcap import read_records
 from goim_edu.palette import OKABE_ITO
 from goim_edu.printable import printable

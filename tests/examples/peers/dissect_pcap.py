@@ -36,10 +36,10 @@ def messages(octets: bytes, *, client: bool, compressed: bool) -> Iterator[str |
     protocol.receive_bytes(octets)
     text, data = "", b""
     for frame in protocol.received_frames():
-        if frame.opcode is Opcode.TEXT:
+        if isinstance(frame.payload, str):
             text += frame.payload
-        elif frame.opcode is Opcode.BINARY:
-            data += frame.payload
+        elif frame.opcode is Opcode.BINARY and not isinstance(frame.payload, tuple):
+            data += bytes(frame.payload)
         else:
             continue
         if frame.message_finished:
