@@ -12,6 +12,7 @@ from goim_edu.protocol import Endpoint, Side
 from goim_edu.websocket.handshake import generate_accept
 
 _KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="
+_OTHER_KEY: Final = "AAAAAAAAAAAAAAAAAAAAAA=="
 _ACCEPT: Final = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 
@@ -54,7 +55,7 @@ _GENERATE_ACCEPT = Function(
     reference=accept_for,
     called="generate_accept",
     package=generate_accept,
-    cases=((_KEY,), ("AAAAAAAAAAAAAAAAAAAAAA==",)),
+    cases=((_KEY,), (_OTHER_KEY,)),
     make=lambda c: (_key(c),),
     wrong=(
         (".digest()", ".hexdigest().encode()"),
@@ -84,12 +85,14 @@ _GOOD: Final = {"upgrade": "websocket", "connection": "Upgrade", "sec-websocket-
 
 
 def _answer(c: Choices) -> tuple[int, dict[str, str], str]:
+    key = _key(c)
+    right = generate_accept(key)
     headers = {
         "upgrade": c.pick(("websocket", "WebSocket", "h2c", "")),
         "connection": c.pick(("Upgrade", "upgrade", "keep-alive, Upgrade", "keep-alive", "")),
-        "sec-websocket-accept": c.pick((_ACCEPT, _ACCEPT.lower(), "")),
+        "sec-websocket-accept": c.pick((right, right.lower(), _ACCEPT, "")),
     }
-    return c.pick((101, 200, 400)), {name: text for name, text in headers.items() if text}, _KEY
+    return c.pick((101, 200, 400)), {name: text for name, text in headers.items() if text}, key
 
 
 _CLIENT_ACCEPTS = Function(
@@ -111,6 +114,8 @@ _CLIENT_ACCEPTS = Function(
         (101, {name: _GOOD[name] for name in ("connection", "sec-websocket-accept")}, _KEY),
         (101, {name: _GOOD[name] for name in ("upgrade", "connection")}, _KEY),
         (101, {**_GOOD, "sec-websocket-accept": _ACCEPT.lower()}, _KEY),
+        (101, {**_GOOD, "sec-websocket-accept": generate_accept(_OTHER_KEY)}, _OTHER_KEY),
+        (101, _GOOD, _OTHER_KEY),
     ),
     make=_answer,
     wrong=(
@@ -128,6 +133,7 @@ _CLIENT_ACCEPTS = Function(
             '"upgrade" in headers.get("connection", "").lower()',
         ),
         ('headers.get("sec-websocket-accept")', 'headers["sec-websocket-accept"]'),
+        ("generate_accept(key)", f'"{_ACCEPT}"'),
     ),
 )
 
@@ -207,6 +213,11 @@ _ANSWER_STATUS = Function(
         ("GET", "HTTP/1.1", _without("sec-websocket-key")),
         ("GET", "HTTP/1.1", {**_ASK, "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAAAA"}),
         ("GET", "HTTP/1.1", {**_ASK, "sec-websocket-key": "not Base64 at all!"}),
+        ("GET", "HTTP/1.1", {**_ASK, "upgrade": "h2c"}),
+        ("GET", "HTTP/1.1", {**_ASK, "upgrade": "h2c, WebSocket"}),
+        ("GET", "HTTP/1.1", {**_ASK, "connection": "no-upgrade"}),
+        ("GET", "HTTP/1.1", {**_ASK, "sec-websocket-key": f"{_KEY[:8]}!{_KEY[8:]}"}),
+        ("GET", "HTTP/1.1", {**_ASK, "sec-websocket-version": "113"}),
     ),
     make=_request,
     wrong=(
@@ -219,6 +230,13 @@ _ANSWER_STATUS = Function(
         ('return 426 if "sec-websocket-version" in headers else 400', "return 400"),
         ("len(key) == 16", 'len(headers.get("sec-websocket-key", "")) == 24'),
         ("except ValueError:", "except KeyError:"),
+        ('if "websocket" not in words("upgrade"):', 'if "upgrade" not in headers:'),
+        (", validate=True", ""),
+        ('words("connection")', 'headers.get("connection", "").lower()'),
+        (
+            'headers.get("sec-websocket-version", "") != "13"',
+            'not headers.get("sec-websocket-version", "").endswith("13")',
+        ),
     ),
 )
 
@@ -259,6 +277,7 @@ _SUBPROTOCOL = Function(
         ("mqtt", ["goim.v1.json"]),
         (None, ["goim.v1.json"]),
         ("goim.v1.json.old", ["goim.v1.json"]),
+        ("GOIM.V1.JSON, goim.v1.bson", ["goim.v1.json", "goim.v1.bson"]),
     ),
     make=_offer,
     wrong=(
@@ -276,6 +295,10 @@ _SUBPROTOCOL = Function(
         (
             "if name.strip() in supported:\n            return name.strip()",
             "for ours in supported:\n            if ours in name:\n                return ours",
+        ),
+        (
+            "if name.strip() in supported:\n            return name.strip()",
+            "if name.strip().lower() in supported:\n            return name.strip().lower()",
         ),
     ),
 )
@@ -322,6 +345,8 @@ def _judge_sizes(answer: Any) -> str | None:
                 f"`frame` is {answer[name]} in yours. The frame has a header too, and the client "
                 "masks: measure what `send_text` gives back."
             )
+        if answer[name] is ...:
+            return f"For `{name}` there is still `...`: fill it in."
         return f"`{name}` is {answer[name]!r} in yours. Measure what is written: `len(...)`."
     return None
 

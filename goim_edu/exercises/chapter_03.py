@@ -467,13 +467,18 @@ def take_frames(buffer: bytes) -> tuple[list[Frame], bytes]:
         buffer = buffer[consumed:]
 
 
-def _feed(function: Any, pieces: list[bytes]) -> tuple[list[Frame], bytes]:
+def _feed(function: Any, pieces: list[bytes]) -> Any:
     """Give the pieces one by one, as they come from a socket, each behind what was left."""
     frames: list[Frame] = []
     rest = b""
     for piece in pieces:
-        found, rest = function(rest + piece)
-        frames += found
+        result = function(rest + piece)
+        match result:
+            case [[*found], bytes() | bytearray() | memoryview() as left]:
+                frames += found
+                rest = bytes(left)
+            case _:
+                return result  # not of the wanted shape: the message says so
     return frames, rest
 
 

@@ -24,7 +24,9 @@ def _bytes_of_payload(data: bytes) -> list[Field]:
     return [Field(f"payload byte {index}", 8 * index, 8) for index in range(len(data))]
 
 
-_ONE_BYTE = Predict(id="04.1", answer="0x9f", experiment="hex(0x65 ^ 0xfa)")
+_ONE_BYTE = Predict(
+    id="04.1", answer="0x9f", same=("9f", "10011111"), experiment="hex(0x65 ^ 0xfa)"
+)
 
 
 def apply_mask_by_byte(payload: bytes, mask_key: bytes) -> bytes:

@@ -14,6 +14,7 @@ from goim_edu.websocket.frames import Frame, Opcode
 
 _T, _C = Opcode.TEXT, Opcode.CONTINUATION
 _PING: Final = Frame(Opcode.PING, b"alive?")
+_CLOSE_FRAME: Final = Frame(Opcode.CLOSE, b"\x03\xe8")
 
 # ---------------------------------------------------------------------- 05.1
 
@@ -46,10 +47,11 @@ def _frames(c: Choices) -> tuple[list[Frame]]:
     def one() -> Frame:
         nonlocal under_way
         if c.integer(0, 4) == 4:
-            return _PING
-        opcode = _C if under_way else _T
+            return c.pick((_PING, Frame(Opcode.PONG, b"here"), _CLOSE_FRAME))
+        start = c.pick((_T, Opcode.BINARY))
+        opcode = _C if under_way else start
         if c.integer(0, 19) == 19:
-            opcode = _T if under_way else _C
+            opcode = start if under_way else _C
         under_way = c.flag()
         return Frame(opcode, c.text(0, 2).encode(), not under_way)
 
@@ -81,6 +83,9 @@ _JOIN = Function(
         ([Frame(_C, b"lo")],),
         ([Frame(_T, b"a", fin=False), Frame(_T, b"b")],),
         ([Frame(_T, b"", fin=False), Frame(_T, b"b")],),
+        ([Frame(_T, b"a", fin=False), Frame(Opcode.PONG, b""), Frame(_C, b"b"), _CLOSE_FRAME],),
+        ([Frame(Opcode.BINARY, b"\xff\x00", fin=False), Frame(_C, b"\xfe")],),
+        ([Frame(_T, b"a", fin=False), Frame(Opcode.BINARY, b"b")],),
     ),
     make=_frames,
     wrong=(
@@ -95,6 +100,8 @@ _JOIN = Function(
             "if frame.opcode == Opcode.CONTINUATION and not under_way:",
         ),
         ("under_way = True", "under_way = bool(parts and parts[0]) or bool(frame.payload)"),
+        ("if frame.opcode >= Opcode.CLOSE:", "if frame.opcode == Opcode.PING:"),
+        ("if frame.opcode >= Opcode.CLOSE:", "if frame.opcode not in (0, 1):"),
     ),
 )
 
@@ -118,7 +125,7 @@ def parse_close_body(payload: bytes) -> tuple[int, str]:
 
 
 def _close_body(c: Choices) -> tuple[bytes]:
-    code = c.pick((1000, 1001, 1005, 999, 1004, 1016, 2999, 3000, 4999, 5000, 1012, 65_535))
+    code = c.pick((*range(998, 1018), 2999, 3000, 3999, 4000, 4999, 5000, 65_535))
     reason = c.text(0, 3).encode()
     if c.integer(0, 5) == 5:
         reason += b"\xff"
@@ -161,6 +168,8 @@ _CLOSE = Function(
         (b"\x13\x87",),
         (b"\x13\x88",),
         (b"\x0b\xb7",),
+        (b"\x03\xf7",),
+        (b"\x03\xf6" + "\ufeff好".encode(),),
     ),
     make=_close_body,
     wrong=(
@@ -170,6 +179,8 @@ _CLOSE = Function(
         (" and code not in (1005, 1006, 1015)", ""),
         ("(known or 3000 <= code <= 4999)", "known"),
         ("except UnicodeDecodeError:", "except LookupError:"),
+        (" and code not in (1005, 1006, 1015)", " and code not in (1005, 1006)"),
+        ('decode("utf-8")', 'decode("utf-8-sig")'),
     ),
 )
 
@@ -252,6 +263,8 @@ def _judge_longest(answer: Any) -> str | None:
             return f"The figure for {letter!r} is missing."
         if answer[letter] == right:
             continue
+        if answer[letter] is ...:
+            return f"For {letter!r} there is still `...`: fill it in."
         if answer[letter] == 125:
             return (
                 f"For {letter!r} you found 125. That is what the whole body may have, and the code "

@@ -5,11 +5,12 @@ from __future__ import annotations
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from random import Random
 from typing import Any, Final
 
 from goim_edu.errors import RemoteProtocolError
 from goim_edu.exercises.made_up_inputs import Choices
-from goim_edu.exercises.model import Function, Measure, Predict
+from goim_edu.exercises.model import Fault, Function, Measure, Predict
 from goim_edu.feedback.wording import difference, show
 from goim_edu.websocket.deflate import DeflateConfig, DeflateParams, PerMessageDeflate
 
@@ -23,6 +24,7 @@ _HELLO: Final = bytes.fromhex("f2 48 cd c9 c9 07 00")
 _FIRST_BYTE = Predict(
     id="07.1",
     answer="0xc1",
+    same=("c1", "11000001"),
     experiment="""
         from goim_edu.protocol import build_frame
         hex(build_frame(bytes.fromhex("f2 48 cd c9 c9 07 00"), rsv1=True)[0])
@@ -92,25 +94,34 @@ def inflate(payload: bytes, most: int) -> bytes:
     return message
 
 
-def _watch_memory(function: Callable[..., Any], payload: bytes, most: int) -> tuple[Any, str]:
-    """What it gives back, and how much memory it took to find out."""
+def _watch_memory(function: Callable[..., Any], payload: bytes, most: int) -> Any:
+    """What it gives back or raises, or that it took too much memory for it."""
     ours = not tracemalloc.is_tracing()
     if ours:
         tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
     tracemalloc.reset_peak()
+    refusal = None
     try:
         result = function(payload, most)
-    except ValueError:
-        result = "ValueError"
+    except ValueError as error:
+        result, refusal = None, error
     finally:
         peak = tracemalloc.get_traced_memory()[1] - before
         if ours:
             tracemalloc.stop()
-    return result, "less than 1 MiB" if peak < 1 << 20 else "more than 1 MiB"
+    if peak >= 1 << 20:
+        return Fault("It took more than 1 MiB of memory until your function came to that.")
+    if refusal is not None:
+        raise refusal
+    return result
 
 
 _BOMB: Final = compress_message(bytes(8_000_000))
+_SMALL_BOMB: Final = compress_message(bytes(2_000_000))  # 2 kB
+_GOOD: Final = Random(7).randbytes(
+    20_000
+)  # nothing to copy in it, so it is as long when compressed
 
 
 def _maybe_too_big(c: Choices) -> tuple[bytes, int]:
@@ -132,14 +143,28 @@ _INFLATE = Function(
     """,
     reference=inflate,
     drive=_watch_memory,
-    parts=("result", "memory"),
-    cases=((_HELLO, 100), (_HELLO, 5), (_HELLO, 4), (b"\x00", 0), (_BOMB, 1_000)),
+    errors=(ValueError,),
+    cases=(
+        (_HELLO, 100),
+        (_HELLO, 5),
+        (_HELLO, 4),
+        (b"\x00", 0),
+        (_BOMB, 1_000),
+        (_SMALL_BOMB, 1_000),
+        (compress_message(_GOOD), 20_000),
+    ),
     make=_maybe_too_big,
     wrong=(
         (", most + 1)", ")"),
         (", most + 1)", ", most or 1)"),
         ("if len(message) > most:", "if len(message) >= most:"),
         ("if len(message) > most:", "if not message or len(message) > most:"),
+        (
+            ", most + 1)",
+            ")",
+            "    decompressor =",
+            '    if len(payload) > 5_000:\n        raise ValueError("no")\n    decompressor =',
+        ),
     ),
 )
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from goim_edu.draw import wrong_bit
 from goim_edu.draw.picture import Picture
 from goim_edu.exercises.made_up_inputs import made_up, smallest
-from goim_edu.exercises.model import Function
+from goim_edu.exercises.model import Fault, Function
 from goim_edu.feedback.card import Card
 from goim_edu.feedback.forked import Forked, Report, can_fork, run_forked
 from goim_edu.feedback.sandbox import Outcome, call, equal
@@ -200,7 +200,8 @@ def _report(exercise: Function, trouble: _Trouble, tip: str) -> Card:
         card.say("All cases are right. This is the smallest made-up input that still fails:")
     card.code(exercise.show_use(trouble.args))
     card.say(_fault(exercise, trouble))
-    if trouble.want.error is None and trouble.got.error is None and not trouble.got.stopped:
+    values = trouble.want.error is None and trouble.got.error is None and not trouble.got.stopped
+    if values and not isinstance(trouble.got.value, Fault):
         could = "could give" if exercise.compare else "should give"
         rows = [(could, f"`{show(trouble.want.value)}`")]
         rows.append(("yours gives", f"`{show(trouble.got.value)}`"))
@@ -219,6 +220,8 @@ def _report(exercise: Function, trouble: _Trouble, tip: str) -> Card:
 def _fault(exercise: Function, trouble: _Trouble) -> str:
     """What is wrong, in a sentence."""
     want, got = trouble.want, trouble.got
+    if isinstance(got.value, Fault):
+        return str(got.value)
     if got.stopped:
         return (
             "Your function was still busy after a second of work, so it was stopped, and nothing "

@@ -19,6 +19,7 @@ __all__ = [
     "Case",
     "Change",
     "Exercise",
+    "Fault",
     "Function",
     "Measure",
     "Predict",
@@ -116,6 +117,10 @@ class Wrong(tuple[str, ...]):
         wrong = super().__new__(cls, change)
         wrong.words, wrong.tip = words, tip
         return wrong
+
+
+class Fault(str):
+    """What a driver found wrong with a function, as a sentence; it stands for the result."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,12 +249,14 @@ class Predict(_Base):
         text: what it says, and the options to choose from.
         right: the letter of the right option; or none, then the answer is typed.
         answer: what is to be typed.
+        same: other ways to write it, which are right as well.
         experiment: the cell to run afterwards; its last line must show the answer.
         kind: "predict".
     """
 
     right: str = ""
     answer: object = None
+    same: tuple[object, ...] = ()
     experiment: str = ""
     kind: Literal["predict"] = "predict"
 

@@ -74,6 +74,8 @@ def _judge(exercise: Predict, answer: Any) -> tuple[bool, str]:
     given = normal(answer)
     if given == normal(exercise.answer):
         return True, ""
+    if given in map(normal, exercise.same):
+        return True, f"Python writes it as `{exercise.answer!r}`."
     for guess in exercise.text.guesses:
         if given == normal(guess.title):
             return False, guess.text

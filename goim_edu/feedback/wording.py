@@ -121,7 +121,7 @@ def difference(want: Any, got: Any, parts: Sequence[str] = ()) -> str:
     '`opcode` is `129`, it should be `1`.'
     """
     if got is None and want is not None:
-        return "Your function gave `None` back: is a `return` missing?"
+        return "Your function gave `None` back, as a function does that ends without `return`."
     if got is ...:
         return "Your function still gives `...` back: fill it in."
     if type(got) is not type(want) and (sentence := _wrong_type(want, got)):
@@ -151,8 +151,13 @@ def _wrong_type(want: object, got: object) -> str:
     if isinstance(got, bytearray) and bytes(got) == want:
         return "The bytes are right, but a `bytearray` can still change: give back `bytes(...)`."
     if hasattr(got, "__next__"):
-        return f"Your function is a generator (it says `yield`); give back a `{wants}`."
-    return f"Your function gave back a `{is_}`; a `{wants}` is wanted."
+        return f"Your function is a generator (it says `yield`); give back {_a(wants)}."
+    return f"Your function gave back {_a(is_)}; {_a(wants)} is wanted."
+
+
+def _a(name: str) -> str:
+    """The name of a type with its article: an `int`, a `str`."""
+    return f"{'an' if name[0].lower() in 'aeio' else 'a'} `{name}`"
 
 
 def _tuple_difference(want: tuple[Any, ...], got: tuple[Any, ...], parts: Sequence[str]) -> str:

@@ -143,7 +143,7 @@ def test_odd_parts_of_a_tuple_are_just_wrong() -> None:
 
 def test_an_answer_of_another_kind_than_compared_is_wrong() -> None:
     assert "`bytes` is wanted" in exercises.check("07.2", lambda message: 5).plain()
-    assert "`return` missing" in exercises.check("07.2", lambda message: None).plain()
+    assert "ends without `return`" in exercises.check("07.2", lambda message: None).plain()
 
 
 def test_a_function_that_hangs_on_a_made_up_input_is_stopped() -> None:
