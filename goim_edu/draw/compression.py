@@ -46,7 +46,7 @@ _SAID: Final = {
     "block": "the start of a block",
     "end": "the end of a block",
     "padding": "filled up to a whole octet",
-    "flush": "an empty block, so that the message ends with a whole octet",
+    "flush": "the head of an empty block; its 00 00 ff ff is not sent",
 }
 
 

@@ -187,7 +187,10 @@ class Link:
         self._soon(shut)
 
     def restore(self) -> None:
-        """Let everything pass again; what was sent meanwhile arrives late, as TCP repeats it."""
+        """Let everything pass again; what the link has kept meanwhile arrives late.
+
+        TCP on a real cable would do the same by sending it again.
+        """
         self._soon(self._restore)
 
     def _restore(self) -> None:

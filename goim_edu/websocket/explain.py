@@ -10,7 +10,7 @@ bits   name            raw             meaning
 1       RSV1            0               no extension uses this bit [RFC 6455 §5.2]
 2       RSV2            0               no extension uses this bit [RFC 6455 §5.2]
 3       RSV3            0               no extension uses this bit [RFC 6455 §5.2]
-4-7     opcode          0001            text: the payload is UTF-8 [RFC 6455 §5.6]
+4-7     opcode          0001            text: the whole message is UTF-8 [RFC 6455 §5.6]
 8       MASK            1               masked, as every frame from a client is [RFC 6455 §5.1]
 9-15    Payload length  0000101         5 octets of payload [RFC 6455 §5.2]
 16-47   Masking-key     37 fa 21 3d     octet i of the payload is XORed with octet i mod 4 of this [RFC 6455 §5.3]

@@ -51,7 +51,7 @@ def explain_frame(data: bytes, rules: FrameRules) -> Explanation:
         payload = apply_mask(payload, header.mask_key)
     error, culprit, message = _judge_frame(header, data, payload, rules)
     fields = [
-        *_explain_start(header, rules.compression),
+        *_explain_start(header, rules),
         *_explain_lengths(header, data),
         *explain_payload(header, data, payload, rules.compression, message),
     ]
@@ -68,21 +68,21 @@ _LAYOUT: Final = "RFC 6455 §5.2"
 
 _OPCODES: Final = {
     Opcode.CONTINUATION: ("continuation: the next fragment of the message", "RFC 6455 §5.4"),
-    Opcode.TEXT: ("text: the payload is UTF-8", "RFC 6455 §5.6"),
+    Opcode.TEXT: ("text: the whole message is UTF-8", "RFC 6455 §5.6"),
     Opcode.BINARY: ("binary: the payload is octets", "RFC 6455 §5.6"),
-    Opcode.CLOSE: ("Close: the sender will send nothing more", "RFC 6455 §5.5.1"),
+    Opcode.CLOSE: ("Close: the sender will send no more data", "RFC 6455 §5.5.1"),
     Opcode.PING: ("Ping: the other side has to answer with a Pong", "RFC 6455 §5.5.2"),
     Opcode.PONG: ("Pong: the answer to a Ping, or a sign of life", "RFC 6455 §5.5.3"),
 }
 
 
-def _explain_start(header: Header, compression: bool) -> Iterator[Field]:
+def _explain_start(header: Header, rules: FrameRules) -> Iterator[Field]:
     """The first octet, and the bit that follows it."""
     opcode = header.opcode
     meaning, section = _explain_fin(header)
     yield _bits_field("FIN", 0, f"{header.fin:b}", header.fin, meaning, section)
     meaning, section = "no extension uses this bit", _LAYOUT
-    if compression:
+    if rules.compression:
         section = "RFC 7692 §6"
         meaning = "the message is not compressed"
         if opcode not in (Opcode.TEXT, Opcode.BINARY):
@@ -100,9 +100,15 @@ def _explain_start(header: Header, compression: bool) -> Iterator[Field]:
     if opcode in _OPCODES:
         meaning, section = _OPCODES[Opcode(opcode)]
     yield _bits_field("opcode", 4, f"{opcode:04b}", opcode, meaning, section)
-    meaning = "not masked, as no frame from a server is"
-    if header.masked:
-        meaning = "masked, as every frame from a client is"
+    match header.masked, rules.masked:
+        case True, False:
+            meaning = "masked, though no frame from a server may be"
+        case True, _:
+            meaning = "masked, as every frame from a client is"
+        case False, True:
+            meaning = "not masked, though every frame from a client must be"
+        case _:
+            meaning = "not masked, as no frame from a server is"
     yield _bits_field("MASK", 8, f"{header.masked:b}", header.masked, meaning, "RFC 6455 §5.1")
 
 

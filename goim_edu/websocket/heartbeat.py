@@ -47,7 +47,8 @@ class RoundTrips(NamedTuple):
     """Statistics on the time from ping to pong, in seconds.
 
     They include the waiting at both ends: a busy event loop makes a fast line look slow.
-    ``jitter`` is the smoothed difference of one round trip to the next (as RFC 3550 §6.4.1).
+    ``jitter`` is the mean difference of one round trip to the next; after sixteen of them it is
+    smoothed as in RFC 3550 §6.4.1, where a new one counts for a sixteenth.
     """
 
     pongs: int
@@ -70,7 +71,7 @@ class RoundTrips(NamedTuple):
             min(self.min, rtt),
             self.mean + (rtt - self.mean) / pongs,
             max(self.max, rtt),
-            self.jitter + (abs(rtt - self.last) - self.jitter) / 16,
+            self.jitter + (abs(rtt - self.last) - self.jitter) / min(self.pongs, 16),
         )
 
     @classmethod

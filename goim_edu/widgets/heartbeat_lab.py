@@ -313,5 +313,5 @@ def _silent(run: Run) -> str:
         )
     return (
         f"the peer is silent: noticed {at - silenced[-1]:.2f} s after the link fell silent, "
-        f"at most interval + timeout: {interval + timeout:g} s"
+        f"interval + timeout: {interval + timeout:g} s, and we may be a little late"
     )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
 
 from goim_edu.protocol import Endpoint
+from goim_edu.websocket import handshake
+from goim_edu.websocket.assembler import MessageAssembler
+from goim_edu.websocket.heartbeat import Heartbeat, Verdict
 from tests.mutants import Mutant
 
 __all__ = ["MUTANTS"]
@@ -14,6 +18,67 @@ __all__ = ["MUTANTS"]
 
 def _mask_with_zeros(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
     patch.setattr(names["os"], "urandom", bytes)
+
+
+def _set(name: str, value: object) -> Callable[[pytest.MonkeyPatch, dict[str, Any]], None]:
+    """A switch that gives a name of the cells another value."""
+    return lambda patch, names: patch.setitem(names, name, value)
+
+
+def _speak_in_turn(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
+    """Nothing is published before the client has said all."""
+    held: list[str] = []
+    news, wire = names["news"], names["socket"]
+    publish, send = news.publish, wire.send
+    patch.setattr(news, "publish", held.append)
+
+    def say(data: bytes) -> None:
+        send(data)
+        if data == names["ours"][18:]:
+            for text in held:
+                publish(text)
+
+    patch.setattr(wire, "send", say)
+    # Nothing comes in the middle now, and waiting for it would take the whole patience of a wire.
+    patch.setattr(wire, "frame", _nothing_comes)
+
+
+def _nothing_comes() -> None:
+    raise TimeoutError("nothing comes")
+
+
+def _accept_any_answer(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
+    patch.setattr(handshake, "generate_accept", lambda key: "")
+    patch.setitem(names, "check_response", lambda response, key: None)
+
+
+def _let_extensions_in(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
+    """A parser that takes RSV1 although nothing was agreed on."""
+    parse = names["parse_frame"]
+    patch.setitem(names, "parse_frame", lambda data, **rules: parse(data, allow_rsv1=True))
+
+
+def _check_text_at_the_end(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
+    """Fragments of a text are not looked at before the last one has come."""
+    feed = MessageAssembler.feed
+    held: list[Any] = []
+
+    def late(self: MessageAssembler, frame: Any) -> Any:
+        held.append(frame)
+        if not frame.fin:
+            return None
+        return [feed(self, one) for one in held][-1]
+
+    patch.setattr(MessageAssembler, "feed", late)
+
+
+def _never_silent(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
+    patch.setattr(Heartbeat, "verdict", lambda self, now: Verdict.ALIVE)
+
+
+def _same_key_always(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
+    """Without fresh keys a masked message could be copied from the one before it."""
+    patch.setitem(names, "apply_mask", lambda data, key: data)
 
 
 def _forget_the_rest(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
@@ -26,30 +91,109 @@ def _forget_the_rest(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
     patch.setattr(Endpoint, "receive_data", receive_data)
 
 
+_ECHO: Final = ("live = LiveServer", "from goim_edu.client import connect")
+
+_OFFICE: Final = (
+    *_ECHO,
+    "import os",
+    "from goim_edu.lab import Site",
+    "from goim_edu.lab import NaiveProxy",
+    "bait = ",
+    "lie = b",
+    "async def visit",
+)
+
 MUTANTS: Final = [
+    Mutant(
+        "01",
+        "the server speaks in the middle of our frame",
+        before=(
+            "news = News()",
+            "from goim_edu import draw",
+            "socket = news.wire()",
+            "hello = build_frame",
+        ),
+        switch=_speak_in_turn,
+        after=("ours = build_frame",),
+        says="['the server, too', 'the server, too', 'we are still talking:']",
+    ),
+    Mutant(
+        "02",
+        "three servers that know nothing get no client",
+        before=(
+            "live = LiveServer",
+            "key = ",
+            "answer = live",
+            "from goim_edu import draw",
+            "def refusal",
+        ),
+        switch=_accept_any_answer,
+        after=("def client_says",),
+        says="not 'ICX+Yqv66kxgM0FcWaLWlFLwTAI='",
+    ),
+    Mutant(
+        "03",
+        "RSV1 is refused while no extension is agreed on",
+        before=(
+            *_ECHO,
+            "sent = live",
+            "from goim_edu.protocol import Frame,",
+            "hello = live",
+            "def verdict",
+        ),
+        switch=_let_extensions_in,
+        after=("odd = ",),
+        says="RSV1 is set, no extension was agreed on",
+    ),
     Mutant(
         "04",
         "a fresh random key for each frame keeps the office safe",
-        before=(
-            "live = LiveServer",
-            "from goim_edu.client import connect",
-            "import os",
-            "from goim_edu.lab import Site",
-            "from goim_edu.lab import NaiveProxy",
-            "bait = ",
-            "lie = b",
-            "async def visit",
-        ),
+        before=_OFFICE,
         switch=_mask_with_zeros,
         after=("await visit(bait, os.urandom)",),
         says="'showPrices()'",
     ),
     Mutant(
+        "04",
+        "a key that was learned is worth nothing for the next frame",
+        before=_OFFICE,
+        switch=_mask_with_zeros,
+        after=("once = ",),
+        says="('stealPasswords()', 'showPrices()')",
+    ),
+    Mutant(
+        "05",
+        "what can never become UTF-8 fails at the first fragment",
+        before=(
+            "live = LiveServer",
+            "from goim_edu.protocol import Frame, Opcode, build_close",
+            "from goim_edu.exercises",
+        ),
+        switch=_check_text_at_the_end,
+        after=('ask(Frame(TEXT, b"Hi \\xff", fin=False))',),
+        says="1007",
+    ),
+    Mutant(
+        "06",
+        "a peer that does not answer counts as silent",
+        before=("from goim_edu.lab", "async def until", "import time\n", "heartbeat = Heartbeat("),
+        switch=_never_silent,
+        after=("[heartbeat.verdict(now).name",),
+        says="['ALIVE', 'ALIVE', 'SILENT', 'SILENT']",
+    ),
+    Mutant(
+        "07",
+        "masked messages have nothing in common",
+        before=("packed = LiveServer", "from goim_edu.client import connect", "import zlib"),
+        switch=_same_key_always,
+        after=("def second(",),
+        says="(5, 24)",
+    ),
+    Mutant(
         "08",
         "any cut of the stream gives the same events",
         before=(
-            "live = LiveServer",
-            "from goim_edu.client import connect",
+            *_ECHO,
             "from goim_edu.protocol import Endpoint, Side",
             "from goim_edu.exercises.chapter_08 import recorded",
             "def in_pieces",

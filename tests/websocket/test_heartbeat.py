@@ -144,7 +144,7 @@ def test_statistics() -> None:
     stats = RoundTrips.of(0.5).add(1.0).add(0.75)
     assert stats.pongs == 3
     assert (stats.min, stats.mean, stats.max, stats.last) == (0.5, 0.75, 1.0, 0.75)
-    assert stats.jitter == pytest.approx(0.5 / 16 * 15 / 16 + 0.25 / 16)
+    assert stats.jitter == pytest.approx((0.5 + 0.25) / 2)
 
 
 def test_memory_stays_small_when_nobody_answers() -> None:
