@@ -168,7 +168,9 @@ class _Reader:
         if length ^ inverse != 0xFFFF:
             raise ValueError(f"bit {head}: the length of a stored block is damaged")
         if not length:
-            yield self._token("flush", start, note="the head of an empty block; its 00 00 ff ff is not sent")
+            yield self._token(
+                "flush", start, note="the head of an empty block; its 00 00 ff ff is not sent"
+            )
             return
         yield self._token("block", start, note=_BLOCK_NAMES[_STORED])
         first = self._position // 8

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
 
 from goim_edu.protocol import Endpoint
-from goim_edu.websocket import handshake
 from goim_edu.websocket.assembler import MessageAssembler
 from goim_edu.websocket.heartbeat import Heartbeat, Verdict
 from tests.mutants import Mutant
@@ -18,11 +16,6 @@ __all__ = ["MUTANTS"]
 
 def _mask_with_zeros(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
     patch.setattr(names["os"], "urandom", bytes)
-
-
-def _set(name: str, value: object) -> Callable[[pytest.MonkeyPatch, dict[str, Any]], None]:
-    """A switch that gives a name of the cells another value."""
-    return lambda patch, names: patch.setitem(names, name, value)
 
 
 def _speak_in_turn(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
@@ -48,7 +41,6 @@ def _nothing_comes() -> None:
 
 
 def _accept_any_answer(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
-    patch.setattr(handshake, "generate_accept", lambda key: "")
     patch.setitem(names, "check_response", lambda response, key: None)
 
 
@@ -60,24 +52,23 @@ def _let_extensions_in(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None
 
 def _check_text_at_the_end(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
     """Fragments of a text are not looked at before the last one has come."""
-    feed = MessageAssembler.feed
-    held: list[Any] = []
+    add_text = MessageAssembler._add_text
+    held: list[bytes] = []
 
-    def late(self: MessageAssembler, frame: Any) -> Any:
-        held.append(frame)
-        if not frame.fin:
-            return None
-        return [feed(self, one) for one in held][-1]
+    def late(self: MessageAssembler, payload: bytes | memoryview, final: bool) -> None:
+        held.append(bytes(payload))
+        if final:
+            add_text(self, b"".join(held), True)
 
-    patch.setattr(MessageAssembler, "feed", late)
+    patch.setattr(MessageAssembler, "_add_text", late)
 
 
 def _never_silent(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
     patch.setattr(Heartbeat, "verdict", lambda self, now: Verdict.ALIVE)
 
 
-def _same_key_always(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
-    """Without fresh keys a masked message could be copied from the one before it."""
+def _do_not_mask(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
+    """Without a mask, a message is a copy of the one before it."""
     patch.setitem(names, "apply_mask", lambda data, key: data)
 
 
@@ -176,7 +167,12 @@ MUTANTS: Final = [
     Mutant(
         "06",
         "a peer that does not answer counts as silent",
-        before=("from goim_edu.lab", "async def until", "import time\n", "heartbeat = Heartbeat("),
+        before=(
+            "live = LiveServer",
+            "async def until",
+            "import time",
+            "heartbeat.next_event_at(now=0)",
+        ),
         switch=_never_silent,
         after=("[heartbeat.verdict(now).name",),
         says="['ALIVE', 'ALIVE', 'SILENT', 'SILENT']",
@@ -185,7 +181,7 @@ MUTANTS: Final = [
         "07",
         "masked messages have nothing in common",
         before=("packed = LiveServer", "from goim_edu.client import connect", "import zlib"),
-        switch=_same_key_always,
+        switch=_do_not_mask,
         after=("def second(",),
         says="(5, 24)",
     ),
