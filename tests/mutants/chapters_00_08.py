@@ -180,9 +180,9 @@ MUTANTS: Final = [
     Mutant(
         "07",
         "masked messages have nothing in common",
-        before=("packed = LiveServer", "from goim_edu.client import connect", "import zlib"),
+        before=("packed = LiveServer", "from goim_edu.client import connect", "import zlib", "def second("),
         switch=_do_not_mask,
-        after=("def second(",),
+        after=("second(bytes(4), bytes(4)), ",),
         says="(5, 24)",
     ),
     Mutant(
