@@ -180,7 +180,12 @@ MUTANTS: Final = [
     Mutant(
         "07",
         "masked messages have nothing in common",
-        before=("packed = LiveServer", "from goim_edu.client import connect", "import zlib", "def second("),
+        before=(
+            "packed = LiveServer",
+            "from goim_edu.client import connect",
+            "import zlib",
+            "def second(",
+        ),
         switch=_do_not_mask,
         after=("second(bytes(4), bytes(4)), ",),
         says="(5, 24)",
