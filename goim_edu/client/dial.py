@@ -94,6 +94,7 @@ class _Asking(asyncio.Protocol):
                 self.opened.set_result(None)
         except Exception as error:  # noqa: BLE001 (it is raised where the caller waits)
             self.opened.set_exception(error)
+            self.opened.exception()  # no warning if nothing waits for it
 
     def eof_received(self) -> None:
         """The proxy has closed, which may end its refusal."""
@@ -116,32 +117,26 @@ async def _through(proxy: Proxy, attempt: Attempt, connection: Connection) -> No
     )
     try:
         await asking.opened
-        context = attempt.tls
-        if context is not None:
-            within = await _start_tls(transport, connection, context, attempt.server_hostname)
-            connection.connection_made(within)
-        else:
-            transport.set_protocol(connection)
-            connection.connection_made(transport)
+        within: asyncio.Transport | None = transport
+        if attempt.tls is not None:
+            within = await _start_tls(transport, asking, attempt.tls, attempt.server_hostname)
+        if within is None or within.is_closing():
+            raise ConnectionResetError("the connection was lost as the proxy had opened the way")
+        within.set_protocol(connection)  # only now: it must not hear of an end before its beginning
+        connection.connection_made(within)
     except BaseException:
         transport.abort()
         raise
 
 
 async def _start_tls(
-    transport: asyncio.Transport,
-    connection: Connection,
-    context: tls.SSLContext,
-    name: str | None,
-) -> asyncio.BaseTransport:
+    transport: asyncio.Transport, asking: _Asking, context: tls.SSLContext, name: str | None
+) -> asyncio.Transport | None:
     loop = asyncio.get_running_loop()
     try:
-        within = await loop.start_tls(transport, connection, context, server_hostname=name)
+        return await loop.start_tls(transport, asking, context, server_hostname=name)
     except TypeError as error:
         # Where TLS within TLS fails, asyncio of Python 3.11 fails as it reports that.
         if isinstance(error.__context__, tls.SSLError):
             raise error.__context__ from None
         raise
-    if within is None:
-        raise ConnectionResetError("the connection was lost as TLS was about to start")
-    return within

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import ssl
 import subprocess
@@ -144,6 +145,37 @@ def test_certificates_behind_a_proxy_are_checked(way: str, fault: str) -> None:
             assert isinstance(refused, ssl.SSLCertVerificationError)
 
     run_way(way, test())
+
+
+@pytest.mark.parametrize("way", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("scheme", ["https", "socks5h"])
+def test_cancelling_on_the_way_leaves_nothing(way: str, scheme: str) -> None:
+    """After each number of turns of the loop, from before the first step to after the last."""
+    server, client = certificates(NAME)
+    proxy_server, proxy_client = certificates("127.0.0.1")
+    faults: list[dict[str, Any]] = []
+
+    async def test() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
+        front = ListeningProxy(proxy_server) if scheme == "https" else SocksProxy()
+        async with front as proxy, Peer(ssl=server, close_timeout=0.1) as peer:
+            where = f"{scheme}://127.0.0.1:{proxy.port}"
+            trust: dict[str, Any] = {"ssl": client, "proxy_ssl": proxy_client}
+            finished = 0
+            for turns in range(0, 120, 2):
+                url = f"wss://{NAME}:{peer.port}/"
+                visit = asyncio.create_task(answer_of(way, url, proxy=where, **trust))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                visit.cancel()
+                await asyncio.wait({visit})
+                finished += not visit.cancelled()
+            assert finished < 60
+        gc.collect()
+
+    run_way(way, test())
+    # What the proxy of the test says of a way that was cut off is not about the client.
+    assert [str(one) for one in faults if "goim_edu" in str(one) or "retrieved" in str(one)] == []
 
 
 def test_a_tunnel_is_bounded_and_takes_its_answer_in_pieces() -> None:
