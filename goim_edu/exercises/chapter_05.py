@@ -47,7 +47,7 @@ def _frames(c: Choices) -> tuple[list[Frame]]:
     def one() -> Frame:
         nonlocal under_way
         if c.integer(0, 4) == 4:
-            return c.pick((_PING, Frame(Opcode.PONG, b"here"), _CLOSE_FRAME))
+            return c.pick((_PING, Frame(Opcode.PONG, b"here")))
         start = c.pick((_T, Opcode.BINARY))
         opcode = _C if under_way else start
         if c.integer(0, 19) == 19:
