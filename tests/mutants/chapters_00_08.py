@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import pytest
 
 from goim_edu.protocol import Endpoint
+from goim_edu.storage.backend import Inserted
 from goim_edu.websocket.assembler import MessageAssembler
 from goim_edu.websocket.heartbeat import Heartbeat, Verdict
 from tests.mutants import Mutant
@@ -18,26 +20,29 @@ def _mask_with_zeros(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
     patch.setattr(names["os"], "urandom", bytes)
 
 
+def _acknowledge_only(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
+    """Messages get their numbers and are acknowledged, but not stored."""
+
+    def insert(self: object, documents: Sequence[dict[str, Any]]) -> Inserted:
+        for seq, document in enumerate(documents, 1):
+            document["seq"] = seq
+        return Inserted(len(documents))
+
+    patch.setattr(type(names["live"].store.backend), "insert", insert)
+
+
 def _speak_in_turn(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
-    """Nothing is published before the client has said all."""
-    held: list[str] = []
-    news, wire = names["news"], names["socket"]
-    publish, send = news.publish, wire.send
-    patch.setattr(news, "publish", held.append)
+    """The server keeps its news until the client has said all."""
+    wire = names["socket"]
+    frame = wire.frame
 
-    def say(data: bytes) -> None:
-        send(data)
-        if data == names["ours"][18:]:
-            for text in held:
-                publish(text)
+    def frame_soon() -> Any:
+        if wire.is_silent():
+            raise TimeoutError("nothing comes")
+        return frame()
 
-    patch.setattr(wire, "send", say)
-    # Nothing comes in the middle now, and waiting for it would take the whole patience of a wire.
-    patch.setattr(wire, "frame", _nothing_comes)
-
-
-def _nothing_comes() -> None:
-    raise TimeoutError("nothing comes")
+    patch.setattr(names["news"], "publish", lambda text: None)
+    patch.setattr(wire, "frame", frame_soon)
 
 
 def _accept_any_answer(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
@@ -95,6 +100,14 @@ _OFFICE: Final = (
 )
 
 MUTANTS: Final = [
+    Mutant(
+        "00",
+        "what was acknowledged is in the store",
+        before=("live = LiveServer()", "import json"),
+        switch=_acknowledge_only,
+        after=("await say_hello(", "[(message.seq, message.user_id"),
+        says="(1, 'kim', 'hello')",
+    ),
     Mutant(
         "01",
         "the server speaks in the middle of our frame",
