@@ -135,6 +135,7 @@ def test_a_client_that_leaves_is_not_a_fault(caplog: pytest.LogCaptureFixture) -
             async with serve(handler) as server:
                 ws = await connect(server.url)
                 ws.connection.abort()
+                await ws.wait_closed()
                 await until(lambda server=server: not server._tasks)  # type: ignore[misc]
 
     run(test())
@@ -222,6 +223,7 @@ def test_who_takes_too_long_to_decide_is_cut_off() -> None:
             client = await RawClient.come(server.port, None)
             client.send(upgrade(server.port, "/"))
             assert await client.read_all() == b""
+            client.go()
 
     run(test())
 

@@ -42,7 +42,13 @@ async def nothing_listens(port: int) -> bool:
     except OSError:
         return True
     writer.close()
+    await writer.wait_closed()
     return False
+
+
+async def gone(client: RawClient) -> None:
+    client.go()
+    await client.writer.wait_closed()
 
 
 @both
@@ -100,7 +106,7 @@ def test_closing_twice_at_once_waits_for_the_same_end(make: Callable[[], AnyServ
         assert not server._connections
         assert "closed" in repr(server)
         await first
-        deaf.go()
+        await gone(deaf)
 
     run(test())
 
@@ -153,7 +159,7 @@ def test_closing_cancelled_cuts_off_at_once(make: Callable[[], AnyServer]) -> No
         await deaf.read_all()
         await until(lambda: not server._connections and not server._tasks)
         assert await nothing_listens(server.port)
-        deaf.go()
+        await gone(deaf)
         await until(lambda: asyncio.all_tasks() == before)
 
     run(test())
