@@ -92,7 +92,8 @@ class Frame(NamedTuple):
 
     def __repr__(self) -> str:
         payload = repr(self.payload if len(self.payload) <= 40 else self.payload[:40])
-        details = [self.opcode.name, payload]
+        # A learner's frame may have a plain number there.
+        details = [getattr(self.opcode, "name", f"opcode {self.opcode}"), payload]
         if len(self.payload) > 40:
             details[1] += f"... {len(self.payload)} octets"
         if not self.fin:

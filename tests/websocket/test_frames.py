@@ -218,6 +218,7 @@ def test_opcodes_and_frames_show_themselves() -> None:
     assert repr(Frame(Opcode.TEXT, b"Hi")) == "Frame(TEXT, b'Hi')"
     long = Frame(Opcode.BINARY, bytes(50), False, KEY, True, False, True)
     assert repr(long).endswith("... 50 octets, fin=False, mask_key=37fa213d, rsv1=True, rsv3=True)")
+    assert repr(Frame(3, b"")) == "Frame(opcode 3, b'')"  # type: ignore[arg-type]
 
 
 # ---------------------------------------------------------------------- the body of a Close
