@@ -201,7 +201,7 @@ class BaseServer:
         self.port = 0 if self._unix else link.getsockname()[1]
         self._started = monotonic()
         self._life = "listening"
-        log.info("listening url=%s%s", self.url, self._details())
+        log.info("listening url=%s%s", self.base_url, self._details())
 
     def _make_engine(self) -> Engine:
         config = self.config

@@ -95,11 +95,13 @@ class ServerMetrics(Collector):
         hub = self._server.hub
         yield GaugeMetricFamily("goim_sessions", "Chat sessions", len(hub.sessions))
         yield GaugeMetricFamily("goim_rooms", "Rooms that are not empty", len(hub.rooms))
-        yield GaugeMetricFamily(
-            "goim_store_questions",
-            "Questions that wait for a reader of the store",
-            self._server.store.questions,
-        )
+        questions = getattr(self._server.store, "questions", None)
+        if questions is not None:  # a store of one's own need not count them
+            yield GaugeMetricFamily(
+                "goim_store_questions",
+                "Questions that wait for a reader of the store",
+                questions,
+            )
         yield CounterMetricFamily(
             "goim_acknowledged", "Messages stored and acknowledged", hub.stats.acknowledged
         )

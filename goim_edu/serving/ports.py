@@ -21,11 +21,6 @@ class ServerStore(Store, Protocol):
         """Where messages live, in words."""
         ...
 
-    @property
-    def questions(self) -> int:
-        """How many questions wait for a reader."""
-        ...
-
     def ping(self) -> float:
         """Seconds until it answered; StoreUnavailable if it did not."""
         ...

@@ -305,7 +305,7 @@ class TestLife:
             until(lambda: caplog.records, "the driver tells that it cannot")
             mongod_alone.resume()
         assert {record.name for record in caplog.records} == {"pymongo.client"}
-        assert caplog.messages[0].startswith("MongoClient background task encountered an error: ")
+        assert caplog.messages[0].startswith("MongoClient background task encountered an error:")
         assert "Traceback" not in caplog.text
         try:
             raise ZeroDivisionError("a bug")
