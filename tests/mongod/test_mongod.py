@@ -33,7 +33,6 @@ from goim_edu.mongod import (
     mongod as server,
 )
 from goim_edu.mongod.credentials import MongoURI
-from goim_edu.store import open_store
 from tests.conftest import require_mongod
 
 
@@ -300,7 +299,7 @@ class TestLife:
         self, mongod_alone: LocalMongod, caplog: pytest.LogCaptureFixture
     ) -> None:
         watchful = "&serverMonitoringMode=poll&heartbeatFrequencyMS=500"
-        with open_store(mongod_alone.uri + watchful, timeout=1.0):
+        with one_line_each(), connect_mongodb(mongod_alone.uri + watchful, timeout=1.0):
             mongod_alone.pause()  # and in the background the driver goes on filling its pool
             until(lambda: caplog.records, "the driver tells that it cannot")
             mongod_alone.resume()
