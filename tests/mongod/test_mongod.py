@@ -33,6 +33,8 @@ from goim_edu.mongod import (
     mongod as server,
 )
 from goim_edu.mongod.credentials import MongoURI
+from goim_edu.storage.mongodb_client import one_line_each
+from goim_edu.store import connect_mongodb
 from tests.conftest import require_mongod
 
 
