@@ -3,6 +3,10 @@
 
 const SUBPROTOCOL = "goim.v1.json";
 const RECONNECT_MS = [300, 1000, 3000, 10000];
+const RESEND_MS = 1000;
+const GONE = "the server is gone: run the cell again";
+// Refusals that pass: nothing was stored, and the same message may be sent again.
+const PASSING = ["unavailable", "rate_limited"];
 
 class Column {
   constructor(model, user, index, onState, onMessage) {
@@ -15,7 +19,9 @@ class Column {
     this.attempt = 0;
     this.stopped = false;
     this.counter = 0;
-    this.waiting = new Map(); // client_msg_id -> text, until the server has acknowledged it
+    // client_msg_id -> {text, room_id, line, ref, due}, until the server has acknowledged it:
+    // only an ack says that it is stored, so till then it is grey, and sent again if need be.
+    this.waiting = new Map();
     this.build(index);
     this.connect();
   }
@@ -40,7 +46,8 @@ class Column {
     const form = make("form", { className: "goim-chat-form" }, this.input, this.button);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      if (this.input.value && this.send(this.input.value)) this.input.value = "";
+      if (this.input.value) this.send(this.input.value);
+      this.input.value = "";
     });
     // JupyterLab has shortcuts on plain keys; what is typed here belongs to the chat alone.
     for (const kind of ["keydown", "keypress", "keyup"]) {
@@ -61,7 +68,7 @@ class Column {
     this.state.textContent = state;
     this.state.dataset.state = state;
     this.open = state === "connected";
-    this.button.disabled = !this.open;
+    this.button.disabled = state === GONE; // while it reconnects, what is said waits here
     this.onState();
   }
 
@@ -72,11 +79,12 @@ class Column {
     socket.addEventListener("message", (event) => this.receive(JSON.parse(event.data)));
     socket.addEventListener("close", () => {
       if (this.stopped || this.socket !== socket) return;
+      for (const entry of this.waiting.values()) entry.due = true;
       if (this.attempt < RECONNECT_MS.length) {
         this.show("reconnecting");
         this.timer = setTimeout(() => this.connect(), RECONNECT_MS[this.attempt++]);
       } else {
-        this.show("the server is gone: run the cell again");
+        this.show(GONE);
       }
     });
   }
@@ -90,7 +98,11 @@ class Column {
     clearTimeout(this.timer);
     this.socket.close();
     this.seen.clear();
-    this.log.replaceChildren();
+    for (const [id, entry] of this.waiting) {
+      if (entry.room_id !== this.model.get("room")) this.waiting.delete(id);
+      entry.due = true;
+    }
+    this.log.replaceChildren(...[...this.waiting.values()].map((entry) => entry.line));
     this.attempt = 0;
     this.show("connecting");
     this.connect();
@@ -101,9 +113,41 @@ class Column {
   }
 
   send(text, id = `${this.user}-${Date.now().toString(36)}-${this.counter++}`) {
-    if (this.socket.readyState !== WebSocket.OPEN) return false;
-    this.request({ type: "send", room_id: this.model.get("room"), client_msg_id: id, text });
-    return true;
+    const line = this.bubble(this.user, text, "sending");
+    line.classList.add("goim-chat-waiting");
+    this.log.append(line);
+    this.log.scrollTop = this.log.scrollHeight;
+    const ref = `${this.counter++}`;
+    this.waiting.set(id, { text, room_id: this.model.get("room"), line, ref, due: true });
+    this.sendWaiting();
+  }
+
+  // Everything that is due, in the order in which it was said, each under the id it had at first.
+  sendWaiting() {
+    if (!this.open) return;
+    for (const [client_msg_id, entry] of this.waiting) {
+      if (!entry.due) continue;
+      const { room_id, text, ref } = entry;
+      this.request({ type: "send", room_id, client_msg_id, text, ref });
+      entry.due = false;
+    }
+  }
+
+  settle(id) {
+    this.waiting.get(id)?.line.remove();
+    this.waiting.delete(id);
+  }
+
+  refused({ code, reason, ref }) {
+    const [id, entry] = [...this.waiting].find(([, one]) => one.ref === ref) ?? [];
+    if (entry && PASSING.includes(code)) {
+      entry.due = true;
+      clearTimeout(this.again);
+      this.again = setTimeout(() => this.sendWaiting(), RESEND_MS);
+      return;
+    }
+    this.settle(id);
+    this.note(`refused: ${printableMessage(reason)}`, "goim-chat-error");
   }
 
   receive(message) {
@@ -116,7 +160,13 @@ class Column {
         this.attempt = 0;
         this.request({ type: "history", room_id, limit: 50 });
         this.show("connected");
+        this.sendWaiting();
         break;
+      case "ack": {
+        const said = this.waiting.get(message.client_msg_id);
+        if (said) this.add({ ...message, user_id: this.user, text: said.text });
+        break;
+      }
       case "history":
         for (const earlier of message.messages) this.add(earlier);
         break;
@@ -128,7 +178,7 @@ class Column {
         this.noteMoves(message.left, "left");
         break;
       case "error":
-        this.note(`refused: ${printableMessage(message.reason)}`, "goim-chat-error");
+        this.refused(message);
         break;
       case "draining":
         this.note("the server is closing");
@@ -136,19 +186,27 @@ class Column {
     }
   }
 
-  add({ seq, user_id, text, created_at }) {
-    if (this.seen.has(seq)) return;
-    this.seen.add(seq);
-    const time = new Date(created_at);
-    const line = make(
+  bubble(user_id, text, when) {
+    return make(
       "li",
       { className: user_id === this.user ? "goim-chat-own" : "" },
       make("b", { textContent: printableName(user_id) }),
       make("span", { className: "goim-chat-text", textContent: printableMessage(text) }),
-      make("time", { textContent: time.toLocaleTimeString([], { timeStyle: "short" }) }),
+      make("time", { textContent: when }),
     );
+  }
+
+  add({ seq, user_id, client_msg_id, text, created_at }) {
+    if (user_id === this.user) this.settle(client_msg_id);
+    if (this.seen.has(seq)) return;
+    this.seen.add(seq);
+    const time = new Date(created_at).toLocaleTimeString([], { timeStyle: "short" });
+    const own = user_id === this.user;
+    const line = this.bubble(user_id, text, own ? `✓ ${seq} · ${time}` : time);
     line.dataset.seq = seq;
-    const later = [...this.log.children].find((other) => Number(other.dataset.seq) > seq);
+    const later = [...this.log.children].find(
+      (other) => Number(other.dataset.seq) > seq || other.matches(".goim-chat-waiting"),
+    );
     this.log.insertBefore(line, later ?? null);
     this.log.scrollTop = this.log.scrollHeight;
     this.onMessage({ user_id, text, seq });
@@ -171,6 +229,7 @@ class Column {
     this.stopped = true;
     this.open = false;
     clearTimeout(this.timer);
+    clearTimeout(this.again);
     this.socket.close(1000);
   }
 }

@@ -39,6 +39,9 @@ class ChatPanel(anywidget.AnyWidget):
 
     It may be shown in several cells; ``room``, ``users`` and ``url`` may be set later.
 
+    What was said is grey until the server's ``ack`` has told its number. After a reconnect, or when
+    the server was ``unavailable``, it is sent again under the same id, so it is stored once.
+
     Attributes:
         messages: what the columns have shown so far, one ``{"user_id", "text", "seq"}`` each.
         connected: names of the users whose WebSocket is open now.

@@ -134,6 +134,53 @@ def test_python_can_speak_through_the_browser(lab: JupyterLab, page: Page) -> No
     expect(page.locator("li", has_text="spoken by Python")).to_have_count(0)
 
 
+def test_a_message_without_an_ack_stays_grey_and_is_stored_once(
+    lab: JupyterLab, page: Page
+) -> None:
+    """The store is silent, then the connection goes, too: what was typed is not lost by either."""
+    notebook = Notebook(page, lab, "scratch.ipynb")
+    notebook.run_cell(
+        "import threading\n"
+        "from goim_edu.lab import LiveServer; from goim_edu.store import MemoryBackend\n"
+        "from goim_edu.store import MessageStore, StoreUnavailable\n"
+        "from goim_edu.widgets import ChatPanel\n"
+        "class Moody(MemoryBackend):\n"
+        "    down, asked = False, 0\n"
+        "    def insert(self, *args):\n"
+        "        Moody.asked += 1\n"
+        "        if Moody.down: raise StoreUnavailable('no primary')\n"
+        "        return super().insert(*args)\n"
+        "store = MessageStore(Moody(), patience=0.2)\n"
+        "live = LiveServer(store); panel = ChatPanel(live, users=['ada']); panel"
+    )
+    expect(page.locator("[data-state=connected]")).to_have_count(1)
+    log = page.locator(".goim-chat-log")
+    height = log.evaluate("log => log.clientHeight")
+    notebook.run_cell("Moody.down = True")
+    page.get_by_label("Message from ada", exact=True).fill("is it stored?")
+    page.keyboard.press("Enter")
+    grey = page.locator(".goim-chat-waiting", has_text="is it stored?")
+    expect(grey).to_have_count(1)
+    assert notebook.run_cell("live.store.history('lobby')") == "[]"
+    notebook.run_cell("Moody.down = False")
+    own = page.locator(".goim-chat-own[data-seq='1']", has_text="is it stored?")
+    expect(own).to_have_count(1)
+    expect(grey).to_have_count(0)
+
+    notebook.run_cell("url = live.url; live.close()")
+    page.get_by_label("Message from ada", exact=True).fill("and this?")
+    page.keyboard.press("Enter")
+    expect(page.locator(".goim-chat-waiting", has_text="and this?")).to_have_count(1)
+    notebook.run_cell("live = LiveServer('memory'); panel.url = live.url")
+    expect(page.locator(".goim-chat-own[data-seq]", has_text="and this?")).to_have_count(1)
+    assert notebook.run_cell("[m.text for m in live.store.history('lobby')]") == "['and this?']"
+
+    notebook.run_cell("for n in range(30): panel.say(f'line {n}')")
+    expect(page.locator(".goim-chat-own[data-seq='31']")).to_have_count(1)
+    assert log.evaluate("log => log.clientHeight") == height
+    assert log.evaluate("log => log.scrollHeight - log.scrollTop - log.clientHeight") < 2
+
+
 def test_bits_are_flipped_by_mouse_and_by_keyboard(lab: JupyterLab, page: Page) -> None:
     notebook = Notebook(page, lab, "scratch.ipynb")
     notebook.run_cell(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import re
 from typing import Any
 
 import pytest
@@ -78,6 +79,13 @@ def test_a_chat_panel_lets_the_browser_speak() -> None:
     ]
     with pytest.raises(ValueError, match="does not sit here"):
         panel.say("boo", user="eve")
+
+
+def test_a_chat_panel_is_not_pushed_down_by_what_is_said() -> None:
+    log = str(ChatPanel._css).split(".goim-chat-log {")[1].split("}")[0]
+    assert "flex: none" in log, "a flex basis of its own beats the height"
+    assert re.search(r"height: \d+px", log)
+    assert "overflow-y: auto" in log
 
 
 def test_a_chat_panel_knows_what_the_browser_shows() -> None:
