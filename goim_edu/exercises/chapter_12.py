@@ -7,52 +7,12 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import ConnectionFailure, DuplicateKeyError
 
+from goim_edu.exercises.collection import Collection
 from goim_edu.exercises.model import Function, Measure, Predict, code
 
 __all__ = ["Collection"]
-
-
-class Collection:
-    """A collection in memory that counts the trips to it; it knows three methods of pymongo's.
-
-    Attributes:
-        trips: how often it was asked something.
-
-    >>> collection = Collection()
-    >>> collection.insert_one({"_id": 1}), collection.trips
-    (None, 1)
-    """
-
-    def __init__(self) -> None:
-        self.documents: dict[Any, dict[str, Any]] = {}
-        self.trips = 0
-
-    def insert_one(self, document: dict[str, Any]) -> None:
-        """Insert a document.
-
-        Raises:
-            DuplicateKeyError: its ``_id`` is there already (error 11000).
-        """
-        self.trips += 1
-        self._insert(document)
-
-    def insert_many(self, documents: list[dict[str, Any]]) -> None:
-        """Insert several documents in one trip."""
-        self.trips += 1
-        for document in documents:
-            self._insert(document)
-
-    def find_one(self, query: dict[str, Any]) -> dict[str, Any] | None:
-        """The document with the ``_id`` of the query, or None."""
-        self.trips += 1
-        return self.documents.get(query["_id"])
-
-    def _insert(self, document: dict[str, Any]) -> None:
-        if document["_id"] in self.documents:
-            raise DuplicateKeyError("E11000 duplicate key", 11000)
-        self.documents[document["_id"]] = dict(document)
 
 
 # ---------------------------------------------------------------------- 12.1
@@ -112,6 +72,8 @@ def _use(function: Callable[..., Any], outcomes: list[str], callers: int) -> tup
     tries: list[str] = []
     together = threading.Barrier(callers)
     get = function(_connection(tries, outcomes, callers))
+    if not callable(get):
+        return get, "`once` gave back no function; is `return get` missing?"
     results: list[str] = []
 
     def ask() -> None:
@@ -223,10 +185,24 @@ def save(collection: Collection, document: dict[str, Any]) -> tuple[int, bool]:
     return document["seq"], False
 
 
-def _save_all(function: Callable[..., Any], documents: list[dict[str, Any]]) -> tuple[Any, int]:
+_RIVAL: Final = "another server stores the first one, too"
+_BREAKS: Final = "the connection breaks"
+
+
+def _save_all(
+    function: Callable[..., Any], documents: list[dict[str, Any]], meanwhile: str = "nothing"
+) -> tuple[Any, int]:
     """Save them one by one in an empty collection; the answers, and how many are stored."""
-    collection = Collection()
-    answers = [function(collection, document) for document in documents]
+    rival = {**documents[0], "seq": 100} if meanwhile == _RIVAL and documents else None
+    collection = Collection(rival, breaks=meanwhile == _BREAKS)
+    answers: list[Any] = []
+    for document in documents:
+        try:
+            answers.append(function(collection, document))
+        except ConnectionFailure as error:
+            answers.append(f"raised {type(error).__name__}")
+        except DuplicateKeyError:
+            answers.append("raised DuplicateKeyError")
     return answers, len(collection.documents)
 
 
@@ -245,18 +221,21 @@ _SAVE = Function(
     """,
     reference=save,
     drive=_save_all,
-    usage="documents = {0}",
+    usage="documents = {0}  # meanwhile: {1}",
     parts=("answers", "stored"),
     cases=(
-        ([_message("4:lisa:m1", 1)],),
-        ([_message("4:lisa:m1", 1), _message("4:lisa:m1", 2)],),
-        ([_message("4:lisa:m1", 1), _message("3:max:m1", 2)],),
+        ([_message("4:lisa:m1", 1)], "nothing"),
+        ([_message("4:lisa:m1", 1), _message("4:lisa:m1", 2)], "nothing"),
+        ([_message("4:lisa:m1", 1), _message("3:max:m1", 2)], "nothing"),
+        ([_message("4:lisa:m1", 1)], _RIVAL),
+        ([_message("4:lisa:m1", 1)], _BREAKS),
     ),
     make=lambda c: (
         [
             _message(c.pick(("4:lisa:m1", "4:lisa:m2", "3:max:m1")), seq)
             for seq in range(1, c.integer(0, 6) + 1)
         ],
+        c.pick(("nothing", _RIVAL)),
     ),
     wrong=(
         ("(stored or document)", "document"),
@@ -269,6 +248,15 @@ _SAVE = Function(
                 "        return stored"
             ),
         ),
+        """
+        def save(collection, document):
+            stored = collection.find_one({"_id": document["_id"]})
+            if stored is not None:
+                return stored["seq"], True
+            collection.insert_one(document)
+            return document["seq"], False
+        """,
+        ("except DuplicateKeyError:", "except Exception:"),
     ),
 )
 
@@ -278,9 +266,9 @@ _SAVE = Function(
 def shut_down(server: Any, store: Any, client: Any, leave: Callable[[int], None]) -> None:
     """Stop in the order in which nothing is lost, and end the process."""
     server.stop_accepting()
-    server.close_all(1001)
-    server.drain_queues()
     store.flush()
+    server.drain_queues()
+    server.close_all(1001)
     client.close()
     leave(0)
 
@@ -293,18 +281,50 @@ class _Recorder:
         self._log = log
 
     def __getattr__(self, method: str) -> Callable[..., None]:
-        def called(*args: Any) -> None:
-            shown = ", ".join(map(str, args))
+        def called(*args: Any, **named: Any) -> None:
+            shown = ", ".join(map(str, [*args, *named.values()]))
             self._log.append(f"{self._name}.{method}({shown})")
 
         return called
 
 
-def _watch(function: Callable[..., Any], *_: Any) -> list[str]:
+_RULES: Final = (
+    ("store.flush()", "client.close()", "the client is closed before the store is flushed"),
+    ("server.stop_accepting()", "", "something is done while new clients may still come in"),
+    ("store.flush()", "server.close_all(1001)", "the Close goes out before the acks of the flush"),
+    (
+        "store.flush()",
+        "server.drain_queues()",
+        "the queues are drained before the flush fills them",
+    ),
+    ("server.close_all(1001)", "client.close()", "the client is closed before the last Close"),
+    (
+        "server.drain_queues()",
+        "client.close()",
+        "the client is closed before the queues are drained",
+    ),
+    ("", "leave(0)", "something comes after the exit"),
+)
+"""First call, second call (empty: any other), and what is lost if the second comes first."""
+
+
+def _watch(function: Callable[..., Any], *_: Any) -> tuple[list[str], str]:
+    """What was called, in alphabetical order, and the first rule that its true order broke."""
     log: list[str] = []
     server, store, client = (_Recorder(name, log) for name in ("server", "store", "client"))
-    function(server, store, client, lambda code: log.append(f"leave({code})"))
-    return log
+    function(server, store, client, lambda code=None: log.append(f"leave({code})"))
+    for first, second, loss in _RULES:
+        before = log.index(first) if first in log else None
+        after = log.index(second) if second in log else None
+        if not first:
+            broken = after is not None and after < len(log) - 1
+        elif not second:
+            broken = before is not None and before > 0
+        else:
+            broken = before is not None and after is not None and after < before
+        if broken:
+            return sorted(log), loss
+    return sorted(log), "nothing is lost"
 
 
 _SHUT_DOWN = Function(
@@ -317,15 +337,29 @@ _SHUT_DOWN = Function(
     reference=shut_down,
     drive=_watch,
     usage="shut_down(server, store, client, leave)",
+    parts=("calls", "what the order loses"),
     cases=((),),
     wrong=(
-        ("    store.flush()\n    client.close()\n", "    client.close()\n    store.flush()\n"),
+        (
+            "    store.flush()\n",
+            "",
+            "    client.close()\n",
+            "    client.close()\n    store.flush()\n",
+        ),
         ("\n    leave(0)", ""),
         (
-            "    server.stop_accepting()\n    server.close_all(1001)\n",
-            "    server.close_all(1001)\n    server.stop_accepting()\n",
+            "    server.stop_accepting()\n",
+            "",
+            "    client.close()\n",
+            "    server.stop_accepting()\n    client.close()\n",
         ),
         ("close_all(1001)", "close_all(1000)"),
+        (
+            "    store.flush()\n",
+            "",
+            "    server.close_all(1001)\n",
+            "    server.close_all(1001)\n    store.flush()\n",
+        ),
     ),
 )
 
