@@ -293,7 +293,9 @@ def handle(send: Callable[..., None], store: Callable[..., int], text: str) -> l
     return [seq]
 
 
-def _with_a_log(function: Callable[..., Any], text: str, works: bool) -> tuple[str, ...]:
+def _with_a_log(
+    function: Callable[..., Any], text: str, works: bool, number: int = 7
+) -> tuple[str, ...]:
     """What happened, in order; the store works or is down."""
     log: list[str] = []
 
@@ -301,8 +303,8 @@ def _with_a_log(function: Callable[..., Any], text: str, works: bool) -> tuple[s
         if not works:
             log.append("store fails")
             raise RuntimeError("the store is down")
-        log.append("stored")
-        return 7
+        log.append(f"stored {what!r}")
+        return number
 
     def send(kind: str, seq: int | None = None) -> None:
         log.append(kind if seq is None else f"{kind} {seq}")
@@ -325,8 +327,8 @@ _IN_ORDER = Function(
     """,
     reference=handle,
     drive=_with_a_log,
-    usage="handle(send, store, {0})  # the store works: {1}",
-    cases=(("Hello", True), ("Hello", False)),
+    usage="handle(send, store, {0})  # the store works: {1}; its number: {2}",
+    cases=(("Hello", True, 7), ("Hello", False, 7), ("again", True, 8)),
     wrong=(
         (
             'seq = store(text)\n    send("ack", seq)\n    send("message", seq)',
@@ -341,5 +343,11 @@ _IN_ORDER = Function(
             "try:\n        seq = store(text)\n    except RuntimeError:\n        seq = 0",
         ),
         ('send("message", seq)', "pass"),
+        (
+            'seq = store(text)\n    send("ack", seq)\n    send("message", seq)',
+            'store(text)\n    send("ack", 7)\n    send("message", 7)',
+            "return [seq]",
+            "return [7]",
+        ),
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final
 
 import bson
@@ -109,10 +109,11 @@ def milliseconds(when: datetime) -> int:
 
 
 _NOON: Final = datetime(2026, 11, 23, 12, tzinfo=UTC)
+_SHANGHAI: Final = timezone(timedelta(hours=8))
 _DATE = Function(
     id="10.4",
     kind="mend",
-    needs="from datetime import UTC, datetime, timedelta",
+    needs="from datetime import UTC, datetime, timedelta, timezone",
     starter="""
         def milliseconds(when):
             return int(when.timestamp()) * 1000
@@ -124,9 +125,10 @@ _DATE = Function(
         (_NOON.replace(microsecond=249_999),),
         (datetime(1969, 12, 31, 23, 59, 59, 999_500, tzinfo=UTC),),
         (datetime(2026, 11, 23, 13, 56, 0, 1_000, tzinfo=UTC),),
+        (datetime(2026, 11, 23, 20, tzinfo=_SHANGHAI),),
     ),
     make=lambda c: (
-        datetime(1970, 1, 1, tzinfo=UTC)
+        datetime(1970, 1, 2, tzinfo=c.pick((UTC, _SHANGHAI)))
         + timedelta(seconds=c.integer(0, 4_000_000_000), microseconds=c.integer(0, 999_999)),
     ),
     wrong=(
@@ -143,6 +145,7 @@ _DATE = Function(
             "int((when - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1))",
         ),
         ("timedelta(milliseconds=1)", "timedelta(microseconds=1)"),
+        ("(when - ", "(when.replace(tzinfo=UTC) - "),
     ),
 )
 
@@ -238,7 +241,10 @@ def _judge_sizes(answer: Any) -> str | None:
         if tuple(yours) == right[::-1]:
             return f"For {name!r} the two are exchanged: JSON comes first."
         kind = "JSON" if yours[0] != right[0] else "BSON"
-        return f"For {name!r} the figure for {kind} is not what it is here: measure with `len`."
+        return (
+            f"For {name!r} the figure for {kind} is not what it is here: measure with `len`, and "
+            "write JSON with the default separators."
+        )
     return None
 
 

@@ -156,17 +156,21 @@ def next_page(messages: list[_Message], last: _Message | None, size: int) -> lis
     return older[::-1][:size]
 
 
-def _all_pages(function: Callable[..., Any], messages: list[_Message], size: int) -> list[int]:
-    """Page by page to the beginning, as a reader does by scrolling up."""
+def _all_pages(function: Callable[..., Any], messages: list[_Message], size: int) -> Any:
+    """Page by page to the beginning, as a reader does by scrolling up: the numbers on each."""
     last = None
-    seen: list[int] = []
+    pages: list[list[int]] = []
     for _ in range(len(messages) + 2):
         page = function(messages, last, size)
+        if not isinstance(page, (list, tuple)) or any(
+            not isinstance(message, (list, tuple)) or len(message) != 2 for message in page
+        ):
+            return page  # no page of messages at all: the learner sees it as it is
         if not page:
-            return seen
-        seen += [seq for seq, _ in page]
+            return pages
+        pages.append([seq for seq, _ in page])
         last = page[-1]
-    return seen
+    return pages
 
 
 def _history(c: Choices) -> tuple[list[_Message], int]:
@@ -202,6 +206,7 @@ _PAGING = Function(
         ("message[0] < last[0]", "message[0] <= last[0]"),
         ("message[0] < last[0]", "message[1] <= last[1] and message != last"),
         ("older[::-1][:size]", "older[:size][::-1]"),
+        ("older[::-1][:size]", "messages[::-1] if last is None else []"),
     ),
 )
 

@@ -141,10 +141,15 @@ def _judge_spread(answer: Any) -> str | None:
         return "A number from 0 to 3 is wanted for four shards."
     if shards != [answer(key, 4) for key in keys]:
         return "The same key must always give the same shard, or nothing is found again."
+    if shards[::-1] != [answer(key, 4) for key in keys[::-1]]:
+        return "Asked in another order, a key went to another shard: nothing would be found again."
     counts = Counter(shards)
     busiest = max(counts.values())
     if len(counts) < 4 or busiest > 1_200:
         return f"Of 4,000 keys, {busiest:,} go to one shard. About 1,000 each would be fair."
+    for number in (3, 7):
+        if {answer(key, number) for key in keys} != set(range(number)):
+            return f"With {number} shards, each of them should get keys, from 0 to {number - 1}."
     return None
 
 
@@ -166,6 +171,8 @@ _SPREAD = Measure(
         (lambda key, shards: hash(key) % shards, "from process to process"),
         (lambda key, shards: hash_number(key), "from 0 to 3"),
         (lambda key, shards: len(key) % shards, "go to one shard"),
+        (lambda key, shards, seen=[]: (seen.append(key), len(seen) % shards)[1], "another order"),
+        (lambda key, shards: hash_number(key) % 4, "With 3 shards"),
     ),
 )
 
