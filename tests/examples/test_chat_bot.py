@@ -12,7 +12,7 @@ import pytest
 
 from goim_edu.store import MemoryBackend, MessageStore
 from tests.chatting import run, running_server, until
-from tests.examples.counting import EXAMPLES, PEERS, code_lines
+from tests.examples.counting import EXAMPLES, PEERS
 
 NAME = "chat_bot.py"
 
@@ -73,7 +73,3 @@ def test_each_question_is_answered_once(folder: Path, tmp_path: Path) -> None:
     store = MessageStore(MemoryBackend())
     run(test())
     store.close()
-
-
-def test_it_is_no_longer_than_the_same_by_hand() -> None:
-    assert code_lines(EXAMPLES / NAME) <= code_lines(PEERS / NAME)

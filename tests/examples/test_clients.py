@@ -12,7 +12,7 @@ import pytest
 
 from tests.chatting import run, running_server
 from tests.client.ways import ListeningProxy, Peer
-from tests.examples.counting import EXAMPLES, PEERS, code_lines
+from tests.examples.counting import EXAMPLES, PEERS
 
 FOLDERS = pytest.mark.parametrize("folder", [EXAMPLES, PEERS], ids=["ours", "peer"])
 NAMES = ["sync_client.py", "proxy_client.py"]
@@ -68,8 +68,3 @@ def test_a_proxy_that_refuses(folder: Path) -> None:
             assert heard.decode() == "not through this proxy: 403\n"
 
     run(test())
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_it_is_no_longer_than_the_peer(name: str) -> None:
-    assert code_lines(EXAMPLES / name) <= code_lines(PEERS / name)

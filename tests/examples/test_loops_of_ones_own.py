@@ -17,7 +17,7 @@ from websockets.asyncio.client import connect
 from goim_edu.websocket.frames import build_frame
 from tests.chatting import upgrade
 from tests.conftest import require
-from tests.examples.counting import EXAMPLES, PEERS, code_lines
+from tests.examples.counting import EXAMPLES, PEERS
 from tests.proxies import free_ports, listens
 
 NAMES = ["threads_server.py", "trio_server.py"]
@@ -96,8 +96,3 @@ def test_what_is_wrong_ends_one_connection_only(name: str) -> None:
         reset.sendall(upgrade(port, "/"))
         reset.close()
         assert say(port, upgrade(port, "/") + hello).endswith(build_frame("hello"))
-
-
-@EACH
-def test_it_is_no_longer_than_the_peer(name: str) -> None:
-    assert code_lines(EXAMPLES / name) <= code_lines(PEERS / name)

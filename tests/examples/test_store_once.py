@@ -12,7 +12,7 @@ import pytest
 
 from goim_edu.mongod import LocalReplicaSet
 from goim_edu.store import open_store
-from tests.examples.counting import EXAMPLES, PEERS, code_lines
+from tests.examples.counting import EXAMPLES, PEERS
 
 NAME = "store_once.py"
 USERS = ("lisa", "tom", "eve")
@@ -91,7 +91,3 @@ def test_each_line_is_stored_once_though_the_primary_is_killed(
         mine = [message for message in stored if message.user_id == one.user]
         assert [message.text for message in mine] == [f"{one.user} says {n}" for n in range(LINES)]
         assert one.seqs == [message.seq for message in mine]
-
-
-def test_it_is_no_longer_than_the_same_by_hand() -> None:
-    assert code_lines(EXAMPLES / NAME) <= code_lines(PEERS / NAME)
