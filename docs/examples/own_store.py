@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from goim_edu.errors import DuplicateMessage
 from goim_edu.server import ChatServer, ServerConfig
 
 TABLES = """
@@ -44,8 +45,6 @@ class Saved(NamedTuple):
 class SqliteStore:
     """Messages in a file of SQLite."""
 
-    questions = 0
-
     def __init__(self, path: str) -> None:
         self.description = f"SQLite in {path}"
         self._thread = ThreadPoolExecutor(1)
@@ -61,6 +60,8 @@ class SqliteStore:
     def _insert(self, room_id: str, user_id: str, client_msg_id: str, text: str) -> Saved:
         same = "user_id = ? AND client_msg_id = ?"
         if found := self._select(same, user_id, client_msg_id):
+            if found[0].room_id != room_id:  # the id was used up elsewhere
+                raise DuplicateMessage(user_id, client_msg_id, seq=found[0].seq)
             return Saved(found[0], duplicate=True)
         now = datetime.now(UTC)
         message = Message(room_id, self.last_seq(room_id) + 1, user_id, client_msg_id, text, now)

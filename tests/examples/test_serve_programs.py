@@ -99,6 +99,9 @@ def test_own_store(tmp_path: Path) -> None:
                     assert ack["seq"] == 3 * (life - 1) + number + 1
                     again = ask(ws, type="send", **said)
                     assert (again["seq"], again["duplicate"]) == (ack["seq"], True)
+                ask(ws, type="join", room_id="hall")
+                elsewhere = ask(ws, type="send", **said | {"room_id": "hall"})
+                assert elsewhere["code"] == "bad_message"
                 page = ask(ws, type="history", room_id="lobby", limit=2)
                 assert [one["text"] for one in page["messages"]] == [f"m{life}1", f"m{life}2"]
                 assert ask(ws, type="read", room_id="lobby", seq=9999)["code"] == "bad_message"
