@@ -10,10 +10,21 @@ import pytest
 
 from tests.mutants import Mutant, holds
 from tests.mutants.chapters_00_08 import MUTANTS as CHAPTERS_00_08
+from tests.mutants.chapters_09_16 import MUTANTS as CHAPTERS_09_16
 
-MUTANTS = [*CHAPTERS_00_08]
+MUTANTS = [*CHAPTERS_00_08, *CHAPTERS_09_16]
 
 every_mutant = pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+
+
+
+@pytest.fixture(autouse=True)
+def where_messages_go(
+    mutant: Mutant, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a ``LiveServer()`` keeps them: in memory, or in the MongoDB of this run."""
+    where = request.getfixturevalue("mongod").uri if mutant.mongod else "memory"
+    monkeypatch.setenv("GOIM_MONGO_URI", where)
 
 
 @every_mutant

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import io
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType
@@ -15,11 +15,14 @@ from typing import Any, Final
 
 import nbformat
 import pytest
+from pymongo.database import Database
 
 _FOLDER: Final = Path(__file__).resolve().parent.parent.parent / "notebooks"
 _STEP_TIMEOUT: Final = 20.0  # seconds that one cell may take
+_CLOSED: Final = ("goim_edu.lab", "goim_edu.mongod", "goim_edu.storage", "pymongo")
 
 Switch = Callable[[pytest.MonkeyPatch, dict[str, Any]], None]
+Tidy = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,9 @@ class Mutant:
         after: the cells that run without it; the last one makes the claim.
         says: what that last cell shows or prints, or a part of it; empty where the claim is an
             ``assert`` in the cell.
+        mongod: whether the cells need a real MongoDB; else a ``LiveServer()`` keeps its messages in
+            memory.
+        tidy: what must happen before all is closed, such as to open a gate.
     """
 
     chapter: str
@@ -44,6 +50,8 @@ class Mutant:
     switch: Switch
     after: tuple[str, ...]
     says: str = ""
+    mongod: bool = False
+    tidy: Tidy | None = None
 
     @property
     def name(self) -> str:
@@ -58,7 +66,7 @@ def holds(mutant: Mutant, patch: pytest.MonkeyPatch, *, switched_off: bool) -> b
     mutant shows nothing.
     """
     sources = [_cell(mutant.chapter, start) for start in (*mutant.before, *mutant.after)]
-    with _kernel() as (run, names):
+    with _kernel(mutant.tidy) as (run, names):
         for number, source in enumerate(sources):
             if switched_off and number == len(mutant.before):
                 mutant.switch(patch, names)
@@ -83,20 +91,37 @@ def _cell(chapter: str, start: str) -> str:
 
 
 @contextlib.contextmanager
-def _kernel() -> Iterator[tuple[Callable[[str], str], dict[str, Any]]]:
+def _kernel(tidy: Tidy | None) -> Iterator[tuple[Callable[[str], str], dict[str, Any]]]:
     """A stand-in for a notebook's kernel: runs cells in this process, and returns what they show.
 
-    What the cells have opened, such as a server, is closed at the end.
+    What the cells have opened, such as a server, is closed at the end, the latest first.
     """
     names: dict[str, Any] = {"__name__": "__main__"}
-    with asyncio.Runner() as runner:
+    with asyncio.Runner() as runner, contextlib.ExitStack() as opened:
+        # In a thread, so that clients of this loop hear the servers' goodbye.
+        opened.callback(lambda: runner.run(asyncio.to_thread(_close_all, names.values())))
         try:
             yield lambda source: runner.run(_run_cell(source, names)), names
         finally:
-            for value in reversed([*names.values()]):
-                if type(value).__module__.startswith("goim_edu.lab"):
-                    with contextlib.suppress(AttributeError):
-                        value.close()
+            if tidy is not None:
+                tidy(names)
+
+
+def _close_all(values: Iterable[Any]) -> None:
+    with contextlib.ExitStack() as opened:
+        for value in values:
+            if type(value).__module__.startswith(_CLOSED):
+                _close_with(opened, value)
+
+
+def _close_with(opened: contextlib.ExitStack, value: Any) -> None:
+    """Have it closed at the end, if it is something to be closed."""
+    if isinstance(value, Database):
+        value = value.client
+    if hasattr(type(value), "__exit__"):
+        opened.push(value)
+    elif hasattr(type(value), "close"):
+        opened.callback(value.close)
 
 
 async def _run_cell(source: str, names: dict[str, Any]) -> str:
