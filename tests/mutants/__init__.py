@@ -17,6 +17,9 @@ import nbformat
 import pytest
 from pymongo.database import Database
 
+from goim_edu.store import MessageStore
+from goim_edu.transport import WebSocket
+
 _FOLDER: Final = Path(__file__).resolve().parent.parent.parent / "notebooks"
 _STEP_TIMEOUT: Final = 20.0  # seconds that one cell may take
 _CLOSED: Final = ("goim_edu.lab", "goim_edu.mongod", "goim_edu.storage", "pymongo")
@@ -97,14 +100,22 @@ def _kernel(tidy: Tidy | None) -> Iterator[tuple[Callable[[str], str], dict[str,
     What the cells have opened, such as a server, is closed at the end, the latest first.
     """
     names: dict[str, Any] = {"__name__": "__main__"}
-    with asyncio.Runner() as runner, contextlib.ExitStack() as opened:
-        # In a thread, so that clients of this loop hear the servers' goodbye.
-        opened.callback(lambda: runner.run(asyncio.to_thread(_close_all, names.values())))
+    with asyncio.Runner() as runner:
         try:
             yield lambda source: runner.run(_run_cell(source, names)), names
         finally:
             if tidy is not None:
                 tidy(names)
+            runner.run(_hang_up(names.values()))
+            runner.run(asyncio.to_thread(_close_all, names.values()))
+
+
+async def _hang_up(values: Iterable[Any]) -> None:
+    """Close the clients, which would take their time when a server says goodbye."""
+    for value in values:
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, WebSocket):
+                await one.close()
 
 
 def _close_all(values: Iterable[Any]) -> None:
@@ -118,6 +129,8 @@ def _close_with(opened: contextlib.ExitStack, value: Any) -> None:
     """Have it closed at the end, if it is something to be closed."""
     if isinstance(value, Database):
         value = value.client
+    if isinstance(value, MessageStore) and value.durable:
+        opened.push(value.database.client)  # the store closes no client that it was given
     if hasattr(type(value), "__exit__"):
         opened.push(value)
     elif hasattr(type(value), "close"):
