@@ -17,14 +17,15 @@ MUTANTS = [*CHAPTERS_00_08, *CHAPTERS_09_16]
 every_mutant = pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 
 
-
 @pytest.fixture(autouse=True)
 def where_messages_go(
     mutant: Mutant, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where a ``LiveServer()`` keeps them: in memory, or in the MongoDB of this run."""
-    where = request.getfixturevalue("mongod").uri if mutant.mongod else "memory"
-    monkeypatch.setenv("GOIM_MONGO_URI", where)
+    """Where a ``LiveServer()`` keeps them: in memory, or in a database of their own."""
+    uri = "memory"
+    if mutant.mongod:
+        uri = request.getfixturevalue("mongod").uri.replace("/?", "/mutants?", 1)
+    monkeypatch.setenv("GOIM_MONGO_URI", uri)
 
 
 @every_mutant

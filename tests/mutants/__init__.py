@@ -119,10 +119,15 @@ async def _hang_up(values: Iterable[Any]) -> None:
 
 
 def _close_all(values: Iterable[Any]) -> None:
+    """The latest first, but what needs a MongoDB before that, since it says goodbye to it."""
+    ours = [value for value in values if type(value).__module__.startswith(_CLOSED)]
     with contextlib.ExitStack() as opened:
-        for value in values:
-            if type(value).__module__.startswith(_CLOSED):
-                _close_with(opened, value)
+        for value in sorted(ours, key=_needs_mongod):
+            _close_with(opened, value)
+
+
+def _needs_mongod(value: Any) -> bool:
+    return not type(value).__module__.startswith("goim_edu.mongod")
 
 
 def _close_with(opened: contextlib.ExitStack, value: Any) -> None:

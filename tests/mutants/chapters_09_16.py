@@ -71,8 +71,17 @@ def _keep_microseconds(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None
 
 
 def _do_not_validate(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
+    _set_validation(names, "off")
+
+
+def _validate_again(names: dict[str, Any]) -> None:
+    _set_validation(names, "strict")
+
+
+def _set_validation(names: dict[str, Any], level: str) -> None:
     messages = names["messages"]
-    messages.database.command("collMod", messages.name, validationLevel="off")
+    messages.delete_one({"_id": "odd"})
+    messages.database.command("collMod", messages.name, validationLevel=level)
 
 
 def _drop_the_index(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
@@ -189,6 +198,7 @@ MUTANTS: Final = [
         after=('odd = {"_id": "odd"',),
         says="Document failed validation",
         mongod=True,
+        tidy=_validate_again,
     ),
     Mutant(
         "11",
