@@ -104,10 +104,11 @@ def _kernel(tidy: Tidy | None) -> Iterator[tuple[Callable[[str], str], dict[str,
         try:
             yield lambda source: runner.run(_run_cell(source, names)), names
         finally:
-            if tidy is not None:
-                tidy(names)
-            runner.run(_hang_up(names.values()))
-            runner.run(asyncio.to_thread(_close_all, names.values()))
+            with contextlib.ExitStack() as end:  # each is done, also if one before it fails
+                end.callback(lambda: runner.run(asyncio.to_thread(_close_all, names.values())))
+                end.callback(lambda: runner.run(_hang_up(names.values())))
+                if tidy is not None:
+                    end.callback(tidy, names)
 
 
 async def _hang_up(values: Iterable[Any]) -> None:

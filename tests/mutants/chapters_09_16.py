@@ -13,7 +13,7 @@ from goim_edu.chat.room import Room
 from goim_edu.chat.session import Session
 from goim_edu.chat.vocabulary import Ack
 from goim_edu.lab import learner_server, sharding
-from goim_edu.storage import documents, group_commit
+from goim_edu.storage import documents
 from goim_edu.storage.documents import Saved, StoredMessage
 from goim_edu.storage.message_store import MessageStore
 from tests.mutants import Mutant
@@ -49,7 +49,8 @@ def _say_the_second_first(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> N
 
     def in_pairs(self: Room, stored: StoredMessage) -> None:
         held.append(stored)
-        while len(held) == 2 or (held and held[0].seq < stored.seq):
+        if len(held) == 2:
+            publish(self, held.pop())
             publish(self, held.pop())
 
     patch.setattr(Room, "publish", in_pairs)
@@ -57,12 +58,12 @@ def _say_the_second_first(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> N
 
 def _name_each_copy(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
     """A message that is sent again has another ``_id``."""
-    key, copies = group_commit.message_key, count(1)
+    copies = count(1)
 
     def message_key(user_id: str, client_msg_id: str) -> str:
-        return key(user_id, f"{client_msg_id}, copy {next(copies)}")
+        return documents.message_key(user_id, f"{client_msg_id}, copy {next(copies)}")
 
-    patch.setattr(group_commit, "message_key", message_key)
+    patch.setattr("goim_edu.storage.group_commit.message_key", message_key)
 
 
 def _keep_microseconds(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
