@@ -21,7 +21,7 @@ from typing import Any
 import nbformat
 from nbclient import NotebookClient
 
-from tools.tasks import put_tasks
+from tools.tasks import mark_outcomes, put_tasks
 
 _node: Any = nbformat.from_dict  # it has no types
 
@@ -81,6 +81,7 @@ def execute(path: Path) -> float:
     """Run the notebook at ``path`` from top to bottom, write it, and return the seconds it took."""
     notebook = read(path)
     put_tasks(notebook)
+    mark_outcomes(notebook)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
     started = time.perf_counter()

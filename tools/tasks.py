@@ -1,7 +1,9 @@
-"""The task of each exercise, in a cell before the one where it is answered: it stands in one text.
+"""What a notebook says of its exercises by rule: the tasks, and which cells answer a prediction.
 
-``tools/notebooks.py`` puts these cells in, each time that it executes a notebook, and gives them
-the tag ``task``. Their words come from ``goim_edu/exercises/texts``.
+``tools/notebooks.py`` applies both, each time that it executes a notebook. A cell with the tag
+``task`` stands before each cell where an exercise is answered; its words come from
+``goim_edu/exercises/texts``, so they stand once. The tag ``outcome`` is on each cell that shows
+what was to be predicted, so that a site can fold it.
 """
 
 from __future__ import annotations
@@ -17,9 +19,10 @@ from goim_edu.exercises.catalogue import find
 from goim_edu.exercises.model import Exercise, Function, Predict, code
 from goim_edu.feedback.wording import show
 
-__all__ = ["TAG", "answered_in", "put_tasks", "task_of"]
+__all__ = ["OUTCOME", "TAG", "answered_in", "mark_outcomes", "put_tasks", "task_of"]
 
 TAG: Final = "task"
+OUTCOME: Final = "outcome"
 _LONGEST: Final = 120  # characters of an example
 
 
@@ -36,6 +39,31 @@ def put_tasks(notebook: Any) -> None:
                 task = nbformat.v4.new_markdown_cell(task_of(exercise), metadata={"tags": [TAG]})
                 notebook.cells.append(task)
         notebook.cells.append(cell)
+
+
+def mark_outcomes(notebook: Any) -> None:
+    """Tag the cell that shows the outcome of each prediction, and no other.
+
+    It is the next code cell of the same section. A widget is not folded, since the learner uses
+    it to find out; nor is an exercise, since it shows nothing before it is done.
+    """
+    waiting = False
+    for cell in notebook.cells:
+        tags = [tag for tag in cell.metadata.get("tags", []) if tag != OUTCOME]
+        if cell.cell_type == "markdown":
+            if re.search(r"^## ", cell.source, re.MULTILINE):
+                waiting = False
+            waiting = waiting or "**Predict" in cell.source
+        elif re.search(r'^predict\("\d\d\.\d+"', cell.source, re.MULTILINE):
+            waiting = True
+        elif waiting:
+            waiting = False
+            if "goim_edu.widgets" not in cell.source and not any(answered_in(cell)):
+                tags.append(OUTCOME)
+        if tags:
+            cell.metadata["tags"] = tags
+        else:
+            cell.metadata.pop("tags", None)
 
 
 def answered_in(cell: Any) -> Iterator[str]:
