@@ -1,0 +1,21 @@
+"""No wrong answer that differs a little from a solution passes the check of its exercise."""
+
+from __future__ import annotations
+
+import pytest
+
+from goim_edu.exercises.model import Function
+from tests.exercises import equivalents, equivalents_09_14
+from tools.wrong_answers import exercises, hunt
+
+EQUIVALENT = {**equivalents.EQUIVALENT, **equivalents_09_14.EQUIVALENT}
+
+
+@pytest.mark.parametrize("exercise", exercises(()), ids=lambda exercise: exercise.id)
+def test_only_what_does_the_same_passes(exercise: Function) -> None:
+    survivors = [answer.what for answer in hunt(exercise).survivors]
+    assert sorted(survivors) == sorted(EQUIVALENT.get(exercise.id, {}))
+
+
+def test_each_reason_belongs_to_an_exercise() -> None:
+    assert set(EQUIVALENT) <= {exercise.id for exercise in exercises(())}
