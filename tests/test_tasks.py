@@ -15,7 +15,8 @@ from tools import notebooks as tool
 from tools.tasks import OUTCOME, TAG, answered_in, mark_outcomes, put_tasks
 
 NOTEBOOKS = sorted(tool.FOLDER.glob("*.ipynb"))
-code, prose = nbformat.v4.new_code_cell, nbformat.v4.new_markdown_cell
+_v4: Any = nbformat.v4  # it has no types
+code, prose = _v4.new_code_cell, _v4.new_markdown_cell
 
 
 def seen(notebook: Any) -> list[tuple[str, str, list[str]]]:
@@ -24,7 +25,7 @@ def seen(notebook: Any) -> list[tuple[str, str, list[str]]]:
 
 
 def outcomes(*cells: Any) -> list[bool]:
-    notebook = nbformat.v4.new_notebook(cells=list(cells))
+    notebook = _v4.new_notebook(cells=list(cells))
     mark_outcomes(notebook)
     return [OUTCOME in cell.metadata.get("tags", []) for cell in notebook.cells]
 
@@ -55,7 +56,7 @@ def test_every_exercise_has_a_cell_to_write_in_and_its_task_before_it(number: st
 
 def test_a_task_that_is_out_of_date_is_replaced() -> None:
     old = prose("**03.8 Old words**", metadata={"tags": [TAG]})
-    notebook = nbformat.v4.new_notebook(cells=[old, code('check("03.8", take_frames)')])
+    notebook = _v4.new_notebook(cells=[old, code('check("03.8", take_frames)')])
     put_tasks(notebook)
     task, answer = notebook.cells
     assert task.source.startswith("**03.8 Frames from a stream**")
