@@ -197,11 +197,12 @@ _SLOW = Function(
         (950, 100, "presence", 1_000),
         (950, 100, "ack", 1_000),
         (0, 100, "typing", 1_000),
+        (950, 100, "history", 1_000),
     ),
     make=lambda c: (
         c.integer(0, 1_000),
         c.integer(1, 200),
-        c.pick(("message", "ack", "typing", "presence")),
+        c.pick(("message", "ack", "typing", "presence", "joined", "pong")),
         c.integer(500, 1_000),
     ),
     wrong=(
@@ -328,7 +329,7 @@ _IN_ORDER = Function(
     reference=handle,
     drive=_with_a_log,
     usage="handle(send, store, {0})  # the store works: {1}; its number: {2}",
-    cases=(("Hello", True, 7), ("Hello", False, 7), ("again", True, 8)),
+    cases=(("Hello", True, 7), ("Hello", False, 7), (" again 😀 ", True, 12)),
     wrong=(
         (
             'seq = store(text)\n    send("ack", seq)\n    send("message", seq)',

@@ -14,7 +14,7 @@ from goim_edu.websocket.explain import Field
 
 __all__ = ["DOCUMENTS"]
 
-_LETTERS: Final = "abcxyz_é"
+_LETTERS: Final = "abcXYZ_ é好😀"
 
 # ---------------------------------------------------------------------- 10.1
 
@@ -56,7 +56,7 @@ _INT32 = Function(
     """,
     reference=int32_document,
     fields=_int32_fields,
-    cases=(("seq", 1), ("n", 258), ("n", -1), ("é", 0)),
+    cases=(("seq", 1), ("n", 258), ("n", -1), ("é", 0), ("name" * 80, 1)),
     make=lambda c: (
         "".join(c.some(1, 5, lambda: c.pick(_LETTERS))),
         c.integer(0, 2**31 - 1) * c.pick((1, -1)),
@@ -162,7 +162,7 @@ def first_text(document: bytes) -> tuple[str, str]:
 
 def _text_document(c: Choices) -> tuple[bytes]:
     name = "".join(c.some(1, 4, lambda: c.pick(_LETTERS)))
-    document: dict[str, Any] = {name: c.text(0, 5)}
+    document: dict[str, Any] = {name: c.text(0, 5) * c.pick((1, 1, 1, 100))}
     if c.flag():
         document["~more"] = c.integer(0, 1_000)
     return (bson.encode(document),)
@@ -184,6 +184,8 @@ _TEXT = Function(
         (bson.encode({"text": "Hi", "seq": 7}),),
         (bson.encode({"n": ""}),),
         (bson.encode({"t": "a\0b"}),),
+        (bson.encode({"t": "long " * 60}),),
+        (bson.encode({"": "Hi"}),),
     ),
     make=_text_document,
     wrong=(

@@ -175,8 +175,10 @@ def _all_pages(function: Callable[..., Any], messages: list[_Message], size: int
 
 def _history(c: Choices) -> tuple[list[_Message], int]:
     now = 1_000
+    seq = 0
     messages = []
-    for seq in range(1, c.integer(0, 9) + 1):
+    for _ in range(c.integer(0, 9)):
+        seq += c.pick((1, 1, 3))
         now += c.pick((0, 1, 0))
         messages.append((seq, now))
     return messages, c.integer(1, 4)
@@ -199,6 +201,7 @@ _PAGING = Function(
         ([(1, 100), (2, 101), (3, 101), (4, 101), (5, 102)], 2),
         ([], 2),
         ([(1, 100), (2, 100)], 2),
+        ([(2, 100), (3, 100), (7, 101)], 2),
     ),
     make=_history,
     wrong=(

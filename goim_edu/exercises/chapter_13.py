@@ -131,9 +131,9 @@ def send_until_stored(send: Callable[[str, str], int], text: str, new_id: Callab
             continue
 
 
-def _failing_over(function: Callable[..., Any], outcomes: list[str]) -> tuple[Any, int]:
-    """A server that fails before it stores, or after; the answer, and how much is stored."""
-    stored: dict[str, int] = {}
+def _failing_over(function: Callable[..., Any], outcomes: list[str]) -> tuple[Any, list[str]]:
+    """A server that fails before it stores, or after; the answer, and the texts it has stored."""
+    stored: dict[str, str] = {}
     plan = list(outcomes)
     ids = itertools.count(1)
 
@@ -141,13 +141,13 @@ def _failing_over(function: Callable[..., Any], outcomes: list[str]) -> tuple[An
         outcome = plan.pop(0) if plan else "works"
         if outcome == "not stored":
             raise StoreUnavailable("no primary")
-        seq = stored.setdefault(client_msg_id, len(stored) + 1)
+        stored.setdefault(client_msg_id, text)
         if outcome == "ack lost":
             raise StoreUnavailable("the connection broke")
-        return seq
+        return list(stored).index(client_msg_id) + 7
 
     answer = function(send, "Hello", lambda: f"m{next(ids)}")
-    return answer, len(stored)
+    return answer, list(stored.values())
 
 
 _RETRY = Function(
@@ -171,7 +171,7 @@ _RETRY = Function(
         ([],),
         (["not stored"],),
         (["ack lost"],),
-        (["not stored", "ack lost", "ack lost", "not stored"],),
+        (["not stored", "ack lost", "ack lost", "not stored"] * 3,),
     ),
     make=lambda c: (c.some(0, 5, lambda: c.pick(("not stored", "ack lost"))),),
     wrong=(

@@ -20,8 +20,8 @@ CHUNKS: Final = [("", "A"), ("k", "B"), ("t", "C")]
 
 
 def _keys_and_chunks(c: Choices) -> tuple[str, list[tuple[str, str]]]:
-    bounds = sorted({"", *c.some(0, 4, lambda: c.pick("bdfhkmt"))})
-    key = c.pick(("a", "b", "c", "d", "k", "kitchen", "t", "z", "lobby"))
+    bounds = sorted({"", *c.some(0, 4, lambda: c.pick("bdfhkmtTé茶"))})
+    key = c.pick(("a", "b", "c", "d", "k", "kitchen", "t", "z", "lobby", "Tea", " tea", "茶", "🍵"))
     return key, [(bound, "ABCDE"[number]) for number, bound in enumerate(bounds)]
 
 
@@ -79,6 +79,7 @@ def shards_asked(query: dict[str, str], shard_key: str, chunks: list[tuple[str, 
 
 
 _TWO_ON_A: Final = [("", "A"), ("k", "B"), ("t", "A")]
+_NOT_IN_ORDER: Final = [("", "C"), ("k", "A"), ("é", "B")]
 _TARGETS = Function(
     id="14.2",
     starter="""
@@ -93,14 +94,16 @@ _TARGETS = Function(
         ({"room_id": "tea", "user_id": "lisa"}, "room_id", CHUNKS),
         ({}, "room_id", CHUNKS),
         ({"room_id": "tea", "user_id": "lisa"}, "user_id", CHUNKS),
+        ({"room_id": "k"}, "room_id", CHUNKS),
+        ({"user_id": "lisa"}, "room_id", _NOT_IN_ORDER),
     ),
     make=lambda c: (
         {
-            field: c.pick(("lobby", "tea", "apple", "lisa"))
+            field: c.pick(("lobby", "tea", "apple", "lisa", "t", "", "Tea", " tea", "茶"))
             for field in c.some(0, 2, lambda: c.pick(("room_id", "user_id")))
         },
-        "room_id",
-        c.pick((CHUNKS, _TWO_ON_A)),
+        c.pick(("room_id", "user_id")),
+        c.pick((CHUNKS, _TWO_ON_A, _NOT_IN_ORDER)),
     ),
     wrong=(
         ("if shard_key not in query:", "if True:"),
