@@ -202,7 +202,7 @@ _SLOW = Function(
     make=lambda c: (
         c.integer(0, 1_000),
         c.integer(1, 200),
-        c.pick(("message", "ack", "typing", "presence", "joined", "pong")),
+        c.pick(("message", "ack", "typing", "presence", "joined", "read")),
         c.integer(500, 1_000),
     ),
     wrong=(
