@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -135,18 +134,24 @@ def _failing_over(function: Callable[..., Any], outcomes: list[str]) -> tuple[An
     """A server that fails before it stores, or after; the answer, and the texts it has stored."""
     stored: dict[str, str] = {}
     plan = list(outcomes)
-    ids = itertools.count(1)
+    fresh: list[str] = []
+
+    def new_id() -> str:
+        fresh.append(f"m{len(fresh) + 1}-{len(plan)}")
+        return fresh[-1]
 
     def send(client_msg_id: str, text: str) -> int:
         outcome = plan.pop(0) if plan else "works"
+        if client_msg_id not in fresh:
+            return 1  # an id from elsewhere was used before: nothing new is stored
         if outcome == "not stored":
             raise StoreUnavailable("no primary")
         stored.setdefault(client_msg_id, text)
         if outcome == "ack lost":
             raise StoreUnavailable("the connection broke")
-        return list(stored).index(client_msg_id) + 7
+        return list(stored).index(client_msg_id) + 7 + len(outcomes)
 
-    answer = function(send, "Hello", lambda: f"m{next(ids)}")
+    answer = function(send, "Hello", new_id)
     return answer, list(stored.values())
 
 

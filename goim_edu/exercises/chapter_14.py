@@ -20,7 +20,7 @@ CHUNKS: Final = [("", "A"), ("k", "B"), ("t", "C")]
 
 
 def _keys_and_chunks(c: Choices) -> tuple[str, list[tuple[str, str]]]:
-    bounds = sorted({"", *c.some(0, 4, lambda: c.pick("bdfhkmtTé茶"))})
+    bounds = sorted({"", *c.some(0, 4, lambda: c.pick((*"bdfhkmtTé茶", "kit")))})
     key = c.pick(("a", "b", "c", "d", "k", "kitchen", "t", "z", "lobby", "Tea", " tea", "茶", "🍵"))
     return key, [(bound, "ABCDE"[number]) for number, bound in enumerate(bounds)]
 
@@ -79,7 +79,7 @@ def shards_asked(query: dict[str, str], shard_key: str, chunks: list[tuple[str, 
 
 
 _TWO_ON_A: Final = [("", "A"), ("k", "B"), ("t", "A")]
-_NOT_IN_ORDER: Final = [("", "C"), ("k", "A"), ("é", "B")]
+_NOT_IN_ORDER: Final = [("", "C"), ("k", "A"), ("é", "D")]
 _TARGETS = Function(
     id="14.2",
     starter="""
