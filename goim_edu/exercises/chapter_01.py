@@ -67,6 +67,7 @@ _DELAYS = Function(
         ([4_000], 4_000),
         ([100, 100, 5_000], 4_000),
         ([], 4_000),
+        ([1_000], 300),
     ),
     make=lambda c: (c.some(0, 5, lambda: c.integer(1, 20_000)), c.integer(1, 5_000)),
     wrong=(
@@ -158,6 +159,7 @@ _SSE = Function(
         ("data: a\n\ndata: b\n",),
         ("data:   x\n\n",),
         ("data:\n\n",),
+        ("data: Hello 好\n\n",),
     ),
     make=_sse,
     wrong=(

@@ -251,7 +251,7 @@ def choose_subprotocol(offer: str | None, supported: list[str]) -> str | None:
     return None
 
 
-_NAMES: Final = ("goim.v1.json", "goim.v1.bson", "goim.v2.json", "chat")
+_NAMES: Final = ("goim.v1.json", "goim.v1.bson", "goim.v2.json", "chat", "x")
 
 
 def _offer(c: Choices) -> tuple[str | None, list[str]]:

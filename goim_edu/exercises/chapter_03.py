@@ -391,6 +391,11 @@ _MEND_RULES = Function(
         (bytes.fromhex("82 7e 00 7e") + bytes(126),),
         (bytes.fromhex("82 7f 00 00 00 00 00 00 ff ff") + bytes(65_535),),
         (bytes.fromhex("82 7f 80 00 00 00 00 00 00 00"),),
+        (bytes.fromhex("82 7f 40 00 00 00 00 00 00 00"),),
+        (bytes.fromhex("82 7f 00 00 00 00 00 01 00 00") + bytes(65_536),),
+        (bytes.fromhex("82 7e 00 7d") + bytes(125),),
+        (bytes.fromhex("08 02 03 e8"),),
+        (bytes.fromhex("88 7e 00 7e 03 e8") + b"a" * 124,),
     ),
     make=_make_perhaps_bad,
     wrong=(

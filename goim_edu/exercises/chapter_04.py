@@ -52,8 +52,9 @@ _APPLY_MASK = Function(
         (b"", _KEY),
         (b"abcdefghijkl", _KEY),
         (bytes([0xFF] * 6), bytes([1, 2, 4, 8])),
+        (b"Hello", bytes([1, 2, 4, 8])),
     ),
-    make=lambda c: (c.octets(0, 30), _four(c)),
+    make=lambda c: (c.octets(0, c.pick((30, 600))), _four(c)),
     wrong=(
         ("mask_key[i % 4]", "mask_key[0]"),
         ("mask_key[i % 4]", "mask_key[i]"),
@@ -92,8 +93,9 @@ _PIECE = Function(
         (bytes.fromhex("58"), _KEY, 4),
         (bytes.fromhex("00 00 00 00 00"), _KEY, 1_000_003),
         (b"", _KEY, 3),
+        (bytes.fromhex("7f 9f"), _KEY, 2),
     ),
-    make=lambda c: (c.octets(0, 12), _four(c), c.integer(0, 1000)),
+    make=lambda c: (c.octets(0, c.pick((12, 600))), _four(c), c.integer(0, 1000)),
     wrong=(
         ("position + i", "i"),
         ("(position + i)", "(i + (1 if position else 0))"),
@@ -131,8 +133,9 @@ _AS_NUMBER = Function(
         (b"H", _KEY),
         (b"", _KEY),
         (b"Hello" + _KEY[1:] + _KEY, _KEY),
+        (b"Hello", bytes([1, 2, 4, 8])),
     ),
-    make=lambda c: (c.octets(0, 70), _four(c)),
+    make=lambda c: (c.octets(0, c.pick((70, 600))), _four(c)),
     wrong=(
         ("[:size]", ""),
         ("(mask_key * (size // 4 + 1))[:size]", '(mask_key * (size // 4)).ljust(size, b"\\0")'),
@@ -236,6 +239,7 @@ _FIND_KEY = Function(
         (bytes.fromhex("7f 9f 4d 51 58"), b"Hello"),
         (apply_mask(b'{"type":"hello"}', bytes.fromhex("01 02 03 04")), b'{"type"'),
         (b"abcd", b"abcd"),
+        (bytes.fromhex("7f 9f 4d 51 58"), b"World"),
     ),
     make=lambda c: (c.octets(4, 20), c.octets(4, 8)),
     wrong=(

@@ -231,6 +231,7 @@ _UTF8 = Function(
         ([b"\xe5", b"A"],),
         ([b"", b""],),
         ([b"\xed\xa0\x80"],),
+        ([b"a", b"a", b"\xff"],),
     ),
     make=_text_pieces,
     wrong=(
@@ -353,7 +354,7 @@ _SPLIT = Function(
     kind="mend",
     reference=split,
     cases=((b"Hello", 10), (b"Hello", 3), (b"Hello!", 3), (b"", 3), ("好".encode(), 1)),
-    make=lambda c: (c.octets(0, 12), c.integer(1, 6)),
+    make=lambda c: (c.octets(0, c.pick((12, 600))), c.integer(1, c.pick((6, 300)))),
     wrong=(
         ("Opcode.TEXT if start == 0 else Opcode.CONTINUATION", "Opcode.TEXT"),
         ("fin=start + size >= len(data)", "fin=True"),

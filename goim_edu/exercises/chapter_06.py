@@ -135,6 +135,7 @@ _ROUND_TRIPS = Function(
         ([("ping", b"1", 0), ("pong", b"1", 20), ("pong", b"1", 900)],),
         ([("ping", b"1", 0), ("ping", b"2", 10), ("pong", b"2", 30)],),
         ([],),
+        ([("ping", b"1", 0), ("pong", b"1", 20), ("pong", b"1", 20)],),
     ),
     make=_pulse,
     wrong=(
@@ -190,6 +191,7 @@ _SILENT = Function(
         ([(20, "ping sent"), (26, "ping sent")], 31, 10),
         ([], 1_000, 10),
         ([(20, "ping sent"), (21, "pong"), (40, "ping sent")], 50, 10),
+        ([(20, "ping sent"), (20, "pong"), (20, "ping sent")], 30, 10),
     ),
     make=_log,
     wrong=(

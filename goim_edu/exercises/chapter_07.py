@@ -41,6 +41,14 @@ def compress_message(message: bytes) -> bytes:
     return data[:-4]
 
 
+def _reads_on(receiver: PerMessageDeflate) -> bool:
+    """Whether a receiver is still in step, so that it reads a further message."""
+    try:
+        return receiver.decompress(compress_message(b"next"), True, 1 << 24) == b"next"
+    except RemoteProtocolError:
+        return False
+
+
 def _compare_compressed(want: bytes, got: Any, args: tuple[Any, ...]) -> str:
     """Any DEFLATE of the message will do, if it is put into its frame as the RFC asks."""
     if not isinstance(got, bytes):
@@ -56,6 +64,8 @@ def _compare_compressed(want: bytes, got: Any, args: tuple[Any, ...]) -> str:
         return f"A receiver cannot read it: {error}."
     if plain != args[0]:
         return f"A receiver reads {show(plain)} from it, not {show(args[0])}."
+    if not _reads_on(receiver):
+        return "A receiver reads this message, but not the next one: bytes at the end are missing."
     return ""
 
 
@@ -152,6 +162,7 @@ _INFLATE = Function(
         (_BOMB, 1_000),
         (_SMALL_BOMB, 1_000),
         (compress_message(_GOOD), 20_000),
+        (compress_message(_GOOD + _GOOD[:500]), 20_500),
     ),
     make=_maybe_too_big,
     wrong=(
@@ -214,6 +225,7 @@ _OFFER = Function(
         ('permessage-deflate; server_max_window_bits="10"',),
         ("permessage-deflate;server_no_context_takeover;client_no_context_takeover",),
         ("permessage-deflate; server_max_window_bits=10; server_max_window_bits=12",),
+        ('X-Mine; Name = "Max"',),
     ),
     make=_some_offer,
     wrong=(
