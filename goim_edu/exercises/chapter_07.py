@@ -162,7 +162,7 @@ _INFLATE = Function(
         (_BOMB, 1_000),
         (_SMALL_BOMB, 1_000),
         (compress_message(_GOOD), 20_000),
-        (compress_message(_GOOD + _GOOD[:500]), 20_500),
+        (compress_message(_GOOD * 3), 60_000),
     ),
     make=_maybe_too_big,
     wrong=(

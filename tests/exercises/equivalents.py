@@ -6,5 +6,120 @@ from typing import Final
 
 __all__ = ["EQUIVALENT"]
 
-EQUIVALENT: Final[dict[str, dict[str, str]]] = {}
+EQUIVALENT: Final[dict[str, dict[str, str]]] = {
+    "01.3": {
+        "absolute numbers": "no number is below 0 here",
+    },
+    "01.4": {
+        "stripped": "each word is stripped anyway",
+        "only Latin-1": "letters beyond Latin-1 match nothing, as the ? in their place",
+    },
+    "02.2": {
+        "stripped": "a key has no spaces around it",
+        "only Latin-1": "a key is ASCII",
+    },
+    "02.3": {
+        "line 6: 'x' for ''": "neither is what is wanted",
+        "line 9: 'x' for ''": "neither is what is wanted",
+        "stripped": "a text that is compared has no spaces around it",
+        "only Latin-1": "a key is ASCII",
+        "absolute numbers": "no number is below 0 here",
+    },
+    "02.4": {
+        "line 18: without the last argument": "None is not 13 either",
+        "line 18: 'x' for ''": "neither is what is wanted",
+        "line 21: 'x' for ''": "neither is what is wanted",
+        "line 8: 'x' for ''": "neither is what is wanted",
+        "stripped": "a text that is compared has no spaces around it",
+        "only Latin-1": "letters beyond Latin-1 match nothing, as the ? in their place",
+    },
+    "02.5": {
+        "stripped": "each name is stripped anyway",
+        "only Latin-1": "a name of a subprotocol is ASCII",
+    },
+    "03.2": {
+        "reads at most 125": "only two bytes are read",
+        "reads at most 255": "only two bytes are read",
+    },
+    "03.4": {
+        "line 5: 2 for 1": "no default is asked for",
+        "line 5: 0 for 1": "no default is asked for",
+        "line 5: False for True": "no default is asked for",
+        "line 5: 0 for None": "no default is asked for",
+        "line 14: without the last argument": "big is the default of Python",
+        "line 16: without the last argument": "big is the default of Python",
+        "absolute numbers": "no number is below 0 here",
+    },
+    "03.5": {
+        "line 18: LShift for RShift": "only asked whether it is 0",
+        "line 18: only the left side": "only asked whether it is 0, or the shift drops the other bits",
+        "line 16: only the left side": "the shift drops the other bits",
+        "line 18: 6 for 7": "only asked whether it is 0",
+        "line 22: without the last argument": "big is the default of Python",
+        "line 16: 129 for 128": "the shift drops the lowest bit",
+        "line 18: 129 for 128": "the shift drops the lowest bit",
+        "line 25: without the last argument": "big is the default of Python",
+    },
+    "03.6": {
+        "line 28: without condition 1": "up to 125 bytes 64 bits are refused as well",
+        "line 40: without bool": "only asked whether it is 0",
+        "line 20: 7 for 8": "opcode 7 was refused before",
+        "line 22: 7 for 8": "opcode 7 was refused before",
+        "line 45: without the last argument": "big is the default of Python",
+    },
+    "04.4": {
+        "absolute numbers": "no number is below 0 here",
+    },
+    "04.5": {
+        "line 4: Mult for FloorDiv": "a key that is repeated too often is cut",
+        "line 4: only the left side": "a key that is repeated too often is cut",
+        "line 4: 2 for 1": "a key that is repeated too often is cut",
+        "line 4: 3 for 4": "a key that is repeated too often is cut",
+    },
+    "04.7": {
+        "line 3: without strict=": "both have four bytes",
+        "line 3: False for True": "both have four bytes",
+        "reads at most 125": "only four bytes are read",
+        "reads at most 255": "only four bytes are read",
+    },
+    "05.3": {
+        "line 9: the if never": "one byte is no code that may be sent",
+        "line 10: no raise": "one byte is no code that may be sent",
+        "line 11: without the last argument": "big is the default of Python",
+        "line 9: 0 for 1": "one byte is no code that may be sent",
+        "line 16: 'UTF-8' for 'utf-8'": "two names of one encoding",
+        "reads at most 125": "a Close has at most 125",
+        "reads at most 255": "a Close has at most 125",
+    },
+    "05.4": {
+        "line 6: 'UTF-8' for 'utf-8'": "two names of one encoding",
+    },
+    "05.7": {
+        "absolute numbers": "no number is below 0 here",
+    },
+    "06.2": {
+        "reads at most 255": "a Ping has at most 131 with its header",
+    },
+    "06.4": {
+        "absolute numbers": "no number is below 0 here",
+    },
+    "07.2": {
+        "line 6: 14 for 15": "every DEFLATE of the message is right",
+    },
+    "07.3": {
+        "line 7: only the left side": "a lone message is read without them, as case 1 says",
+        "line 7: b'' for b'\\x00\\x00\\xff\\xff'": "a lone message is read without them, as case 1 says",
+        "line 7: b'\\x00\\x00\\xff\\xffx' for b'\\x00\\x00\\xff\\xff'": "a byte behind them opens a block that stays empty",
+        "line 7: 2 for 1": "one byte more is still not much more",
+        "absolute numbers": "no number is below 0 here",
+    },
+    "07.4": {
+        "stripped": "each piece is stripped anyway",
+        "only Latin-1": "a header is ASCII",
+    },
+    "08.3": {
+        "stripped": "a text that is compared has no spaces around it",
+        "only Latin-1": "letters beyond Latin-1 match nothing, as the ? in their place",
+    },
+}
 """Number of an exercise -> what was changed -> why this changes nothing (chapters 01 to 08)."""

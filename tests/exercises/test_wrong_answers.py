@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from goim_edu.exercises.judge import judge_function
 from goim_edu.exercises.model import Function
 from tests.exercises import equivalents, equivalents_09_14
 from tools.wrong_answers import exercises, hunt
@@ -19,3 +22,13 @@ def test_only_what_does_the_same_passes(exercise: Function) -> None:
 
 def test_each_reason_belongs_to_an_exercise() -> None:
     assert set(EQUIVALENT) <= {exercise.id for exercise in exercises(())}
+
+
+@pytest.mark.parametrize("number", ["03.4", "04.2", "07.2", "08.2"])
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+def test_bytes_in_another_type_are_right(number: str, kind: Any) -> None:
+    exercise = next(it for it in exercises((number,)))
+    right = exercise.load(exercise.solution)
+    assert judge_function(exercise, lambda *args: kind(right(*args)))
+    assert not judge_function(exercise, lambda *args: kind(right(*args) + b"\0x"))
+    assert not judge_function(exercise, lambda *args: right(*args).hex())
