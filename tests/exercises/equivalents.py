@@ -52,7 +52,7 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
     },
     "03.5": {
         "line 18: LShift for RShift": "only asked whether it is 0",
-        "line 18: only the left side": "only asked whether it is 0, or the shift drops the other bits",
+        "line 18: only the left side": "only asked whether it is 0",
         "line 16: only the left side": "the shift drops the other bits",
         "line 18: 6 for 7": "only asked whether it is 0",
         "line 22: without the last argument": "big is the default of Python",
@@ -107,9 +107,9 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
         "line 6: 14 for 15": "every DEFLATE of the message is right",
     },
     "07.3": {
-        "line 7: only the left side": "a lone message is read without them, as case 1 says",
-        "line 7: b'' for b'\\x00\\x00\\xff\\xff'": "a lone message is read without them, as case 1 says",
-        "line 7: b'\\x00\\x00\\xff\\xffx' for b'\\x00\\x00\\xff\\xff'": "a byte behind them opens a block that stays empty",
+        "line 7: only the left side": "see case 1: read without them, too",
+        "line 7: b'' for b'\\x00\\x00\\xff\\xff'": "see case 1: read without them, too",
+        "line 7: b'\\x00\\x00\\xff\\xffx' for b'\\x00\\x00\\xff\\xff'": "opens an empty block",
         "line 7: 2 for 1": "one byte more is still not much more",
         "absolute numbers": "no number is below 0 here",
     },
