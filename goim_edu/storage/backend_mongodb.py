@@ -35,6 +35,7 @@ from goim_edu.storage.mongodb_client import (
     Database,
     Document,
     check_database,
+    connect,
     must_be,
     reading,
     unavailable,
@@ -42,7 +43,7 @@ from goim_edu.storage.mongodb_client import (
 )
 from goim_edu.storage.mongodb_queries import page_filter, page_options, span_filter, to_plan
 
-__all__ = ["DURABLE", "MongoBackend"]
+__all__ = ["DURABLE", "MongoBackend", "connect"]
 
 DURABLE = WriteConcern("majority", j=True)
 """The default: a majority of the members has it in the journal before anyone is told."""
