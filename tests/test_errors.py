@@ -179,7 +179,7 @@ def test_a_str_is_not_a_sequence_of_names(wrong: Callable[[], object], what: str
 
 @pytest.mark.parametrize("name", ["origins", "hosts", "trusted_proxies", "jwt_audience"])
 def test_a_str_is_not_a_sequence_of_settings(name: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} must be a sequence of str, not"):
+    with pytest.raises(ValueError, match=f"{name} is a sequence, not the str"):
         ServerConfig.of(**{name: "https://a.example"})
 
 

@@ -141,7 +141,7 @@ MUTANTS: Final = [
         before=(
             *_ECHO,
             "sent = live",
-            "from goim_edu.protocol import Frame,",
+            "from goim_edu.protocol import Frame, FrameDecoder",
             "hello = live",
             "def verdict",
         ),

@@ -33,7 +33,7 @@ def test_a_socket_and_its_connection_say_where_they_lead() -> None:
 
         async with running_server() as server:
             server.routes["/keep"] = keep
-            async with connect(f"{server.url}/keep?token=secret") as ws:
+            async with connect(f"{server.base_url}/keep?token=secret") as ws:
                 await until(lambda: bool(ends))
                 there = f"open 127.0.0.1:{server.port}/keep"
                 assert repr(ws) == f"<WebSocket {ws.id} client {there}>"
