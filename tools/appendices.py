@@ -1,7 +1,8 @@
 """Write the two appendices from the chapters themselves: the glossary, and the claims of the notes.
 
 The glossary collects the vocabulary tables of all chapters (``| word | 中文 | means |``) and links
-each word to the place where it is first explained. The list of claims (``tools/claims.toml``) links
+each word to the place where it is first explained; words that every chapter uses are in
+``tools/everyday_words.toml``. The list of claims (``tools/claims.toml``) links
 each to the cell that teaches it, which carries the tag ``claim-A5`` and so on.
 
     python tools/appendices.py           write notebooks/A1-glossary.ipynb and A2-claims.ipynb
@@ -25,6 +26,7 @@ from tools import notebooks as files
 
 ROOT = Path(__file__).resolve().parent.parent
 CLAIMS = ROOT / "tools" / "claims.toml"
+EVERYDAY = ROOT / "tools" / "everyday_words.toml"
 HEAD = re.compile(r"\|\s*word\s*\|\s*中文\s*\|\s*means\s*\|")
 VERDICTS = {"right": "✓ right", "imprecise": "◐ imprecise", "wrong": "✗ wrong"}
 _node: Any = v4  # it has no types
@@ -105,8 +107,8 @@ def table_rows(source: str) -> Iterator[tuple[str, str, str]]:
 
 
 def words() -> list[Word]:
-    """All words of all vocabulary tables, each once, in order of the alphabet."""
-    found: dict[str, Word] = {}
+    """All words of all vocabulary tables, and everyday ones, each once, in alphabetical order."""
+    found = {plain(word.word): word for word in everyday_words()}
     for path in chapters():
         cells = list(prose(path))
         for place, cell in cells:
@@ -116,6 +118,13 @@ def words() -> list[Word]:
                     explained = first_use(key, cells) or place
                     found[key] = Word(word, chinese, means, explained)
     return [found[key] for key in sorted(found)]
+
+
+def everyday_words() -> Iterator[Word]:
+    """The words that every chapter uses, each with the chapter that uses it first."""
+    first = {path.stem[:2]: next(place for place, _ in prose(path)) for path in chapters()}
+    for word, (chinese, means, chapter) in tomllib.loads(EVERYDAY.read_text("utf-8")).items():
+        yield Word(word, chinese, means, first[chapter])
 
 
 def plain(word: str) -> str:
@@ -156,8 +165,8 @@ def glossary() -> Any:
     """The first appendix."""
     opening = (
         "# A1 · Glossary 词汇表\n\n**Which word was that, what is it in Chinese, and where was it "
-        "explained?**\n\nEvery word from the vocabulary tables of the chapters; the link leads to "
-        "its place. To look one up takes less than two minutes."
+        "explained?**\n\nEvery word from the vocabulary tables of the chapters, and those that all "
+        "chapters use; the link leads to its place. To look one up takes less than two minutes."
     )
     rows: dict[str, list[Word]] = {}
     for word in words():
