@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from goim_edu.draw import wrong_bit
 from goim_edu.draw.picture import Picture
@@ -174,7 +174,21 @@ def _agree(exercise: Function, want: Outcome, got: Outcome, args: tuple[Any, ...
         return _compared(exercise, want, got, args) == ""
     if not _like(want.value, got.value):
         return False
-    return equal(want.value, got.value)
+    return equal(_plain(want.value), _plain(got.value))
+
+
+def _plain(value: object, depth: int = 20) -> object:
+    """A value in which it does not matter whether a sequence is a list or a tuple.
+
+    Args:
+        value: what a function gave back.
+        depth: how deep to look, since a list may hold itself.
+    """
+    if depth and type(value) in (list, tuple):
+        return [_plain(part, depth - 1) for part in cast("Sequence[object]", value)]
+    if isinstance(value, bytearray | memoryview):
+        return bytes(value)
+    return value
 
 
 def _compared(exercise: Function, want: Outcome, got: Outcome, args: tuple[Any, ...]) -> str:

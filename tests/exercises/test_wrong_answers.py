@@ -34,3 +34,18 @@ def test_bytes_in_another_type_are_right(number: str, kind: Any) -> None:
     assert judge_function(exercise, lambda *args: kind(right(*args)))
     assert not judge_function(exercise, lambda *args: kind(right(*args) + b"\0x"))
     assert not judge_function(exercise, lambda *args: right(*args).hex())
+
+
+@pytest.mark.parametrize("number", ["01.5", "09.2", "10.3", "14.2"])
+def test_a_list_and_a_tuple_are_the_same_answer(number: str) -> None:
+    exercise = next(it for it in exercises((number,)))
+    right = exercise.load(exercise.solution)
+
+    def turned(value: Any) -> Any:
+        """Each list a tuple, each tuple a list."""
+        if isinstance(value, list):
+            return tuple(map(turned, value))
+        return list(map(turned, value)) if isinstance(value, tuple) else value
+
+    assert judge_function(exercise, lambda *args: turned(right(*args)))
+    assert not judge_function(exercise, lambda *args: [*turned(right(*args)), 0])
