@@ -18,7 +18,13 @@ def program(path: Path, *arguments: str) -> Iterator[str]:
     """Run it; gives the first line that it prints, its address. Ctrl-C must end it."""
     command = [sys.executable, str(path), *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        env=environment,
+        # A run in the background ignores Ctrl-C, and its children would, too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
         assert process.stdout is not None
         try:
             yield process.stdout.readline().decode().strip()
