@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import socket
@@ -90,6 +91,42 @@ def test_a_subprotocol_is_chosen_in_ones_own_way(caplog: pytest.LogCaptureFixtur
                     await peer(f"{server.url}{path}", subprotocols=offered)
                 assert refused.value.response.status_code == status
         assert "did not offer the subprotocol 'offered'" in caplog.text
+
+    run(test())
+
+
+def test_what_is_not_asked_for_a_websocket_is_refused_before_a_subprotocol_is_chosen() -> None:
+    def select(request: Request, names: Any) -> str | None:
+        pytest.fail("there is nothing to choose")
+
+    async def test() -> None:
+        async with serve(echo, subprotocols=["a"], select_subprotocol=select) as server:
+            assert (await http(server.port, "/"))[0] == 426
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"handler": lambda ws: None},
+            "a handler is a coroutine function (async def); it gave None",
+        ),
+        (
+            {"handler": echo, "process_request": lambda request: "no"},
+            "process_request must give a Response or None, not 'no'",
+        ),
+    ],
+)
+def test_what_is_given_back_is_named_in_the_log(
+    settings: dict[str, Any], said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        async with serve(**settings) as server:
+            with contextlib.suppress(InvalidStatus):
+                await code_of(server.url)
+            await until(lambda: said in caplog.text)
 
     run(test())
 

@@ -254,3 +254,9 @@ def test_wrong_arguments_are_refused_at_once(
 ) -> None:
     with pytest.raises(kind, match=words):
         ChatServer(ServerConfig(port=0), open_store("memory"), **settings)
+
+
+@pytest.mark.parametrize("wrong", ["memory", None, 5])
+def test_a_chat_without_a_store_is_refused_at_once(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=r"store must be a store, such as open_store\('memory'\)"):
+        ChatServer(ServerConfig(port=0), wrong)

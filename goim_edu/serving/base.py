@@ -358,7 +358,9 @@ class BaseServer:
     def _open_route(self, connection: Connection, request: Request, route: Route) -> None:
         """Agree to a WebSocket, and start its handler."""
         ws = WebSocket()
-        connection.accept(ws, route.choose(request), heartbeat=self._heartbeat())
+        # What does not ask for a WebSocket is refused as that, before anything is chosen.
+        chosen = route.choose(request) if request.wants_upgrade else None
+        connection.accept(ws, chosen, heartbeat=self._heartbeat())
         if connection.state is ConnectionState.OPEN:
             self.start_task(run_handler(route.handler, ws))
 

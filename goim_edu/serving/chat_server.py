@@ -129,7 +129,7 @@ class ChatServer(BaseServer):
     ) -> None:
         super().__init__(config, ssl=ssl, sock=sock, tap=tap, page_key=page_key)
         config = self.config
-        _check(authenticate, registry, hooks)
+        _check(store, authenticate, registry, hooks)
         if authenticate is not None and config.auth != "none":
             raise ValueError("give either authenticate, or auth='jwt' in the config")
         self.store = store
@@ -263,8 +263,10 @@ class ChatServer(BaseServer):
         return infos
 
 
-def _check(authenticate: object, registry: object, hooks: object) -> None:
+def _check(store: object, authenticate: object, registry: object, hooks: object) -> None:
     """Refuse what would fail only when the first client comes."""
+    if not hasattr(store, "submit_async"):
+        raise TypeError(f"store must be a store, such as open_store('memory') gives, not {store!r}")
     if not (authenticate is None or callable(authenticate)):
         raise TypeError(f"authenticate must be a function, not {authenticate!r}")
     if not (registry is None or hasattr(registry, "register")):

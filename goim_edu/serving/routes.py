@@ -156,7 +156,10 @@ async def run_handler(handler: WebSocketHandler, ws: WebSocket) -> None:
     """Serve a connection, and close it as its handler ends: with 1000, or with 1011 if it fails."""
     code = 1000
     try:
-        await handler(ws)
+        serving = handler(ws)
+        if not inspect.isawaitable(serving):
+            raise TypeError(f"a handler is a coroutine function (async def); it gave {serving!r}")
+        await serving
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is not None and task.cancelling():

@@ -14,6 +14,7 @@ import logging
 import socket
 import ssl as tls
 from collections.abc import Awaitable, Callable, Sequence
+from inspect import isawaitable
 
 from goim_edu.errors import HandshakeError
 from goim_edu.serving.base import BaseServer
@@ -76,10 +77,10 @@ class Server(BaseServer):
         if request.wants_upgrade:
             self._check_upgrade(request, visitor)
         given = None if self._process_request is None else self._process_request(request)
-        if given is None or isinstance(given, Response):
-            self._go_on(connection, request, given)
-        else:
+        if isawaitable(given):
             self.start_task(self._go_on_later(connection, request, given))
+        else:
+            self._go_on(connection, request, given)
 
     def _go_on(self, connection: Connection, request: Request, given: object) -> None:
         if given is None:
