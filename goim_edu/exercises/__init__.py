@@ -222,11 +222,10 @@ def progress() -> Card:
 
 def _way_on(exercise: Exercise) -> str:
     """How many exercises of the chapter are done, and which is next."""
-    done = progress_file.read_done()
     number = exercise.id.partition(".")[0]
-    ours = chapter(number) if number in CHAPTERS else ()
-    if not ours:
-        return ""
+    if number not in CHAPTERS:
+        return ""  # it is not one of the course's
+    done, ours = progress_file.read_done(), chapter(number)
     words = f"{sum(one.id in done for one in ours)} of {len(ours)} in this chapter."
     following = next((one for one in ours if one.id not in done), None)
     if following is None:

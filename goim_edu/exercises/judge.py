@@ -172,8 +172,6 @@ def _agree(exercise: Function, want: Outcome, got: Outcome, args: tuple[Any, ...
         return _kind(exercise, got.error) is _kind(exercise, want.error) is not None
     if exercise.compare is not None:
         return _compared(exercise, want, got, args) == ""
-    if not _like(want.value, got.value):
-        return False
     return equal(_plain(want.value), _plain(got.value))
 
 
@@ -186,8 +184,6 @@ def _plain(value: object, depth: int = 20) -> object:
     """
     if depth and type(value) in (list, tuple):
         return [_plain(part, depth - 1) for part in cast("Sequence[object]", value)]
-    if isinstance(value, bytearray | memoryview):
-        return bytes(value)
     return value
 
 
@@ -205,13 +201,6 @@ def _difference(want: object, got: object, parts: Sequence[str] = ()) -> str:
     """The difference in words; "" for values that cannot even be compared."""
     outcome = call(difference, (want, got, parts))
     return str(outcome.value or "")
-
-
-def _like(want: object, got: object) -> bool:
-    """Whether the types fit: bytes must be bytes, but 1 may stand for True."""
-    if isinstance(want, bytes):
-        return isinstance(got, bytes)
-    return True
 
 
 def _kind(exercise: Function, error: BaseException) -> type[Exception] | None:

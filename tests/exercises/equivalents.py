@@ -6,9 +6,14 @@ from typing import Final
 
 __all__ = ["EQUIVALENT"]
 
+_NOT_NEGATIVE: Final = "none of its numbers is negative"
+_NAMES: Final = "the names are those of the protocol, in small ASCII letters"
+_HEX: Final = "24 hex characters as MongoDB writes them"
+_NO_TEXT: Final = "no argument of the function itself is a text"
+
 EQUIVALENT: Final[dict[str, dict[str, str]]] = {
     "01.3": {
-        "absolute numbers": "no number is below 0 here",
+        "absolute numbers": _NOT_NEGATIVE,
     },
     "01.4": {
         "stripped": "each word is stripped anyway",
@@ -23,7 +28,7 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
         "line 9: 'x' for ''": "neither is what is wanted",
         "stripped": "a text that is compared has no spaces around it",
         "only Latin-1": "a key is ASCII",
-        "absolute numbers": "no number is below 0 here",
+        "absolute numbers": _NOT_NEGATIVE,
     },
     "02.4": {
         "line 18: without the last argument": "None is not 13 either",
@@ -48,7 +53,7 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
         "line 5: 0 for None": "no default is asked for",
         "line 14: without the last argument": "big is the default of Python",
         "line 16: without the last argument": "big is the default of Python",
-        "absolute numbers": "no number is below 0 here",
+        "absolute numbers": _NOT_NEGATIVE,
     },
     "03.5": {
         "line 18: LShift for RShift": "only asked whether it is 0",
@@ -68,7 +73,7 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
         "line 45: without the last argument": "big is the default of Python",
     },
     "04.4": {
-        "absolute numbers": "no number is below 0 here",
+        "absolute numbers": _NOT_NEGATIVE,
     },
     "04.5": {
         "line 4: Mult for FloorDiv": "a key that is repeated too often is cut",
@@ -95,13 +100,13 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
         "line 6: 'UTF-8' for 'utf-8'": "two names of one encoding",
     },
     "05.7": {
-        "absolute numbers": "no number is below 0 here",
+        "absolute numbers": _NOT_NEGATIVE,
     },
     "06.2": {
         "reads at most 255": "a Ping has at most 131 with its header",
     },
     "06.4": {
-        "absolute numbers": "no number is below 0 here",
+        "absolute numbers": _NOT_NEGATIVE,
     },
     "07.2": {
         "line 6: 14 for 15": "every DEFLATE of the message is right",
@@ -111,7 +116,7 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
         "line 7: b'' for b'\\x00\\x00\\xff\\xff'": "see case 1: read without them, too",
         "line 7: b'\\x00\\x00\\xff\\xffx' for b'\\x00\\x00\\xff\\xff'": "opens an empty block",
         "line 7: 2 for 1": "one byte more is still not much more",
-        "absolute numbers": "no number is below 0 here",
+        "absolute numbers": _NOT_NEGATIVE,
     },
     "07.4": {
         "stripped": "each piece is stripped anyway",
@@ -121,5 +126,62 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
         "stripped": "a text that is compared has no spaces around it",
         "only Latin-1": "letters beyond Latin-1 match nothing, as the ? in their place",
     },
+    "09.3": {
+        "line 3: -1 for 0": "a bucket that is full at -1 is full at 0",
+        "absolute numbers": _NOT_NEGATIVE,
+    },
+    "09.4": {
+        "sorts its first argument": "the result is sorted",
+        "each element once": "the result is made from a set",
+        "absolute numbers": _NOT_NEGATIVE,
+    },
+    "09.5": {
+        "lower case": _NAMES,
+        "stripped": _NAMES,
+        "only Latin-1": _NAMES,
+        "absolute numbers": _NOT_NEGATIVE,
+    },
+    "09.7": {
+        "line 6: return None": "what is sent and stored is asked for, nothing else",
+        "remembers by its first argument": "each call has a send of its own",
+        "absolute numbers": _NOT_NEGATIVE,
+    },
+    "10.3": {
+        "lower case": _HEX,
+        "stripped": _HEX,
+        "only Latin-1": _HEX,
+    },
+    "10.5": {"line 3: 4 for 5": "byte 4 is the type 0x02, which is not zero"},
+    "11.1": {"each element once": "an index names each field once"},
+    "11.3": {
+        "each element once": "each message has a number of its own",
+        "absolute numbers": _NOT_NEGATIVE,
+    },
+    "12.2": {
+        "line 13: -1 for 0": "the list has one element",
+        "remembers by its first argument": "each call has a connect of its own",
+        "absolute numbers": "no argument of the function itself is a number",
+    },
+    "12.3": {"absolute numbers": _NOT_NEGATIVE},
+    "12.4": {
+        "line 10: without condition 2": "what is a duplicate is stored",
+        "lower case": _NO_TEXT,
+        "stripped": _NO_TEXT,
+        "only Latin-1": _NO_TEXT,
+    },
+    "12.5": {"remembers its first result": "it is called once, then the process has ended"},
+    "13.1": {"absolute numbers": _NOT_NEGATIVE},
+    "13.3": {"sorts its first argument": "the solution sorts it anyway"},
+    "13.4": {"line 4: without strict=": "False is what zip does by itself"},
+    "13.5": {"line 7: only the first turn": "continue goes round before the break is met"},
+    "14.2": {
+        "lower case": "field names of the chat are in small letters; values are in the query",
+        "stripped": "a field name has no spaces around it",
+        "only Latin-1": "field names of the chat are ASCII",
+    },
+    "14.5": {
+        "sorts its first argument": "the solution sorts it anyway",
+        "absolute numbers": _NOT_NEGATIVE,
+    },
 }
-"""Number of an exercise -> what was changed -> why this changes nothing (chapters 01 to 08)."""
+"""Number of an exercise -> what was changed -> why this changes nothing."""

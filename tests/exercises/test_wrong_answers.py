@@ -8,10 +8,8 @@ import pytest
 
 from goim_edu.exercises.judge import judge_function
 from goim_edu.exercises.model import Function
-from tests.exercises import equivalents, equivalents_09_14
+from tests.exercises.equivalents import EQUIVALENT
 from tools.wrong_answers import exercises, hunt
-
-EQUIVALENT = {**equivalents.EQUIVALENT, **equivalents_09_14.EQUIVALENT}
 
 
 # A function without an end is stopped wherever it is, perhaps in a callback of the collector.
