@@ -42,7 +42,7 @@ def add(exercise: Exercise | str | PathLike[str]) -> Card:
         A card that names what was added.
 
     Raises:
-        OSError: there is no such file.
+        OSError: the file cannot be read.
         TypeError: it is not an exercise.
         ValueError: its number is not one of your own (``my.1``), or it is not complete; for a file
             the message begins with its name and line. Then nothing is added.

@@ -140,7 +140,7 @@ class BaseServer:
     def base_url(self) -> str:
         """The address, ``ws://host:port``, to which a path is appended.
 
-        With a Unix socket there is no such address; this one is what a client may say in its Host.
+        A Unix socket has no address; what this gives is what a client may say in its Host.
         """
         scheme = "wss" if self._tls is not None else "ws"
         if self._unix:

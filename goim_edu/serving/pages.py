@@ -82,7 +82,7 @@ class Pages:
     Args:
         server: the one whose health and metrics are told.
         hosts: the names by which browsers may ask for them.
-        metrics: gives the metrics and their content type; None: there is no such page.
+        metrics: gives the metrics and their content type; None if the page is off.
         metrics_token: what a request for the metrics must show; None: only local ones are answered.
     """
 

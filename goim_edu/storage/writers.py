@@ -34,7 +34,7 @@ def check_options(options: WriterOptions) -> None:
     """Refuse a setting under which nothing could be written.
 
     Raises:
-        TypeError: there is no such setting, or it is not a number.
+        TypeError: the setting is unknown, or it is not a number.
         ValueError: it is too low.
 
     >>> check_options({"max_batch": 0})

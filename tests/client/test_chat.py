@@ -340,7 +340,7 @@ def test_what_was_closed_is_not_entered() -> None:
 
 
 def test_what_was_said_is_stored_although_the_call_was_cancelled() -> None:
-    """And whoever says it again under the same id gets the same number."""
+    """The same id, said again, gets the same number."""
 
     async def test() -> None:
         store = MessageStore(MemoryBackend())

@@ -270,7 +270,7 @@ def test_pings_at_once() -> None:
     visit(echo, client)
 
 
-def test_closing_wakes_whoever_waits() -> None:
+def test_closing_wakes_all_who_wait() -> None:
     def client(url: str) -> None:
         ws = connect(url)
 

@@ -1,4 +1,4 @@
-"""The examples pass both type checkers: whoever begins with one of them begins with a clean one."""
+"""The examples pass both type checkers, so a program that begins as one of them begins clean."""
 
 from __future__ import annotations
 
