@@ -13,12 +13,12 @@
 Nothing of the chat is loaded before it is asked for: a handler of your own does not need it.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from goim_edu.chat.auth import Authenticate, Identity, TokenVerifier, Unauthenticated
 from goim_edu.chat.limits import ChatLimits
 from goim_edu.errors import HandshakeError
+from goim_edu.lazy import lazy_names
 from goim_edu.serving.base import ServerConnection as ServerConnection
 from goim_edu.serving.config import ServerConfig, UnsafeConfig
 from goim_edu.serving.responses import make_response
@@ -68,14 +68,5 @@ _MODULES = {
     "ServerStore": "goim_edu.serving.ports",
 }
 
-if not TYPE_CHECKING:  # a checker would take every name for one of ours
-
-    def __getattr__(name):
-        if name in _MODULES:
-            value = globals()[name] = getattr(import_module(_MODULES[name]), name)
-            return value
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_names(globals(), _MODULES)

@@ -54,12 +54,12 @@ import signal
 import sys
 import threading
 from contextlib import ExitStack
-from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Unpack
 
 from goim_edu.errors import DuplicateMessage, StoreConfigError, StoreError, StoreUnavailable
+from goim_edu.lazy import lazy_names
 from goim_edu.storage.backend import Change, Plan
 from goim_edu.storage.documents import (
     COLLECTIONS,
@@ -123,14 +123,7 @@ _WANTED = "name a store by auto, memory, local, mongodb://... or @FILE"
 
 
 if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> object:
-        if name in _LATER:
-            return getattr(import_module(_LATER[name]), name)
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-    def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
+    __getattr__, __dir__ = lazy_names(globals(), _LATER)
 
 
 def open_store(

@@ -16,21 +16,22 @@ from tools.imports import PACKAGE, ROOT
 MODULES = imports.modules()
 
 # Each entry of the package and the entries below it that it may import: one row an entry.
-GROUND = {"errors", "palette", "printable"}
+GROUND = {"errors", "lazy", "palette", "printable"}
 BELOW: dict[str, set[str]] = {
     "errors": set(),
+    "lazy": set(),
     "palette": set(),
     "printable": set(),
     "websocket": {"errors"},
     "protocol": {"errors", "websocket"},
     "transport": {"errors", "websocket", "protocol"},
     "chat": {"errors", "printable", "websocket", "protocol", "transport"},
-    "client": {"errors", "printable", "websocket", "protocol", "transport", "chat"},
+    "client": {"errors", "lazy", "printable", "websocket", "protocol", "transport", "chat"},
     "serving": {"errors", "websocket", "protocol", "transport", "chat"},
-    "server": {"errors", "websocket", "protocol", "transport", "chat", "serving"},
+    "server": {"errors", "lazy", "websocket", "protocol", "transport", "chat", "serving"},
     "mongod": {"errors"},
     "storage": {"errors"},
-    "store": {"errors", "mongod", "storage"},
+    "store": {"errors", "lazy", "mongod", "storage"},
     "capture": GROUND | {"websocket"},
     "draw": GROUND | {"websocket", "capture"},
     "feedback": GROUND | {"websocket", "draw"},

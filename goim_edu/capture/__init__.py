@@ -3,7 +3,6 @@
 What reads and writes files, and what describes them, is loaded when it is asked for.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from goim_edu.capture.recording import (
@@ -17,6 +16,7 @@ from goim_edu.capture.recording import (
     Sender,
     take_apart,
 )
+from goim_edu.lazy import lazy_names
 
 if TYPE_CHECKING:
     from goim_edu.capture.dissect import describe
@@ -45,14 +45,5 @@ _MODULES = {
     "write_capture": "goim_edu.capture.pcap",
 }
 
-if not TYPE_CHECKING:  # so that a type checker finds a misspelt name
-
-    def __getattr__(name: str) -> object:
-        if name in _MODULES:
-            value = globals()[name] = getattr(import_module(_MODULES[name]), name)
-            return value
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_names(globals(), _MODULES)

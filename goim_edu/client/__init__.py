@@ -8,10 +8,11 @@ for programs without an event loop. What belongs to the chat is loaded when it i
 from typing import TYPE_CHECKING
 
 from goim_edu.client.connect import Backoff, Connect, connect
-from goim_edu.client.faces import VOCABULARY, later
+from goim_edu.client.faces import VOCABULARY
 from goim_edu.client.options import ConnectOptions
 from goim_edu.client.proxy import ProxyError
 from goim_edu.errors import HandshakeError
+from goim_edu.lazy import lazy_names
 from goim_edu.transport import ConcurrencyError, ConnectionClosed, WebSocket
 
 if TYPE_CHECKING:
@@ -40,8 +41,6 @@ __all__ = [
     "connect",
 ]
 
-if not TYPE_CHECKING:  # so that a checker finds a name that does not exist
-    __getattr__ = later(globals(), VOCABULARY | {"ChatClient": "goim_edu.client.chat"})
-
-    def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
+if not TYPE_CHECKING:
+    _MODULES = VOCABULARY | {"ChatClient": "goim_edu.client.chat"}
+    __getattr__, __dir__ = lazy_names(globals(), _MODULES)

@@ -10,11 +10,12 @@ when it is asked for, as in ``goim_edu.client``.
 
 from typing import TYPE_CHECKING
 
-from goim_edu.client.faces import VOCABULARY, later
+from goim_edu.client.faces import VOCABULARY
 from goim_edu.client.proxy import ProxyError
 from goim_edu.client.retry import Backoff
 from goim_edu.client.sync_connect import ConnectOptions, WebSocket, connect, reconnect
 from goim_edu.errors import HandshakeError
+from goim_edu.lazy import lazy_names
 from goim_edu.transport import ConcurrencyError, ConnectionClosed
 
 if TYPE_CHECKING:
@@ -43,8 +44,6 @@ __all__ = [
     "reconnect",
 ]
 
-if not TYPE_CHECKING:  # so that a checker finds a name that does not exist
-    __getattr__ = later(globals(), VOCABULARY | {"ChatClient": "goim_edu.client.sync_chat"})
-
-    def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
+if not TYPE_CHECKING:
+    _MODULES = VOCABULARY | {"ChatClient": "goim_edu.client.sync_chat"}
+    __getattr__, __dir__ = lazy_names(globals(), _MODULES)

@@ -3,8 +3,9 @@
 Nothing is loaded before it is asked for: a server needs the store, a card needs the pictures.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from goim_edu.lazy import lazy_names
 
 if TYPE_CHECKING:
     from goim_edu.feedback.wording import said
@@ -79,14 +80,5 @@ _MODULES = {
 }
 
 
-if not TYPE_CHECKING:  # so that a type checker finds a misspelt name
-
-    def __getattr__(name: str) -> object:
-        if name in _MODULES:
-            value = globals()[name] = getattr(import_module(_MODULES[name]), name)
-            return value
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_names(globals(), _MODULES)
