@@ -114,7 +114,7 @@ class WebSocket:
 
     @property
     def close_code(self) -> int | None:
-        """The peer's close code, 1006 if it gave none; None while open."""
+        """The peer's close code, 1005 if its Close gave none, 1006 if none came; None before."""
         return self._endpoint.close_code
 
     @property

@@ -163,7 +163,7 @@ class WebSocket(Handler):
 
     @property
     def close_code(self) -> int | None:
-        """The peer's close code, 1006 if it gave none; None while open."""
+        """The peer's close code, 1005 if its Close gave none, 1006 if none came; None before."""
         return self.connection.close_code
 
     @property
