@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +77,17 @@ def test_what_shows_no_outcome_is_not_folded() -> None:
     assert outcomes(ask, code('def f(): ...\n\ncheck("03.8", f)'), code("1")) == [False] * 3
     assert outcomes(ask, code("from goim_edu.widgets import FrameLab"), code("1")) == [False] * 3
     assert outcomes(code("1", metadata={"tags": [OUTCOME]})) == [False]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_what_a_task_tells_to_call_was_imported_before(path: Path) -> None:
+    """A learner who follows it must not meet a NameError."""
+    known: set[str] = set()
+    for cell in tool.read(path).cells:
+        if cell.cell_type == "code":
+            for names in re.findall(r"^from goim_edu\.exercises import (.+)$", cell.source, re.M):
+                known |= set(names.split(", "))
+        elif TAG in cell.metadata.get("tags", []):
+            called = set(re.findall(r"`(\w+)\(\"\d\d\.\d+\"", cell.source))
+            assert called
+            assert called <= known, cell.source
