@@ -15,9 +15,8 @@ from goim_edu.websocket.origin import host_of
 __all__ = ["TrustedProxies", "Visitor"]
 
 _PAIR: Final = re.compile(r'[ \t]*([\w!#$%&\'*+.^`|~-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s,;"]*))[ \t]*')
-_LEFT_BY_PROXIES: Final = (
-    *("forwarded", "via", "x-real-ip"),
-    *("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"),
+_LEFT_BY_PROXIES: Final = frozenset(
+    ("forwarded", "via", "x-real-ip", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto")
 )
 _PORT: Final = re.compile(r"(\[.+\]|[0-9.]+)(?::[0-9]{1,5})?")
 
@@ -80,7 +79,7 @@ class TrustedProxies:
         local = (
             (address is not None and address.is_loopback)
             and (not name or is_loopback(name))
-            and not any(name in headers for name in _LEFT_BY_PROXIES)
+            and not headers.has_any(_LEFT_BY_PROXIES)
         )
         if peer not in self:
             return Visitor(peer, secure, local)

@@ -159,10 +159,11 @@ def check_host(request: Request) -> str:
         raise HandshakeError(
             f"there are {count} Host fields, there must be one", section="RFC 9112 §3.2"
         )
-    for host in (request.headers.get("host"), request.authority):
+    authority = request.authority
+    for host in {request.headers.get("host"), authority}:  # nearly always the same
         if (count or host) and not _HOST.fullmatch(host):
             raise HandshakeError(f"Host {quoted(host)} is not a host", section="RFC 9112 §3.2")
-    return request.authority
+    return authority
 
 
 def check_target(request: Request) -> None:

@@ -109,6 +109,10 @@ class Headers:
             return len(self.get_all(name))
         return int(name.lower() in self._index)
 
+    def has_any(self, names: frozenset[str]) -> bool:
+        """Whether one of these names is there; they are in lower case."""
+        return not names.isdisjoint(self._index)
+
     def has_token(self, name: str, token: str) -> bool:
         """Whether the comma list of this name holds the token, given in lower case."""
         value = self.get(name).lower()
@@ -158,10 +162,11 @@ class Request(NamedTuple):
     @property
     def path(self) -> str:
         """The target up to the question mark; an absolute URI loses its scheme and host."""
-        absolute = _ABSOLUTE.match(self.target)
+        target = self.target
+        absolute = None if target[:1] == "/" else _ABSOLUTE.match(target)
         if absolute is None:
-            return self.target.partition("?")[0]
-        return self.target[absolute.end() :].partition("?")[0] or "/"
+            return target.partition("?")[0]
+        return target[absolute.end() :].partition("?")[0] or "/"
 
     @property
     def authority(self) -> str:
@@ -173,7 +178,7 @@ class Request(NamedTuple):
         >>> Request("GET", "http://b.example:81/", "HTTP/1.1", host).authority
         'b.example:81'
         """
-        absolute = _ABSOLUTE.match(self.target)
+        absolute = None if self.target[:1] == "/" else _ABSOLUTE.match(self.target)
         return absolute[1] if absolute else self.headers.get("host")
 
     @property
@@ -217,9 +222,6 @@ class Response(NamedTuple):
 
 
 _DEFAULT_LIMITS = HandshakeLimits()
-
-
-# ---------------------------------------------------------------------- reading a head
 
 
 def parse_request(
@@ -421,9 +423,6 @@ def method_not_allowed(method: str) -> HandshakeError:
         section="RFC 6455 §4.2.1",
         headers=(("Allow", "GET"),),
     )
-
-
-# ---------------------------------------------------------------------- writing a head
 
 
 def write_head(first_line: str, headers: Iterable[tuple[str, str]]) -> bytes:
