@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 __all__ = [
+    "ChatRefused",
+    "ConcurrencyError",
     "DuplicateMessage",
     "GoimError",
     "HandshakeError",
@@ -14,10 +16,14 @@ __all__ = [
     "LocalProtocolError",
     "MissingExtra",
     "ProtocolError",
+    "ProxyError",
     "RemoteProtocolError",
     "StoreConfigError",
     "StoreError",
     "StoreUnavailable",
+    "Unauthenticated",
+    "UnsafeConfig",
+    "VocabularyError",
     "needs_extra",
 ]
 
@@ -93,7 +99,7 @@ class RemoteProtocolError(ProtocolError):
     def __init__(
         self, message: str, *, close_code: int = 1002, section: str = "RFC 6455 §7.1.7"
     ) -> None:
-        super().__init__(f"{message} ({section})")
+        super().__init__(f"{message} ({section})" if section else message)
         self.message = message
         self.close_code = close_code
         self.section = section
@@ -122,15 +128,25 @@ class HandshakeError(RemoteProtocolError):
     Args:
         message: what was wrong.
         status: the HTTP status that a server answers with, 400 to 599.
-        section: where the rule stands. The package names it at every place; for code that names
-            none it is §4.2.2, which lets a server refuse a request.
+        section: where the rule stands, which the text then names. The package gives it at every
+            place; a program that refuses by a rule of its own gives none.
         headers: header fields that the answer must carry, such as ``Sec-WebSocket-Version``; on a
             client those of the answer that came.
         passing: on a client: whether the same request may be granted later.
         body: on a client: the beginning of the answer's content, at most 64 KiB.
 
+    Attributes:
+        message: what was wrong, without the section.
+        status: the HTTP status: the one that we answer with, or that the server answered with.
+        section: where the rule stands, or empty.
+        headers: header fields, as pairs.
+        passing: whether the same request may be granted later.
+        body: the beginning of the answer's content.
+
     >>> HandshakeError("only GET may upgrade", status=405, headers=[("Allow", "GET")]).status
     405
+    >>> str(HandshakeError("who are you?", status=401))
+    'who are you?'
     """
 
     def __init__(
@@ -138,7 +154,7 @@ class HandshakeError(RemoteProtocolError):
         message: str,
         *,
         status: int = 400,
-        section: str = "RFC 6455 §4.2.2",
+        section: str = "",
         headers: Sequence[tuple[str, str]] = (),
         passing: bool = False,
         body: bytes = b"",
@@ -148,6 +164,57 @@ class HandshakeError(RemoteProtocolError):
         self.headers = tuple(headers)
         self.passing = passing
         self.body = body
+
+
+class ProxyError(HandshakeError):
+    """The proxy did not let us through; ``status`` and ``body`` are what it answered.
+
+    >>> ProxyError("the proxy wants to know your name", status=407).status
+    407
+    """
+
+
+class VocabularyError(ProtocolError):
+    """What came is not a message of the chat; the text says why.
+
+    A ``ChatClient`` raises it where something else than this chat answers.
+
+    Args:
+        reason: why.
+        ref: the ``ref`` of the message, where one could be made out.
+        kind: its ``type``, where one could be made out.
+    """
+
+    def __init__(self, reason: str, ref: str | None = None, kind: str | None = None) -> None:
+        super().__init__(f"{kind}: {reason}" if kind else reason)
+        self.ref = ref
+        self.kind = kind
+
+
+class ChatRefused(GoimError):
+    """The server did not grant a request, and will not if it is asked again.
+
+    Attributes:
+        code: one of the error codes of the chat protocol.
+        reason: why.
+    """
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(f"{code}: {reason}")
+        self.code = code
+        self.reason = reason
+
+
+class ConcurrencyError(GoimError, RuntimeError):
+    """Two tasks do at once what only one at a time can do; the second one is refused."""
+
+
+class Unauthenticated(GoimError):
+    """The client did not prove that it is this user; the text says why."""
+
+
+class UnsafeConfig(GoimError, ValueError):
+    """This configuration would let strangers in; the text says how to do it properly."""
 
 
 class StoreError(GoimError):

@@ -10,7 +10,7 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from goim_edu.server import (
     Request,
     Response,
     Server,
+    ServerConfig,
     WebSocket,
     make_response,
     serve,
@@ -424,3 +425,54 @@ def test_a_handler_of_ones_own_needs_no_chat_and_no_store() -> None:
     code = f"import sys; from goim_edu.server import serve; print(*{{*{heavy}}} & {{*sys.modules}})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_a_limit_of_the_chat_that_is_misplaced_is_sent_where_it_belongs() -> None:
+    with pytest.raises(TypeError, match=r"burst is a limit of the chat: ServerConfig.of\(burst"):
+        ServerConfig(burst=5)  # type: ignore[call-arg]
+    assert ServerConfig.of(burst=5).limits.burst == 5
+
+
+def test_a_connection_that_is_not_made_says_how_to_make_it() -> None:
+    with pytest.raises(AttributeError, match="no 'send': there is no connection yet"):
+        connect("ws://127.0.0.1:1").send("Hello")  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match=r"^Connect has no 'sned'$"):
+        connect("ws://127.0.0.1:1").sned  # type: ignore[attr-defined]
+
+
+def test_a_page_of_ones_own_is_not_guessed_at() -> None:
+    assert make_response("<b>")[2]["x-content-type-options"] == "nosniff"
+
+
+def test_the_handler_chooses_among_what_is_offered() -> None:
+    def newest(request: Request, ours: Sequence[str]) -> str | None:
+        assert request.subprotocols == ("v1", "v9", "v2")
+        return max(set(request.subprotocols) & set(ours), default=None)
+
+    async def talk(ws: WebSocket) -> None:
+        await ws.recv()
+
+    async def test() -> None:
+        server = serve(talk, subprotocols=["v1", "v2"], select_subprotocol=newest)
+        async with server, connect(server.url, subprotocols=["v1", "v9", "v2"]) as ws:
+            assert ws.subprotocol == "v2"
+
+    run(test())
+
+
+def test_a_refusal_says_its_status_once() -> None:
+    def check(request: Request) -> None:
+        raise HandshakeError("show the token", status=401)
+
+    async def talk(ws: WebSocket) -> None:
+        await ws.recv()
+
+    async def test() -> None:
+        async with serve(talk, process_request=check) as server:
+            with pytest.raises(HandshakeError) as refused:
+                await connect(server.url)
+            said = "the server answered 401 Unauthorized, not 101: 'show the token'"
+            assert refused.value.message == said
+            assert refused.value.body == b"401 Unauthorized\nshow the token\n"
+
+    run(test())

@@ -260,3 +260,52 @@ def test_wrong_arguments_are_refused_at_once(
 def test_a_chat_without_a_store_is_refused_at_once(wrong: Any) -> None:
     with pytest.raises(TypeError, match=r"store must be a store, such as open_store\('memory'\)"):
         ChatServer(ServerConfig(port=0), wrong)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("way", ["run", "serve_until_signal"])
+def test_a_program_that_only_serves_ends_in_good_order(way: str, number: signal.Signals) -> None:
+    program = f"""if True:
+        import asyncio, signal
+        from goim_edu.server import serve
+
+        async def echo(ws):
+            async for message in ws:
+                await ws.send(message)
+
+        server = serve(echo, port=0)
+        async def tell():
+            await server.start()
+            print(server.url, flush=True)
+            await server.serve_until_signal()
+        if {way!r} == "run":
+            start = server.start
+            async def told():
+                await start()
+                print(server.url, flush=True)
+            server.start = told
+            server.run()
+        else:
+            asyncio.run(tell())
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        print("the end")
+    """
+
+    async def test(url: str, process: subprocess.Popen[bytes]) -> None:
+        async with connect(url) as ws:
+            process.send_signal(number)
+            await ws.wait_closed()
+            assert ws.close_code == 1001
+
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        run(test(process.stdout.readline().decode().strip(), process))
+        assert process.stdout.read() == b"the end\n"
+        assert process.stderr.read() == b""
+    assert process.returncode == 0

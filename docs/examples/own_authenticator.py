@@ -23,11 +23,11 @@ async def authenticate(user_id: str, token: str | None) -> Identity:
 
 
 async def main(port: int = 8765) -> None:
-    """Serve until Ctrl-C."""
+    """Serve until Ctrl-C or SIGTERM."""
     with open_store("memory") as store:
         async with ChatServer(ServerConfig(port=port), store, authenticate=authenticate) as server:
             print(server.url, flush=True)
-            await server.serve_forever()
+            await server.serve_until_signal()
 
 
 if __name__ == "__main__":

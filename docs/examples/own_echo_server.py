@@ -16,10 +16,10 @@ async def echo(ws: WebSocket) -> None:
 
 
 async def main(port: int = 8765) -> None:
-    """Serve until Ctrl-C."""
+    """Serve until Ctrl-C or SIGTERM."""
     async with serve(echo, port=port) as server:
         print(server.url, flush=True)
-        await server.serve_forever()
+        await server.serve_until_signal()
 
 
 if __name__ == "__main__":

@@ -22,11 +22,11 @@ async def shout(ws: WebSocket) -> None:
 
 
 async def main(port: int = 8765) -> None:
-    """Serve until Ctrl-C."""
+    """Serve until Ctrl-C or SIGTERM."""
     names = ["loud", "quiet"]
     async with serve(shout, port=port, subprotocols=names, process_request=check) as server:
         print(server.url, flush=True)
-        await server.serve_forever()
+        await server.serve_until_signal()
 
 
 if __name__ == "__main__":

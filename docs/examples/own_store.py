@@ -123,12 +123,12 @@ class SqliteStore:
 
 
 async def main(path: str = "chat.sqlite", port: int = 8765) -> None:
-    """Serve until Ctrl-C."""
+    """Serve until Ctrl-C or SIGTERM."""
     store = SqliteStore(path)
     try:
         async with ChatServer(ServerConfig(port=port), store) as server:
             print(server.url, flush=True)
-            await server.serve_forever()
+            await server.serve_until_signal()
     finally:
         store.close()
 

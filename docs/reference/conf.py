@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import goim_edu
+from goim_edu.transport import Handler
 
 project = "goim_edu"
 release = goim_edu.__version__
@@ -55,10 +56,21 @@ def read(_app: Any, kind: str, _name: str, _of: Any, _options: Any, lines: list[
     lines[:] = found
 
 
+CALLED_BY_US = {"start_task", "on_request"} | {
+    name for name in vars(Handler) if name.startswith("on_") or name == "is_busy"
+}
+"""What one part of the package calls of another, and no program of yours."""
+
+
 def skip_fields(
-    _app: Any, _kind: str, _name: str, member: Any, _skip: bool, _options: Any
+    _app: Any, _kind: str, name: str, member: Any, _skip: bool, _options: Any
 ) -> bool | None:
-    """Leave out fields of named tuples: the class describes them under its parameters."""
+    """Leave out what a program does not call, and fields of named tuples.
+
+    The class describes those under its parameters.
+    """
+    if name in CALLED_BY_US and getattr(member, "__qualname__", "").partition(".")[0] != "Handler":
+        return True
     return True if "Alias for field number" in (getattr(member, "__doc__", "") or "") else None
 
 

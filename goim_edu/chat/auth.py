@@ -14,17 +14,13 @@ from pathlib import Path
 from time import time
 from typing import Any, Final, Literal, NamedTuple
 
-from goim_edu.errors import GoimError, needs_extra
+from goim_edu.errors import Unauthenticated, needs_extra
 
 __all__ = ["Authenticate", "Identity", "TokenVerifier", "Unauthenticated", "anybody"]
 
 _SHORTEST_SECRET: Final = 32  # octets
 _SHORTEST_RSA: Final = 2048  # bits
 _YEAR_10000: Final = 253_402_300_800  # seconds since 1970
-
-
-class Unauthenticated(GoimError):
-    """The client did not prove that it is this user; the text says why."""
 
 
 class Identity(NamedTuple):

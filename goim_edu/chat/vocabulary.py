@@ -42,7 +42,7 @@ from goim_edu.chat.requests import (
     Send,
     Typing,
 )
-from goim_edu.errors import ProtocolError
+from goim_edu.errors import VocabularyError
 
 __all__ = [
     "BSON",
@@ -94,20 +94,6 @@ ErrorCode = Literal[
     "internal",
 ]
 ERROR_CODES: Final[tuple[ErrorCode, ...]] = ErrorCode.__args__  # type: ignore[attr-defined]
-
-
-class VocabularyError(ProtocolError):
-    """What came is not a message of this vocabulary; the text tells the sender why.
-
-    Attributes:
-        ref: the ``ref`` of the message, where one could be made out.
-        kind: its ``type``, where one could be made out.
-    """
-
-    def __init__(self, reason: str, ref: str | None = None, kind: str | None = None) -> None:
-        super().__init__(f"{kind}: {reason}" if kind else reason)
-        self.ref = ref
-        self.kind = kind
 
 
 # ---------------------------------------------------------------------- what the server says

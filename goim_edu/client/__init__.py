@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING
 from goim_edu.client.connect import Backoff, Connect, connect
 from goim_edu.client.faces import VOCABULARY
 from goim_edu.client.options import ConnectOptions
-from goim_edu.client.proxy import ProxyError
-from goim_edu.errors import HandshakeError
+from goim_edu.errors import (
+    ChatRefused,
+    ConcurrencyError,
+    HandshakeError,
+    ProxyError,
+    VocabularyError,
+)
 from goim_edu.lazy import lazy_names
-from goim_edu.transport import ConcurrencyError, ConnectionClosed, WebSocket
+from goim_edu.transport import ConnectionClosed, WebSocket
 
 if TYPE_CHECKING:
     from goim_edu.chat.vocabulary import Ack, ChatMessage, Presence, ReadBy, TypingBy
     from goim_edu.client.chat import ChatClient
-    from goim_edu.client.events import ChatEvent, ChatRefused, ChatState
+    from goim_edu.client.events import ChatEvent, ChatState
 
 __all__ = [
     "Ack",
@@ -37,6 +42,7 @@ __all__ = [
     "ProxyError",
     "ReadBy",
     "TypingBy",
+    "VocabularyError",
     "WebSocket",
     "connect",
 ]

@@ -71,6 +71,8 @@ class ChatClient(ChatCore):
 
     Attributes:
         losses: how many connections have been lost.
+        limits: what the server has said of itself at the last welcome: characters of a ``text``,
+            ``rooms`` of a session, requests a second (``rate``); None before the first.
 
     Raises:
         ValueError: a name or the token cannot be written as UTF-8, or a number is out of its range.

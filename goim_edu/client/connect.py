@@ -26,7 +26,7 @@ import math
 from collections.abc import AsyncGenerator, Generator
 from time import monotonic
 from types import TracebackType
-from typing import Any, Final, Unpack
+from typing import TYPE_CHECKING, Any, Final, Unpack
 from weakref import WeakValueDictionary
 
 from goim_edu.client.attempt import Attempt
@@ -69,6 +69,14 @@ class Connect:
 
     def __repr__(self) -> str:
         return f"<Connect to {self._shown}>"
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            hint = ": there is no connection yet; use `async with connect(...) as ws`, or await it"
+            raise AttributeError(
+                f"Connect has no {name!r}{hint if hasattr(WebSocket, name) else ''}"
+            )
 
     def __await__(self) -> Generator[Any, None, WebSocket]:
         return self._open().__await__()

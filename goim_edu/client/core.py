@@ -20,9 +20,13 @@ from goim_edu.chat.vocabulary import (
     MembersPage,
     Presence,
     ReadBy,
+    Reply,
     Request,
     Send,
     TypingBy,
+    VocabularyError,
+    Welcome,
+    WelcomeLimits,
 )
 from goim_edu.client.checks import check_number
 from goim_edu.client.conversation import Conversation
@@ -53,9 +57,10 @@ Key = tuple[str, str]
 """What is waited for: ``enter``, ``send`` an id, ``join`` or ``leave`` a room, ``ask`` a ref."""
 
 
-def left() -> ConnectionClosed:
-    """What a call ends with when there is no chat any more."""
-    return ConnectionClosed(None, None, why="this chat was left, or not yet entered")
+def left(*, entered: bool = True) -> ConnectionClosed:
+    """What a call ends with when there is no chat any more, or not yet."""
+    why = "this chat was left" if entered else "not yet entered: use it in a `with` block"
+    return ConnectionClosed(None, None, why=why)
 
 
 def chat_options(options: ConnectOptions) -> ConnectOptions:
@@ -96,6 +101,8 @@ class ChatCore:
 
     Attributes:
         losses: how many connections have been lost.
+        limits: what the server has said of itself at the last welcome: characters of a ``text``,
+            ``rooms`` of a session, requests a second (``rate``); None before the first.
     """
 
     def __init__(
@@ -130,6 +137,8 @@ class ChatCore:
             self._heard.begin(room_id, seq)
         self._waiting: dict[Key, list[Waiter]] = {}
         self._problem: Exception | None = None  # why no further connection will come
+        self._entered = False
+        self.limits: WelcomeLimits | None = None
 
     def __repr__(self) -> str:
         where = without_secrets(self._uri)
@@ -162,7 +171,7 @@ class ChatCore:
         if self._problem is not None:
             raise self._problem
         if self._state is ChatState.CLOSED:
-            raise left()
+            raise left(entered=self._entered)
 
     def _check_ours(self, room_id: str) -> None:
         self._check_entered()
@@ -200,7 +209,7 @@ class ChatCore:
 
     def _take(self, data: str | bytes) -> None:
         """Take in one message of the server."""
-        for outcome in self._talk.receive(JSON.decode_reply(data), monotonic()):
+        for outcome in self._talk.receive(self._decode(data), monotonic()):
             match outcome:
                 case ChatMessage() | Presence() | TypingBy() | ReadBy():
                     self._heard.put(outcome)
@@ -219,6 +228,15 @@ class ChatCore:
         if self._talk.settled:
             self._turn(ChatState.ONLINE)
             self._settle(("enter", ""), None)
+
+    def _decode(self, data: str | bytes) -> Reply:
+        try:
+            reply = JSON.decode_reply(data)
+        except VocabularyError as error:
+            raise VocabularyError(f"what answers there does not speak this chat: {error}") from None
+        if isinstance(reply, Welcome):
+            self.limits = reply.limits
+        return reply
 
     def _refused(self, refused: RefusedRequest) -> None:
         request = refused.request
@@ -260,6 +278,8 @@ class ChatCore:
     def _asked_pause(self) -> float:
         """Seconds for which the server has asked us to stay away, since it is restarting."""
         pause, self._talk.pause_hint = min(self._talk.pause_hint, _LONGEST_PAUSE), 0.0
+        if pause:
+            self._log.info("the server asks us to stay away for=%.2f", pause)
         return pause
 
     def _give_up(self, error: Exception) -> None:
@@ -272,6 +292,7 @@ class ChatCore:
         if state is self._state:
             return
         self._state = state
+        self._entered = True
         if self._on_state is None:
             return
         try:

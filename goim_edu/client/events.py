@@ -21,24 +21,10 @@ from goim_edu.chat.vocabulary import (
     Send,
     TypingBy,
 )
-from goim_edu.errors import GoimError
+from goim_edu.errors import ChatRefused
 from goim_edu.printable import printable_name
 
 __all__ = ["ChatEvent", "ChatRefused", "ChatState", "Note", "Outcome", "RefusedRequest", "listed"]
-
-
-class ChatRefused(GoimError):
-    """The server did not grant a request, and will not if it is asked again.
-
-    Attributes:
-        code: one of the error codes of the chat protocol.
-        reason: why.
-    """
-
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(f"{code}: {reason}")
-        self.code = code
-        self.reason = reason
 
 
 class ChatState(StrEnum):

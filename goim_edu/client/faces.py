@@ -8,5 +8,5 @@ __all__ = ["VOCABULARY"]
 
 VOCABULARY: Final = dict.fromkeys(
     ("Ack", "ChatMessage", "Presence", "ReadBy", "TypingBy"), "goim_edu.chat.vocabulary"
-) | dict.fromkeys(("ChatEvent", "ChatRefused", "ChatState"), "goim_edu.client.events")
+) | dict.fromkeys(("ChatEvent", "ChatState"), "goim_edu.client.events")
 """The words of the chat that a program of its own needs, and the modules that have them."""

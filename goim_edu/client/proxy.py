@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
-from goim_edu.errors import HandshakeError
+from goim_edu.errors import HandshakeError, ProxyError
 from goim_edu.websocket.http11 import HandshakeLimits, Response, parse_response, quoted, write_head
 from goim_edu.websocket.uri import Credentials, WebSocketURI, parse_authority, without_secrets
 
@@ -21,14 +21,6 @@ _PROXY = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.\-]*)://)?([^/?#\x00-\x20]+)/?")
 _HEAD_ONLY: Final = HandshakeLimits(max_body=0)
 _ENTRY: Final = re.compile(r"([^:]+|\[.*\]):([0-9]{1,5})")  # of no_proxy, with a port
 _SECTION: Final = "RFC 9110 §9.3.6"
-
-
-class ProxyError(HandshakeError):
-    """The proxy did not let us through; ``status`` and ``body`` are what it answered.
-
-    >>> ProxyError("the proxy wants to know your name", status=407).status
-    407
-    """
 
 
 class Proxy(NamedTuple):

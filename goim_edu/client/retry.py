@@ -120,7 +120,10 @@ class Attempts:
         where: what the log calls the server.
         backoff: how long to wait.
         retry: whether an error is one to try again after.
-        log: is told of each pause.
+        log: is told of each pause; the first of several failures is a warning.
+
+    Attributes:
+        why: what the last attempt failed of, or the last connection ended with.
     """
 
     def __init__(
@@ -134,6 +137,8 @@ class Attempts:
         self._backoff = backoff
         self._retry = retry
         self._log = log
+        self._failures = 0  # since the last connection
+        self.why = ""
 
     def failed(self, error: Exception) -> float:
         """Seconds to wait after an attempt that failed.
@@ -143,7 +148,9 @@ class Attempts:
         """
         if not self._retry(error):
             raise error
-        return self._pause(asked_pause(error), reason_of(error))
+        self._failures += 1
+        level = logging.WARNING if self._failures == 1 else logging.INFO
+        return self._pause(asked_pause(error), reason_of(error), level)
 
     def ended(self, lived: float, code: int | None) -> float:
         """Seconds to wait after a connection.
@@ -153,9 +160,11 @@ class Attempts:
             code: the peer's close code.
         """
         self._backoff.lived(lived)
-        return self._pause(0.0, f"the connection ended with {code}")
+        self._failures = 0
+        return self._pause(0.0, f"the connection ended with {code}", logging.INFO)
 
-    def _pause(self, asked: float, why: str) -> float:
+    def _pause(self, asked: float, why: str, level: int) -> float:
+        self.why = why
         pause = self._backoff.next(asked)
-        self._log.info("connecting again to=%s in=%.2f why=%r", self._where, pause, why)
+        self._log.log(level, "connecting again to=%s in=%.2f why=%r", self._where, pause, why)
         return pause

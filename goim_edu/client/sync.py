@@ -11,16 +11,21 @@ when it is asked for, as in ``goim_edu.client``.
 from typing import TYPE_CHECKING
 
 from goim_edu.client.faces import VOCABULARY
-from goim_edu.client.proxy import ProxyError
 from goim_edu.client.retry import Backoff
 from goim_edu.client.sync_connect import ConnectOptions, WebSocket, connect, reconnect
-from goim_edu.errors import HandshakeError
+from goim_edu.errors import (
+    ChatRefused,
+    ConcurrencyError,
+    HandshakeError,
+    ProxyError,
+    VocabularyError,
+)
 from goim_edu.lazy import lazy_names
-from goim_edu.transport import ConcurrencyError, ConnectionClosed
+from goim_edu.transport import ConnectionClosed
 
 if TYPE_CHECKING:
     from goim_edu.chat.vocabulary import Ack, ChatMessage, Presence, ReadBy, TypingBy
-    from goim_edu.client.events import ChatEvent, ChatRefused, ChatState
+    from goim_edu.client.events import ChatEvent, ChatState
     from goim_edu.client.sync_chat import ChatClient
 
 __all__ = [
@@ -39,6 +44,7 @@ __all__ = [
     "ProxyError",
     "ReadBy",
     "TypingBy",
+    "VocabularyError",
     "WebSocket",
     "connect",
     "reconnect",

@@ -69,6 +69,8 @@ class ChatClient(ChatCore):
 
     Attributes:
         losses: how many connections have been lost.
+        limits: what the server has said of itself at the last welcome: characters of a ``text``,
+            ``rooms`` of a session, requests a second (``rate``); None before the first.
         timeout: as given; it can be changed at any time.
 
     Raises:
@@ -360,7 +362,8 @@ class ChatClient(ChatCore):
         finally:
             self._thread = None
         if not came and end is not None and monotonic() >= end:
-            raise TimeoutError("the chat has not answered in time; a later call goes on with it")
+            why = f" ({self._attempts.why})" if self._ws is None and self._attempts.why else ""
+            raise TimeoutError(f"the chat has not answered in time{why}; a later call goes on")
 
     def _reach(self, end: float | None) -> None:
         """Connect, if the time for it has come, and say hello."""

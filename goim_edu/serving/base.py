@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
 import socket
 import ssl as tls
 from collections.abc import Callable, Coroutine
@@ -32,6 +33,7 @@ __all__ = ["BaseServer", "ServerConnection"]
 log = logging.getLogger("goim_edu.server")
 
 _NO_HANDLER: Final = Handler()
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _GRACE: Final = 1.0  # seconds for what is only a courtesy at the end
 
 # Nothing of a message is kept for the next: what one member gets, all can get, and a connection
@@ -234,6 +236,34 @@ class BaseServer:
         finally:
             await self.close()
 
+    async def serve_until_signal(self) -> None:
+        """Serve until Ctrl-C or SIGTERM, and close in good order; a second one cuts off the rest.
+
+        Raises:
+            OSError: it cannot listen on this address.
+            RuntimeError: it is closed, or this is not the main thread.
+        """
+        loop = asyncio.get_running_loop()
+        serving = loop.create_task(self.serve_forever())
+        try:
+            for number in _SIGNALS:
+                with contextlib.suppress(NotImplementedError):  # of the loop of Windows
+                    loop.add_signal_handler(number, serving.cancel)
+            await asyncio.wait({serving})
+        finally:
+            for number in _SIGNALS:
+                with contextlib.suppress(NotImplementedError):
+                    loop.remove_signal_handler(number)
+            serving.cancel()
+            await asyncio.wait({serving})
+        if not serving.cancelled():
+            serving.result()
+
+    def run(self) -> None:
+        """The same in an event loop of its own, for a program that only serves."""
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(self.serve_until_signal())
+
     async def close(self, timeout: float | None = None) -> None:
         """Close in good order; return when every connection is gone.
 
@@ -311,11 +341,11 @@ class BaseServer:
         endpoint = Endpoint(Side.SERVER, limits=self._limits, compression=self._deflate)
         return ServerConnection(self, endpoint)
 
-    def welcome(self, connection: Connection) -> None:
+    def _welcome(self, connection: Connection) -> None:
         """A connection that was let in is ready."""
         self._connections.add(connection)
 
-    def forget(self, connection: Connection) -> None:
+    def _forget(self, connection: Connection) -> None:
         """A connection is gone."""
         self._connections.discard(connection)
         if not self._connections:
@@ -390,14 +420,14 @@ class ServerConnection(Newcomer):
         super().connection_made(transport)
         if self._server.tap is not None:
             self.tap = self._server.tap(self)
-        self._server.welcome(self)
+        self._server._welcome(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         """It is gone."""
         super().connection_lost(error)
         if self.counted_as:
             self._server.admission.leave(self.counted_as)
-        self._server.forget(self)
+        self._server._forget(self)
 
 
 def _server_context(given: tls.SSLContext | None, own: Certificate) -> tls.SSLContext | None:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, Self, get_args
 
 from goim_edu.chat.auth import Authenticate, TokenVerifier, anybody
 from goim_edu.chat.limits import ChatLimits
-from goim_edu.errors import GoimError
+from goim_edu.errors import UnsafeConfig
 from goim_edu.serving.access import AllowedOrigins, is_loopback
 from goim_edu.serving.checking import check_settings
 from goim_edu.serving.tls import Certificate
@@ -26,10 +26,6 @@ __all__ = [
 _Auth = Literal["none", "jwt"]
 _OR_NONE: Final = ("port", "heartbeat_interval", "hsts", "jwt_leeway")
 """Those that may be 0."""
-
-
-class UnsafeConfig(GoimError, ValueError):
-    """This configuration would let strangers in; the text says how to do it properly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +144,17 @@ class ServerConfig:
                 kind(getattr(self, name))
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None
+
+    def __new__(cls, *_: object, **settings: object) -> Self:
+        """Say where a limit of the chat is to be given; the rest is for ``__init__``."""
+        misplaced = sorted({one.name for one in fields(ChatLimits)} & settings.keys())
+        if misplaced:
+            name = misplaced[0]
+            raise TypeError(
+                f"{name} is a limit of the chat: ServerConfig.of({name}=...), or "
+                f"ServerConfig(limits=ChatLimits({name}=...))"
+            )
+        return object.__new__(cls)
 
     @classmethod
     def of(cls, **settings: Any) -> Self:

@@ -55,7 +55,6 @@ _PAGE_HEADERS: Final = (
     ("Cache-Control", "no-cache"),
     ("Content-Security-Policy", _POLICY),
     ("Referrer-Policy", "no-referrer"),
-    ("X-Content-Type-Options", "nosniff"),
 )
 
 

@@ -29,6 +29,7 @@ def make_response(
     octets = body.encode() if isinstance(body, str) else body
     fields = [
         ("Content-Type", kind),
+        ("X-Content-Type-Options", "nosniff"),
         ("Content-Length", str(len(octets))),
         ("Connection", "close"),
         *(headers.items() if isinstance(headers, Mapping) else headers),

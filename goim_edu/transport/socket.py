@@ -9,7 +9,13 @@ from time import monotonic
 from types import TracebackType
 from typing import Final, Self, cast
 
-from goim_edu.errors import GoimError, HandshakeError, LocalProtocolError, RemoteProtocolError
+from goim_edu.errors import (
+    ConcurrencyError,
+    GoimError,
+    HandshakeError,
+    LocalProtocolError,
+    RemoteProtocolError,
+)
 from goim_edu.protocol import ExtensionOffer
 from goim_edu.transport.connection import Connection, Handler
 from goim_edu.transport.states import ConnectionState
@@ -60,10 +66,6 @@ class ConnectionClosed(GoimError, ConnectionError):
         detail = str(error or self.reason or why)
         text = f"the connection is closed with code {self.code}{ours}"
         super().__init__(f"{text}: {detail}" if detail else text)
-
-
-class ConcurrencyError(GoimError, RuntimeError):
-    """Two tasks do at once what only one at a time can do; the second one is refused."""
 
 
 class WebSocket(Handler):
@@ -175,6 +177,9 @@ class WebSocket(Handler):
 
     async def recv(self) -> str | bytes:
         """The next message: ``str`` for text, ``bytes`` for binary.
+
+        It waits as long as it takes; ``async with asyncio.timeout(5):`` around it sets a bound, and
+        loses no message.
 
         Raises:
             ConnectionClosed: there will be none.

@@ -5,6 +5,7 @@ From the octets up to the life of a connection; each module can be used alone:
     uri                 ws:// and wss:// addresses                    RFC 6455 §3
     origin              the page that asks; equal ones are equal      RFC 6454
     http11              requests and responses                        RFC 9112
+      headers             their fields                                RFC 9110 §5
     octets              octets out of any buffer                      RFC 6455 §5.2
     wanted              arguments of a wrong type, refused in words
     extensions          the list of extensions                        RFC 6455 §9.1

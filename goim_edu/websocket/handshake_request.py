@@ -288,10 +288,9 @@ def offered_subprotocols(request: Request) -> tuple[str, ...]:
     Raises:
         HandshakeError: status 400: a name is not a token, or comes twice.
     """
-    value = request.headers.get("sec-websocket-protocol")
-    if not value:
+    if "sec-websocket-protocol" not in request.headers:
         return ()
-    names = tuple(name for item in value.split(",") if (name := item.strip(" \t")))
+    names = request.subprotocols
     for name in names:
         if not TOKEN.fullmatch(name):
             raise HandshakeError(

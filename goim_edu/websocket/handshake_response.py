@@ -152,10 +152,14 @@ def _content(response: Response) -> bytes:
 
 
 def _words(response: Response, body: bytes) -> str:
-    """The body as text, on one line; nothing of one that is compressed."""
+    """The body as text, on one line; nothing of one that is compressed.
+
+    What repeats the status, as a title of many servers does, is left out.
+    """
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         return ""
-    return " ".join(body.decode("utf-8", "replace").split())
+    words = " ".join(body.decode("utf-8", "replace").split())
+    return words.removeprefix(f"{response.status} {response.reason}").lstrip()
 
 
 def _joined_chunks(body: bytes) -> bytes:

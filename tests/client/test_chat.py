@@ -21,8 +21,10 @@ from goim_edu.client import (
     Presence,
     ReadBy,
     TypingBy,
+    VocabularyError,
+    WebSocket,
 )
-from goim_edu.server import ChatServer
+from goim_edu.server import ChatServer, serve
 from goim_edu.store import MemoryBackend, MessageStore
 from tests.chatting import Link, Person, run, running_server, until
 
@@ -571,3 +573,31 @@ def test_a_client_says_what_it_is() -> None:
 def test_wrong_arguments_are_named(arguments: dict[str, Any], error: str) -> None:
     with pytest.raises((TypeError, ValueError), match=error):
         chat(1, **{"name": "ann"} | arguments)
+
+
+def test_a_client_knows_the_limits_of_the_server() -> None:
+    async def test() -> None:
+        async with running_server() as server:
+            ann = ChatClient(server.url, "ann")
+            assert not ann.limits
+            with pytest.raises(ConnectionClosed, match="not yet entered"):
+                await ann.send("lobby", "hello")
+            async with ann:
+                assert ann.limits
+                assert ann.limits.text == server.config.limits.max_text
+
+    run(test())
+
+
+def test_a_server_that_speaks_something_else_is_named_as_that() -> None:
+    async def talk(ws: WebSocket) -> None:
+        await ws.send("welcome to another service")
+        await ws.recv()
+
+    async def test() -> None:
+        async with serve(talk, subprotocols=["goim.v1.json"]) as server:
+            with pytest.raises(VocabularyError, match="does not speak this chat"):
+                async with ChatClient(server.url, "ann"):
+                    pass
+
+    run(test())

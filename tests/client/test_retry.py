@@ -92,6 +92,8 @@ def test_what_passes_is_waited_for_with_a_line_each(caplog: pytest.LogCaptureFix
     assert "408" in lines[0]
     assert "within the handshake" in lines[-1]
     assert "hunter2" not in caplog.text
+    levels = [record.levelno for record in caplog.records if record.name == "goim_edu.client"]
+    assert levels == [logging.WARNING, *[logging.INFO] * (len(PASSING) - 1)]  # seen by default
 
 
 PERMANENT: dict[str, Answer] = {

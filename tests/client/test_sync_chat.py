@@ -319,9 +319,14 @@ def test_a_chat_that_waits_to_connect_again_can_be_closed_by_another_thread() ->
         time.sleep(0.001)
     ann.close()
     entering.join(20)
-    assert [str(end).partition(": ")[2] for end in ends] == [
-        "this chat was left, or not yet entered"
-    ]
+    assert [str(end).partition(": ")[2] for end in ends] == ["this chat was left"]
+
+
+def test_a_time_out_names_why_there_is_no_connection() -> None:
+    backoff = Backoff(first=0.01, longest=0.01)
+    ann = ChatClient("ws://127.0.0.1:1/chat", "ann", timeout=0.2, backoff=backoff)
+    with pytest.raises(TimeoutError, match=r"in time \(Connection refused\); a later call"):
+        ann.__enter__()
 
 
 def test_what_can_never_succeed_is_raised(live: LiveServer) -> None:
