@@ -6,8 +6,6 @@ import asyncio
 import atexit
 import contextlib
 import secrets
-import shutil
-import tempfile
 import threading
 from concurrent.futures import Future
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Any, Final, Self, Unpack
 from goim_edu.capture import Capture
 from goim_edu.lab.link import Faults, Link
 from goim_edu.lab.raw_client import HOST, ask, ask_http
-from goim_edu.mongod.data_folder import mark_temporary
+from goim_edu.mongod.temporary import new_temporary, remove_temporary
 from goim_edu.server import ChatServer, ServerConfig
 from goim_edu.store import MessageStore, open_store
 from goim_edu.transport import Connection, Direction, Tap
@@ -94,8 +92,7 @@ class LiveServer:
         self.key = _KEY
         self._own_dir = None
         if data_dir is None and mongo in ("auto", "local"):
-            self._own_dir = Path(tempfile.mkdtemp(prefix="goim-edu-"))
-            mark_temporary(self._own_dir)
+            self._own_dir = new_temporary("goim-edu-")
         self._started: Future[None] = Future()
         self._stop: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -226,7 +223,7 @@ class LiveServer:
         if hasattr(self, "store"):
             self.store.close()
         if self._own_dir is not None:
-            shutil.rmtree(self._own_dir, ignore_errors=True)
+            remove_temporary(self._own_dir)
 
     def __repr__(self) -> str:
         # No port: a notebook's saved output must not change from one run to the next.

@@ -12,21 +12,11 @@ from goim_edu.errors import StoreUnavailable
 from goim_edu.mongod.credentials import Credentials
 from goim_edu.mongod.diagnosis import LEAST_DISK
 
-__all__ = ["DataFolder", "mark_temporary"]
+__all__ = ["DataFolder"]
 
 NEEDED_DISK = 64 * 1024 * 1024
 """What an empty database takes, in bytes, with some room for what comes into it."""
 LONGEST_LOG = 20 * 1024 * 1024
-_TEMPORARY = "temporary"
-
-
-def mark_temporary(folder: Path) -> None:
-    """Have a data folder removed if its owner dies, so that nothing stays behind.
-
-    The watchdog of the mongod in it does that.
-    """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.joinpath(_TEMPORARY).touch()
 
 
 class DataFolder:
@@ -45,22 +35,18 @@ class DataFolder:
         self.log_file = path / "mongod.log"
         self.console = path / "console"
         self.lock = path / "lock"
-        self.temporary = path / _TEMPORARY
         self._port = path / "port"
 
-    def prepare(self, credentials: Credentials, *, temporary: bool = False) -> None:
+    def prepare(self, credentials: Credentials) -> None:
         """Create it, and check that it can be written and that the disk has room.
 
         Args:
             credentials: are made, too, where they are missing.
-            temporary: have it removed if this process dies, see :func:`mark_temporary`.
 
         Raises:
             StoreUnavailable: one line that says what is wrong.
         """
         try:
-            if temporary:
-                mark_temporary(self.path)
             self.db.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not os.access(self.path, os.W_OK):
                 raise PermissionError(errno.EACCES, "not writable")

@@ -6,7 +6,6 @@ import atexit
 import contextlib
 import logging
 import os
-import shutil
 import signal
 import tempfile
 import threading
@@ -32,6 +31,7 @@ from goim_edu.mongod.diagnosis import diagnose, read_tail
 from goim_edu.mongod.membership import correct_address, direct_client, initiate_once
 from goim_edu.mongod.ports import HOST, PortInUse, free_port, listens, require_free
 from goim_edu.mongod.process import FolderInUse, WatchedProcess
+from goim_edu.mongod.temporary import remove_temporary, temporary
 
 __all__ = ["LocalMongod"]
 
@@ -85,8 +85,6 @@ class LocalMongod:
     ) -> None:
         if temporary:
             data_dir = Path(tempfile.gettempdir(), f"goim-mongod-{uuid4().hex}")
-            # Registered before any start, so that it comes after the stop.
-            atexit.register(shutil.rmtree, data_dir, ignore_errors=True)
         self._temporary = temporary
         self._folder = DataFolder(
             platformdirs.user_data_path("goim_edu") / "mongod"
@@ -162,7 +160,9 @@ class LocalMongod:
 
     def _start(self) -> None:
         binary = runnable(self._binary or find_mongod())
-        self._folder.prepare(self._credentials, temporary=self._temporary)
+        if self._temporary:
+            temporary(self.data_dir)
+        self._folder.prepare(self._credentials)
         deadline = time.monotonic() + self._start_timeout
         for last_try in (False, False, True):
             if not self._fixed_port:
@@ -400,7 +400,7 @@ class LocalMongod:
     def __exit__(self, *_: object) -> None:
         self.stop()
         if self._temporary:
-            shutil.rmtree(self.data_dir, ignore_errors=True)
+            remove_temporary(self.data_dir)
 
     def __repr__(self) -> str:
         state = f"pid {self.pid}" if self.running else "stopped"

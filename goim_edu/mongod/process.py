@@ -49,7 +49,7 @@ class WatchedProcess:
 
     def __init__(self, folder: DataFolder, command: list[str]) -> None:
         watchdog = str(Path(__file__).with_name("watchdog.py"))
-        files = (str(folder.lock), str(folder.console), str(folder.temporary))
+        files = (str(folder.lock), str(folder.console))
         self.watchdog = subprocess.Popen(  # noqa: S603 - our own script, a mongod of the user's choice
             [sys.executable, "-I", "-S", watchdog, *files, *command],
             stdin=subprocess.PIPE,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,9 +17,9 @@ from pymongo.errors import PyMongoError
 
 from goim_edu.errors import StoreUnavailable
 from goim_edu.mongod.credentials import Credentials, MongoURI, ensure_user
-from goim_edu.mongod.data_folder import mark_temporary
 from goim_edu.mongod.membership import direct_client
 from goim_edu.mongod.mongod import LocalMongod
+from goim_edu.mongod.temporary import new_temporary, remove_temporary
 
 __all__ = ["LocalReplicaSet", "MemberStatus"]
 
@@ -105,8 +103,7 @@ class LocalReplicaSet:
         if self.members:
             return self
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="goim-replica-set-"))
-        # In the folder of a member, which its watchdog removes if this process dies.
+            self._folder = new_temporary("goim-replica-set-")
         first = self._folder / "member0"
         first.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._credentials = Credentials(first)
@@ -122,8 +119,6 @@ class LocalReplicaSet:
             for index in range(self._count)
         ]
         try:
-            for member in self.members if not self._keep else ():
-                mark_temporary(member.data_dir)
             with ThreadPoolExecutor(self._count) as pool:
                 list(pool.map(LocalMongod.start, self.members))
             self._configure()
@@ -338,7 +333,7 @@ class LocalReplicaSet:
             member.stop()
         self.members = []
         if not self._keep and self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            remove_temporary(self._folder)
             self._folder = None
 
     @staticmethod

@@ -10,22 +10,17 @@ It also holds a lock on the data folder for as long as mongod runs, and writes i
 the process id of that process. First line on standard output: a JSON object, ``{"pid": ...}`` or
 ``{"error": ...}``.
 
-If the owner died and the file TEMPORARY exists, the folder in which it stands is removed, since
-nobody else will do that. (After an ordinary end the owner does.)
-
-Usage: watchdog.py LOCKFILE CONSOLE TEMPORARY MONGOD ARGUMENT...
+Usage: watchdog.py LOCKFILE CONSOLE MONGOD ARGUMENT...
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import errno
 import fcntl
 import json
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -37,7 +32,7 @@ PR_SET_PDEATHSIG = 1
 
 def main() -> int:
     """Lock the folder, start mongod, watch it; return its exit code."""
-    lock_file, console, temporary, *command = sys.argv[1:]
+    lock_file, console, *command = sys.argv[1:]
     parent = os.getppid()
     lock = os.open(lock_file, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -65,19 +60,7 @@ def main() -> int:
         name = errno.errorcode.get(error.errno or 0, "")
         return say({"error": "start", "errno": name, "text": os.strerror(error.errno or 0)})
     say({"pid": child.pid})
-    code = watch(child, parent, awake)
-    if os.getppid() != parent and os.path.exists(temporary):
-        remove(os.path.dirname(temporary))
-    return code
-
-
-def remove(folder: str) -> None:
-    """Remove the data; the last member of a replica set also removes the folder of them all."""
-    shutil.rmtree(folder, ignore_errors=True)
-    above = os.path.dirname(folder)
-    if os.path.basename(above).startswith("goim-replica-set-"):
-        with contextlib.suppress(OSError):
-            os.rmdir(above)
+    return watch(child, parent, awake)
 
 
 def say(what: dict[str, object]) -> int:
