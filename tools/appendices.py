@@ -122,7 +122,11 @@ def words() -> list[Word]:
 
 def everyday_words() -> Iterator[Word]:
     """The words that every chapter uses, each with the chapter that uses it first."""
-    first = {path.stem[:2]: next(place for place, _ in prose(path)) for path in chapters()}
+    # Backwards, so that the first part of a chapter is the one that is kept.
+    first = {
+        files.chapter_of(path): next(place for place, _ in prose(path))
+        for path in reversed(chapters())
+    }
     for word, (chinese, means, chapter) in tomllib.loads(EVERYDAY.read_text("utf-8")).items():
         yield Word(word, chinese, means, first[chapter])
 

@@ -1,7 +1,7 @@
 """Execute the notebooks and normalise what is saved, so that a diff shows only what has changed.
 
     python -m tools.notebooks                 execute and write every notebook in notebooks/
-    python -m tools.notebooks 03-frames       only those whose name begins so
+    python -m tools.notebooks 03              only those whose name begins so: 03, and its part 03b
     python -m tools.notebooks --check         execute nothing; exit 1 if a file is not normalised
 
 The outputs in the repository are the reference that ``pytest --nbval`` compares with: they come
@@ -37,6 +37,15 @@ NOTEBOOK_METADATA = {
     },
     "language_info": {"name": "python"},
 }
+
+
+def chapter_of(path: Path) -> str:
+    """The number of the chapter that a notebook belongs to; a chapter may have several parts.
+
+    >>> [chapter_of(Path(name)) for name in ("03-frames.ipynb", "03b-frame-parser.ipynb")]
+    ['03', '03']
+    """
+    return path.name[:2]
 
 
 def normalise(notebook: Any) -> Any:

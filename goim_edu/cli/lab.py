@@ -137,7 +137,8 @@ def add(commands: Subparsers) -> None:
         "words",
         nargs="*",
         metavar="OPTION",
-        help="--fresh CHAPTER gets a chapter anew (yours goes to earlier/); --with-answers opens "
+        help="--fresh CHAPTER gets a chapter anew (03 with all parts, 03b one; yours goes to "
+        "earlier/); --with-answers opens "
         "a copy with all outputs, for teachers; --course DIR says where the copy is; all "
         "others are JupyterLab's, such as --no-browser",
     )

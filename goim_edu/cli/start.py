@@ -73,7 +73,8 @@ def copy_course(
         source: the folder of the course.
         target: the folder of the copy; it is made if need be.
         answers: whether the outputs are copied, too.
-        fresh: chapters to get anew, such as ``"03"``; what is there goes to ``earlier/``.
+        fresh: chapters to get anew, such as ``"03"``, or a part of one, such as ``"03b"``; what is
+            there goes to ``earlier/``.
 
     Raises:
         OSError: a file cannot be read or written.
@@ -140,10 +141,11 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _chapter(chapter: str, paths: list[Path]) -> list[Path]:
-    """The files of a chapter, which is named as its file begins; ``all`` names all."""
-    found = [path for path in paths if chapter == "all" or path.stem.split("-")[0] == chapter]
+    """The files of a chapter: ``03`` names all its parts, ``03b`` one, ``all`` all files."""
+    parts = {path: path.stem.split("-")[0] for path in paths}
+    found = [path for path, part in parts.items() if chapter in ("all", part, part[:2])]
     if not found:
-        known = ", ".join(path.stem.split("-")[0] for path in paths)
+        known = ", ".join(parts.values())
         raise ValueError(f"the course has no chapter {chapter!r}: say one of {known}, or all")
     return found
 

@@ -160,6 +160,19 @@ def test_an_unknown_chapter_is_named_with_those_that_there_are(course: Path, min
         copy_course(course, mine, fresh=["99"])
 
 
+def test_a_chapter_in_two_parts_is_got_fresh_whole_or_in_part(course: Path, mine: Path) -> None:
+    (course / "03b-more.ipynb").write_bytes(notebook("5 + 5"))
+    assert copy_course(course, mine) == Copied(written=["03b-more.ipynb"])
+    for name in ("03-frames.ipynb", "03b-more.ipynb"):
+        (mine / name).write_bytes(notebook("mine"))
+    part = copy_course(course, mine, fresh=["03b"])
+    assert (part.written, part.moved) == (["03b-more.ipynb"], ["earlier/03b-more-1.ipynb"])
+    whole = copy_course(course, mine, fresh=["03"])
+    assert whole.written == ["03-frames.ipynb"], "the other is as the course has it"
+    with pytest.raises(ValueError, match=r"say one of 00, 03, 03b, or all"):
+        copy_course(course, mine, fresh=["3"])
+
+
 def test_what_is_done_is_taken_along_once(course: Path, tmp_path: Path) -> None:
     (course / ".progress.txt").write_text("03.2 done\n")
     mine = tmp_path / "mine"

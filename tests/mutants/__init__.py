@@ -33,7 +33,7 @@ class Mutant:
     """One claim of a chapter, the cells that show it, and how its mechanism is switched off.
 
     Args:
-        chapter: two digits, such as ``"04"``.
+        chapter: as its file begins, such as ``"04"``, or ``"03b"`` for a second part.
         claim: what the chapter says, in a few words; the name of the test.
         before: code cells that come first, each named by the beginning of one of its lines that
             no other code cell of the chapter has.
@@ -86,7 +86,7 @@ def holds(mutant: Mutant, patch: pytest.MonkeyPatch, *, switched_off: bool) -> b
 
 def _cell(chapter: str, start: str) -> str:
     """The source of the one code cell with a line that begins so."""
-    [path] = _FOLDER.glob(f"{chapter}*.ipynb")
+    [path] = _FOLDER.glob(f"{chapter}-*.ipynb")
     sources = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
     found = [source for source in sources if f"\n{start}" in f"\n{source}"]
     assert len(found) == 1, f"{len(found)} cells of {path.name} have a line {start!r}, want one"
