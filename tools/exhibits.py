@@ -290,6 +290,12 @@ MASKED: Final = build_frame("Hello", mask_key=KEY)
 EXHIBITS: Final[list[Exhibit]] = [
     Exhibit("frame", "A frame, bit by bit", "draw.frame(data)", lambda: draw.frame(MASKED)),
     Exhibit(
+        "frame-in-part",
+        "The same frame while a lesson builds it up",
+        'draw.frame(data, only=("FIN", "opcode"))',
+        lambda: draw.frame(MASKED, only=("FIN", "opcode")),
+    ),
+    Exhibit(
         "frame-broken",
         "A broken frame and the verdict on it",
         "draw.frame(data)",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from goim_edu.draw.shapes import rows_shown
+from goim_edu.draw.shapes import rows_shown, tooltip
 from goim_edu.draw.svg import element, rect, text, text_width, wrap
 from goim_edu.printable import printable
 
@@ -33,7 +33,8 @@ class DrawnField:
         start: number of its first bit, counted from the first bit of all.
         length: in bits.
         value, meaning, section: for the table.
-        role: its colour, a key of ``palette.ROLES``; ``"missing"`` has no bits yet.
+        role: its colour, a key of ``palette.ROLES``; ``"missing"`` has no bits yet, and
+            ``"blank"`` has bits without a name.
         wrong: whether the field breaks a rule.
         sound: how many bits from its start are right all the same.
         bytewise: whether each octet gets a box of its own, as in a payload.
@@ -113,13 +114,14 @@ def draw_rows(
     """
     total = -(-max((field.end for field in fields), default=0) // BITS)
     out = [_ruler(y)]
-    y += 28
+    y += 32
     for row in rows_shown(total, limit):
         if row is None:
             left_out = (total - limit) * BITS // 8
             out.append(_gap(y, left_out, first=(limit - 1) * BITS // 8))
             y += _GAP
             continue
+        out.append(text(LEFT - 8, y + _NAME - 1, "byte", "s end", style="font-size:10px"))
         out.append(text(LEFT - 8, y + _NAME + 15, str(row * 4), "s m end"))
         out += [_draw_box(box, data, notes, y) for box in boxes_in_row(fields, row)]
         out.append(_octets(data, row, y + _NAME + _BITS + _VALUE))
@@ -128,12 +130,12 @@ def draw_rows(
 
 
 def _ruler(y: float) -> str:
-    marks = [text(LEFT - 8, y + 20, "byte", "s end")]
+    said = "bits, counted from the left: in its byte, bit 0 is worth 128, bit 7 is worth 1"
+    marks = [text(LEFT, y + 9, said, "s", style="font-size:10.5px")]
+    marks.append(text(LEFT - 8, y + 24, "bit", "s end", style="font-size:10px"))
     for bit in range(BITS):
         x = LEFT + (bit + 0.5) * CELL
-        if bit % 10 == 0:
-            marks.append(text(x, y + 9, str(bit // 10), "s m mid", style="font-size:10px"))
-        marks.append(text(x, y + 20, str(bit % 10), "s m mid", style="font-size:10px"))
+        marks.append(text(x, y + 24, str(bit), "s m mid", style="font-size:10px"))
     return "".join(marks)
 
 
@@ -155,19 +157,22 @@ def _gap(y: float, left_out: int, first: int) -> str:
 def _draw_box(box: Box, data: bytes, notes: Callable[[int], str], y: float) -> str:
     field = box.field
     x, width = LEFT + box.start % BITS * CELL, box.width * CELL
-    missing = field.role == "missing"
-    out = [element("title", printable(_tooltip(field)).replace("&", "&amp;").replace("<", "&lt;"))]
+    missing, height = field.role == "missing", _NAME + _BITS + _VALUE
+    out = [tooltip(_tooltip(field))]
     if missing:
-        out.append(rect(x + 2, y + 2, width - 4, _NAME + _BITS + _VALUE - 4, "gap"))
+        out.append(rect(x + 2, y + 2, width - 4, height - 4, "gap"))
+    elif field.role == "blank":
+        out.append(rect(x, y, width, height, "box tint r-missing"))
     else:
-        height = _NAME + _BITS + _VALUE
         out.append(rect(x, y, width, height, f"box tint r-{field.role}"))
         out.append(rect(x, y, width, _NAME, f"box r-{field.role}"))
     size = 11.0 if box.width > 3 else 8.2 if field.name == "MASK" else 8.6
     name_class = "s mid" if missing else f"on-{field.role} b mid"
-    name = _fitting(_box_names(box), width, size)
-    out.append(text(x + width / 2, y + 12.5, name, name_class, style=f"font-size:{size:g}px"))
-    out += [_draw_bit(at, data, y) for at in range(box.start, box.start + box.width)]
+    if name := _fitting(_box_names(box), width, size):
+        out.append(text(x + width / 2, y + 12.5, name, name_class, style=f"font-size:{size:g}px"))
+    faint = field.role == "blank"
+    bits = range(box.start, box.start + box.width)
+    out += [_draw_bit(at, data, y, faint=faint) for at in bits]
     note = _note(box, notes)
     size = 10.5 if box.width < 7 else 12.0
     if note and text_width(note, size, mono=True) <= width - 4:
@@ -175,7 +180,6 @@ def _draw_box(box: Box, data: bytes, notes: Callable[[int], str], y: float) -> s
         style = f"font-size:{size:g}px"
         out.append(text(x + width / 2, at_y, note, "t m mid", style=style))
     if field.wrong and box.start >= field.start + field.sound:
-        height = _NAME + _BITS + _VALUE
         out.append(rect(x + 1.5, y + 1.5, width - 3, height - 3, "bad"))
     return element(
         "g",
@@ -195,6 +199,8 @@ def _tooltip(field: DrawnField) -> str:
 def _box_names(box: Box) -> list[str]:
     """Return what may stand in the strip, the fullest first."""
     field = box.field
+    if not field.name:
+        return [""]
     if field.bytewise:
         return [f"{field.name}, byte {(box.start - field.start) // 8}", field.name]
     continued = "" if box.start == field.start else " continued"
@@ -209,11 +215,11 @@ def _fitting(choices: Sequence[str], width: float, size: float) -> str:
     return choices[-1]
 
 
-def _draw_bit(at: int, data: bytes, y: float) -> str:
+def _draw_bit(at: int, data: bytes, y: float, *, faint: bool) -> str:
     x = LEFT + (at % BITS + 0.5) * CELL
     known = at // 8 < len(data)
     shown = str(data[at // 8] >> (7 - at % 8) & 1) if known else "?"
-    class_ = "t m mid" if known else "s m mid"
+    class_ = "t m mid" if known and not faint else "s m mid"
     return text(x, y + _NAME + 17, shown, class_, data_bit=at, style="font-size:15px")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from goim_edu.capture import CapturedFrame, Sender
@@ -35,6 +35,7 @@ def frame(
     sender: Sender | None = None,
     compression: bool = False,
     rows: int = 8,
+    only: str | Iterable[str] | None = None,
 ) -> Picture:
     """Draw one frame as rows of 32 bits, coloured by field, with a table that reads each field.
 
@@ -47,29 +48,77 @@ def frame(
         sender: who sent it: then its masking is judged too (a captured frame knows by itself).
         compression: permessage-deflate was agreed on, so RSV1 may be set.
         rows: at most this many rows are drawn, at least 2; what is left out is said.
+        only: the name of a field, or several: the other bits are grey and have no name yet. So a
+            lesson builds the picture up, field by field.
+
+    Raises:
+        ValueError: the frame has no field of a name in ``only``.
 
     Source: RFC 6455 §5.2.
 
     >>> picture = frame(bytes.fromhex("81 05 48 65 6c 6c 6f"))
     >>> picture.title, [field["name"] for field in picture.fields][4:]
     ('Text frame', ['opcode', 'MASK', 'Payload length', 'Payload data'])
+    >>> print(frame(bytes.fromhex("81 05 48 65 6c 6c 6f"), only="FIN").alt)
+    A frame, in part. 7 bytes; what is grey has no name yet.
+    FIN (bit 0) = 1: the message ends with this frame; it is its only one.
     """
     octets, sender, compression = _wire(data, sender, compression)
     explained = explain(octets, kind="frame", sender=sender, compression=compression)
+    names = _chosen(explained, only)
     fields = drawn_fields(explained)
-    title = _title(explained, sender)
-    said = _sizes(explained, len(octets))
-    markup, y = _heading(title, said, explained)
+    title, said = _title(explained, sender), _sizes(explained, len(octets))
+    judged = True
+    if names is not None:
+        size = len(explained.data)
+        title, said = "A frame, in part", f"{size:,} {_bytes(size)}; what is grey has no name yet"
+        judged = explained.cut or explained.culprit in names
+        fields = _blanked(fields, names)
+    verdict = explained.verdict if judged else ""
+    named = [field for field in fields if field.role != "blank"]
+    markup, y = _heading(title, said, explained, verdict)
     drawn, y = draw_rows(explained.data, fields, _notes(explained), y=y, limit=max(rows, 2))
-    table, y = draw_table(_merge_reserved(fields), y=y + 10)
+    table, y = draw_table(_merge_reserved(named), y=y + 10)
     return Picture(
         markup + drawn + table,
         WIDTH,
         y + 6,
         title=title,
-        alt=_in_words(title, said, explained),
-        fields=[_plain(field, explained.culprit) for field in explained.fields],
+        alt=_in_words(title, said, verdict if names is None or not explained.ok else "", named),
+        fields=[
+            _plain(field, explained.culprit)
+            for field in explained.fields
+            if names is None or field.name in names
+        ],
     )
+
+
+def _chosen(explained: Explanation, only: str | Iterable[str] | None) -> frozenset[str] | None:
+    """Return the names of the fields that are to be named, or None for all."""
+    if only is None:
+        return None
+    known = {field.name.lower(): field.name for field in explained.fields}
+    wanted = [only] if isinstance(only, str) else list(only)
+    for name in wanted:
+        if name.lower() not in known:
+            raise ValueError(
+                f"this frame has no field {name!r}; it has {', '.join(known.values()) or 'none'}"
+            )
+    return frozenset(known[name.lower()] for name in wanted)
+
+
+def _blanked(fields: list[DrawnField], names: frozenset[str]) -> list[DrawnField]:
+    """Put blanks in place of the fields that are not in ``names``, neighbours in one blank."""
+    drawn: list[DrawnField] = []
+    for field in fields:
+        if field.name in names or field.role == "missing":
+            drawn.append(field)
+        elif drawn and drawn[-1].role == "blank":
+            first = drawn.pop()
+            drawn.append(DrawnField("", first.start, field.end - first.start, role="blank"))
+        else:
+            drawn.append(DrawnField("", field.start, field.length, role="blank"))
+    return drawn
 
 
 def _wire(
@@ -171,13 +220,14 @@ def _sizes(explained: Explanation, given: int) -> str:
     return said
 
 
-def _heading(title: str, said: str, explained: Explanation) -> tuple[str, float]:
+def _heading(title: str, said: str, explained: Explanation, verdict: str) -> tuple[str, float]:
     """Draw title, sizes and, of a frame that is not good, the verdict; return where they end."""
     out = [text(LEFT, 22, title, "t b", style="font-size:17px"), text(LEFT, 42, said, "s")]
     y = 56.0
-    if explained.ok:
+    if explained.ok or not verdict:
         return "".join(out), y
-    lines = wrap(_verdict(explained), 13, WIDTH - LEFT - 60)
+    sign = "…" if explained.cut else "✗"
+    lines = wrap(f"{sign} {verdict[0].upper()}{verdict[1:]}", 13, WIDTH - LEFT - 60)
     height = 18.0 * len(lines) + 12
     role = "missing" if explained.cut else "wrong"
     out.append(rect(LEFT, y, WIDTH - LEFT - 16, height, f"box tint r-{role} s-{role}", rx=4))
@@ -185,12 +235,6 @@ def _heading(title: str, said: str, explained: Explanation) -> tuple[str, float]
     for number, line in enumerate(lines):
         out.append(text(LEFT + 18, y + 20 + 18 * number, line, "t b", style="font-size:13px"))
     return "".join(out), y + height + 12
-
-
-def _verdict(explained: Explanation) -> str:
-    sign = "…" if explained.cut else "✗"
-    verdict = explained.verdict
-    return f"{sign} {verdict[0].upper()}{verdict[1:]}"
 
 
 def _notes(explained: Explanation) -> Callable[[int], str]:
@@ -253,10 +297,10 @@ def _plain(field: Field, culprit: str | None) -> dict[str, object]:
     return {**field._asdict(), "wrong": field.name == culprit}
 
 
-def _in_words(title: str, said: str, explained: Explanation) -> str:
+def _in_words(title: str, said: str, verdict: str, fields: list[DrawnField]) -> str:
     """Say the whole picture in words, for readers who cannot see it."""
-    lines = [f"{title}. {said}. Verdict: {explained.verdict}."]
-    for field in drawn_fields(explained):
+    lines = [f"{title}. {said}." + (f" Verdict: {verdict}." if verdict else "")]
+    for field in fields:
         value = f" = {field.value}" if field.value else ""
         lines.append(f"{field.name} ({field.place}){value}: {field.meaning}.")
     return "\n".join(printable(line) for line in lines)

@@ -86,7 +86,7 @@ function paintRole(node, colours, role) {
 
 // What is judged: a sign, a sentence, a colour. Unchanged text is left, so it is not read out again.
 function sayVerdict(node, state, text) {
-  const sign = { good: "✓", cut: "…", wrong: "✗" }[state];
+  const sign = { good: "✓", after: "✓", cut: "…", wrong: "✗" }[state];
   const sentence = `${sign} ${text[0].toUpperCase()}${text.slice(1)}`;
   if (node.textContent !== sentence) node.textContent = sentence;
   node.dataset.state = state;

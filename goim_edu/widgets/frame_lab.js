@@ -1,6 +1,8 @@
 // The browser's side of FrameLab. It draws `view`, which the kernel computes with the real decoder,
 // and tells the kernel what was clicked or typed; it decides nothing about frames by itself.
 
+const ROOM = { 32: 860, 16: 430 }; // pixels that so many bits in a row need
+
 function render({ model, el }) {
   const view = () => model.get("view");
   const tell = (content) => model.send(content);
@@ -23,7 +25,7 @@ function render({ model, el }) {
 
   function label(bit) {
     const field = fieldAt(bit);
-    return `bit ${bit}, ${field ? field.name : "behind the frame"}, ${bitAt(bit)}`;
+    return `bit ${bit}, ${field.name}, ${bitAt(bit)}`;
   }
 
   function drawRow(first, width) {
@@ -42,10 +44,8 @@ function render({ model, el }) {
       button.setAttribute("aria-label", label(bit));
       button.setAttribute("aria-pressed", bitAt(bit) === 1);
       const field = fieldAt(bit);
-      if (field) {
-        paint(button, field, "goim-lab-tint");
-        button.title = `${field.name}: ${field.meaning}`;
-      }
+      paint(button, field, "goim-lab-tint");
+      button.title = `${field.name}: ${field.meaning}`;
       button.style.gridColumn = bit - first + 1;
       row.append(button);
     }
@@ -66,15 +66,35 @@ function render({ model, el }) {
       under.style.gridColumn = `${octet * 8 - first + 1} / span 8`;
       row.append(under);
     }
-    const number = make("span", { className: "goim-mono goim-lab-number", textContent: first / 8 });
+    const number = make("span", { className: "goim-lab-number", textContent: `byte ${first / 8}` });
     return make("div", { className: "goim-lab-line" }, number, row);
+  }
+
+  // The numbers of the bits of the first row; each button says its own, too.
+  function drawRuler(width) {
+    const said = make("div", {
+      className: "goim-lab-counts",
+      textContent: "bits, counted from the left: in its byte, bit 0 is worth 128, bit 7 is worth 1",
+    });
+    const ruler = make("div", { className: "goim-mono goim-lab-ruler" });
+    ruler.style.setProperty("--goim-columns", width);
+    for (let bit = 0; bit < width; bit++) ruler.append(make("span", { textContent: bit }));
+    ruler.setAttribute("aria-hidden", "true");
+    const name = make("span", { className: "goim-lab-number", textContent: "bit" });
+    return [said, make("div", { className: "goim-lab-line" }, name, ruler)];
+  }
+
+  // As many bits in a row as were asked for, or fewer where the names of single bits would be cut.
+  function perLine() {
+    const width = bits.clientWidth || ROOM[32]; // 0 before it is shown
+    return Math.min(model.get("columns"), width >= ROOM[32] ? 32 : width >= ROOM[16] ? 16 : 8);
   }
 
   function drawBits() {
     const hadFocus = bits.contains(document.activeElement);
-    const width = model.get("columns");
+    const width = perLine();
     focused = Math.min(focused, Math.max(shownBits() - 1, 0));
-    const rows = [];
+    const rows = shownBits() ? drawRuler(width) : [];
     for (let first = 0; first < shownBits(); first += width) rows.push(drawRow(first, width));
     const hidden = view().total - view().octets.length;
     if (hidden > 0) {
@@ -92,7 +112,6 @@ function render({ model, el }) {
     tell({ type: "flip", bit: focused });
   });
 
-  const perLine = () => model.get("columns");
   walk(bits, "[data-bit]", (button) => (focused = Number(button.dataset.bit)), perLine);
 
   // ------------------------------------------------------------------ the verdict and the fields
@@ -135,7 +154,7 @@ function render({ model, el }) {
 
   const senders = ["client", "server"].map((who) => [who, `a ${who}`]);
   const sender = choice(senders, (value) => tell({ type: "sender", value }));
-  const widths = [16, 32].map((count) => [count, `${count} bits`]);
+  const widths = [8, 16, 32].map((count) => [count, `${count} bits`]);
   const columns = choice(widths, (value) => tell({ type: "columns", value: Number(value) }));
 
   const opcode = make("select");
@@ -186,9 +205,11 @@ function render({ model, el }) {
   answer.setAttribute("aria-label", "What the live server answered");
 
   function drawControls() {
-    const { edit, canSend, asked, answers } = view();
+    const { edit, canSend, asked, answers, waits } = view();
     sender.value = model.get("sender");
-    columns.value = model.get("columns");
+    columns.value = perLine();
+    columns.disabled = perLine() !== model.get("columns");
+    columns.title = columns.disabled ? "There is no room for more." : "";
     const reserved = edit.opcodes.every((known) => known.number !== edit.opcode);
     const choices = reserved ? [...edit.opcodes, { number: edit.opcode, name: "reserved" }] : edit.opcodes;
     opcode.replaceChildren(
@@ -205,7 +226,7 @@ function render({ model, el }) {
     bytes.placeholder = edit.hex ? "" : "too long to show: type a new one";
     refused.textContent = "";
     send.hidden = !canSend;
-    const none = "The server answered nothing: it waits for more, or had nothing to say.";
+    const none = `The server answered nothing: ${waits}.`;
     const lines = asked && answers.length === 0 ? [none] : answers.map((line) => `server: ${line}`);
     answer.replaceChildren(...lines.map((textContent) => make("li", { textContent })));
   }
@@ -243,12 +264,22 @@ function render({ model, el }) {
   el.append(top, verdict, bits, table, bottom, refused, make("div", { className: "goim-bar" }, send), answer);
   draw();
 
-  return listen(model, {
+  let width = perLine();
+  const watcher = new ResizeObserver(() => {
+    if (perLine() !== width) draw();
+    width = perLine();
+  });
+  watcher.observe(bits);
+  const leave = listen(model, {
     "change:view": draw,
     "change:columns": draw,
     "change:sender": draw,
     "msg:custom": (message) => sayRefused(refused, message),
   });
+  return () => {
+    watcher.disconnect();
+    leave();
+  };
 }
 
 export default { render };

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, Protocol
 
 import traitlets
@@ -11,17 +11,26 @@ from goim_edu import draw
 from goim_edu.capture import Sender
 from goim_edu.draw.bit_rows import DrawnField
 from goim_edu.draw.frame import drawn_fields
+from goim_edu.errors import IncompleteFrame
 from goim_edu.palette import ROLES, ink_on
 from goim_edu.printable import printable
 from goim_edu.websocket.close import parse_close
-from goim_edu.websocket.explain import Explanation, explain
-from goim_edu.websocket.frames import Frame, Opcode, apply_mask, build_frame, parse_frame
+from goim_edu.websocket.explain import Explanation, explain, explain_stream
+from goim_edu.websocket.frames import (
+    Frame,
+    Opcode,
+    apply_mask,
+    build_frame,
+    parse_frame,
+    parse_header,
+)
 from goim_edu.widgets.base import Lab, octets_of, script, style
 from goim_edu.widgets.frame_presets import PRESETS
 
 __all__ = ["FrameLab"]
 
 _SHOWN: Final = 40  # bytes whose bits can be clicked
+_AFTER: Final = "a good frame, but only after a first fragment"
 _MOST_PAYLOAD: Final = 1 << 17  # bytes that the payload field takes
 
 
@@ -46,7 +55,7 @@ class FrameLab(Lab):
 
     Attributes:
         value: the bytes of the frame, to read, to set and to observe.
-        columns: bits in a row, 16 or 32.
+        columns: bits in a row, 8, 16 or 32; a narrow page shows fewer.
         answers: the frames that the live server sent back last time.
 
     >>> lab = FrameLab("text: Hello")
@@ -64,7 +73,7 @@ class FrameLab(Lab):
 
     value = traitlets.Bytes()
     sender = traitlets.Enum(("client", "server"), "client").tag(sync=True)
-    columns = traitlets.Enum((16, 32), 32).tag(sync=True)
+    columns = traitlets.Enum((8, 16, 32), 32).tag(sync=True)
     menu: traitlets.List[Any] = traitlets.List().tag(sync=True)
     colours = traitlets.Dict().tag(sync=True)
     answers = traitlets.List(trait=traitlets.Instance(Frame))
@@ -78,7 +87,8 @@ class FrameLab(Lab):
         super().__init__()
         self._server = server
         self.menu = [{"name": preset.name, "broken": preset.broken} for preset in PRESETS]
-        self.colours = {role: [colour, ink_on(colour)] for role, colour in ROLES.items()}
+        roles = ROLES | {"behind": ROLES["missing"]}
+        self.colours = {role: [colour, ink_on(colour)] for role, colour in roles.items()}
         self._asked = False
         self.observe(self._refresh, ["value", "sender"])
         if isinstance(data, str):
@@ -102,8 +112,18 @@ class FrameLab(Lab):
 
     @property
     def verdict(self) -> str:
-        """The verdict of the decoder, in a sentence."""
-        return self.explanation.verdict
+        """The verdict of the decoder, in a sentence.
+
+        A fragment that goes on with a message is good only where that message has begun.
+        """
+        return _AFTER if self._state == "after" else self.explanation.verdict
+
+    @property
+    def _state(self) -> str:
+        explained = self.explanation
+        if explained.ok and parse_header(explained.data).opcode == Opcode.CONTINUATION:
+            return "after"
+        return "good" if explained.ok else "cut" if explained.cut else "wrong"
 
     @property
     def frame(self) -> Frame:
@@ -171,17 +191,18 @@ class FrameLab(Lab):
         if change is not None:
             self.answers, self._asked = [], False
         explained = self.explanation
-        state = "good" if explained.ok else "cut" if explained.cut else "wrong"
+        fields = [*drawn_fields(explained), *_behind(self.value, len(explained.data))]
         self.view = {
             "octets": list(self.value[:_SHOWN]),
             "total": len(self.value),
-            "fields": [_plain(field) for field in drawn_fields(explained)],
-            "state": state,
-            "verdict": explained.verdict,
+            "fields": [_plain(field) for field in fields],
+            "state": self._state,
+            "verdict": self.verdict,
             "edit": _editable(self.value),
             "canSend": self._server is not None,
             "asked": self._asked,
             "answers": [_describe(answer) for answer in self.answers],
+            "waits": _waits_for(self.value, self._side),
         }
 
     def _do(self, content: dict[str, Any]) -> None:
@@ -213,6 +234,32 @@ class FrameLab(Lab):
     def __repr__(self) -> str:
         shown = self.value[:16].hex() + ("..." if len(self.value) > 16 else "")
         return f"FrameLab({shown})"
+
+
+def _behind(data: bytes, end: int) -> Iterator[DrawnField]:
+    """The bytes that follow the frame, if any: they belong to the next one."""
+    if rest := len(data) - end:
+        octets = "1 octet" if rest == 1 else f"{rest:,} octets"
+        meaning = f"{octets}, the start of the next frame"
+        yield DrawnField("behind the frame", 8 * end, 8 * rest, "", meaning, role="behind")
+
+
+def _waits_for(data: bytes, sender: Sender) -> str:
+    """Why a server that was sent ``data`` answers nothing."""
+    frames = explain_stream(data, sender=sender)
+    if not frames:
+        return "it has got nothing yet"
+    last = frames[-1]
+    if isinstance(last.error, IncompleteFrame):
+        missing = last.error.missing
+        octets = "1 octet" if missing == 1 else f"{missing:,} octets"
+        return f"it waits for the rest of a frame, at least {octets} more"
+    headers = [parse_header(one.data) for one in frames if one.ok]
+    if [header.fin for header in headers if header.opcode < Opcode.CLOSE][-1:] == [False]:
+        return "it waits for the next fragment of the message"
+    if headers and headers[-1].opcode == Opcode.PONG:
+        return "a Pong needs no answer"
+    return "it had nothing to say"
 
 
 def _plain(field: DrawnField) -> dict[str, Any]:

@@ -216,6 +216,44 @@ def test_bits_are_flipped_by_mouse_and_by_keyboard(lab: JupyterLab, page: Page) 
     assert notebook.run_cell("lab.frame") == "Frame(TEXT, b'Hello', fin=False, mask_key=37fa213d)"
 
 
+@pytest.mark.parametrize(("width", "columns"), [(1400, 32), (760, 16), (480, 8)])
+def test_no_name_of_a_field_is_cut_in_a_narrow_window(
+    lab: JupyterLab, page: Page, width: int, columns: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    notebook = Notebook(page, lab, "scratch.ipynb")
+    notebook.run_cell("from goim_edu.widgets import FrameLab\nlab = FrameLab(); lab")
+    expect(page.locator(".goim-lab-ruler span")).to_have_count(columns)
+    cut = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent)"
+    assert page.locator(".goim-lab-name").evaluate_all(cut) == []
+    assert notebook.run_cell("lab.columns") == "32", "more room brings them back"
+
+
+def test_what_a_frame_leaves_behind_or_waits_for_is_said(lab: JupyterLab, page: Page) -> None:
+    notebook = Notebook(page, lab, "scratch.ipynb")
+    notebook.run_cell(
+        "from goim_edu.lab import LiveServer; from goim_edu.widgets import FrameLab\n"
+        "live = LiveServer('memory'); lab = FrameLab(server=live); lab"
+    )
+    page.locator("[data-bit='15']").click()
+    row = page.locator("tr", has_text="behind the frame")
+    expect(row).to_contain_text("1 octet, the start of the next frame")
+    expect(page.locator("[data-bit='80']")).to_have_attribute(
+        "aria-label", "bit 80, behind the frame, 0"
+    )
+    page.locator("[data-bit='15']").click()
+    expect(row).to_have_count(0)
+
+    verdict = page.locator(".goim-lab .goim-verdict")
+    page.locator("[data-bit='7']").click()
+    expect(verdict).to_have_attribute("data-state", "after")
+    expect(verdict).to_contain_text("only after a first fragment")
+    page.locator("[data-bit='7']").click()
+    page.locator("[data-bit='0']").click()
+    page.get_by_role("button", name="Send it to the live server").click()
+    expect(page.locator(".goim-lab-answer li")).to_contain_text("waits for the next fragment")
+
+
 def test_frames_are_put_together_from_fields_and_presets(lab: JupyterLab, page: Page) -> None:
     notebook = Notebook(page, lab, "scratch.ipynb")
     notebook.run_cell("from goim_edu.widgets import FrameLab\nlab = FrameLab(); lab")
@@ -232,7 +270,7 @@ def test_frames_are_put_together_from_fields_and_presets(lab: JupyterLab, page: 
     page.get_by_label("sent by").select_option("server")
     expect(page.locator(".goim-lab .goim-verdict")).to_contain_text("the server masked a frame")
     page.get_by_label("rows of").select_option("16")
-    expect(page.locator(".goim-lab-line")).to_have_count(7)
+    expect(page.locator(".goim-lab-row")).to_have_count(7)
     assert notebook.run_cell("lab.sender, lab.columns") == "('server', 16)"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -173,6 +174,57 @@ def test_bytes_behind_the_frame_are_mentioned() -> None:
     picture = draw.frame(FRAMES["plain hello"] + b"\x89\x00")
     assert "2 more bytes follow: the next frame begins at byte 7" in picture.alt
     assert max(drawn_bits(picture)) == 7 * 8 - 1
+
+
+STEPS = [(), "FIN", ("FIN", "opcode"), ("fin", "MASK", "Payload length"), ["Payload data"]]
+
+
+@pytest.mark.parametrize("only", STEPS, ids=str)
+def test_only_some_fields_are_named_and_every_bit_is_there(only: Any) -> None:
+    data = FRAMES["masked hello"]
+    picture = draw.frame(data, only=only)
+    wanted = [only] if isinstance(only, str) else only
+    names = {"fin": "FIN"}
+    chosen = {names.get(name, name) for name in wanted}
+    check_bits(data, picture)
+    assert sorted(drawn_bits(picture)) == [*range(len(data) * 8)]
+    assert {field["name"] for field in picture.fields} == chosen
+    boxes = drawn_boxes(picture)
+    assert {name for name, _, _ in boxes} == chosen | {""}
+    named = {bit for name, at, size in boxes if name for bit in range(at, at + size)}
+    whole = {field.name: field for field in explain(data, kind="frame").fields}
+    assert named == {
+        bit
+        for name in chosen
+        for bit in range(whole[name].start_bit, whole[name].start_bit + whole[name].bit_length)
+    }
+    said = [name for name in whole if f"\n{name} (" in picture.alt]
+    assert set(said) == chosen
+    written = {node.text for node in parsed(picture).iter(f"{SVG}text")}
+    assert not written & (whole.keys() - chosen)
+    assert "continued" not in " ".join(text or "" for text in written)
+
+
+def test_a_verdict_is_told_when_the_field_that_is_wrong_is_named() -> None:
+    assert "RSV1 is set" in draw.frame(FRAMES["rsv1"], only="RSV1").alt
+    assert "RSV1 is set" not in draw.frame(FRAMES["rsv1"], only="FIN").svg()
+    assert "cut" in draw.frame(FRAMES["cut payload"], only="FIN").alt
+
+
+@pytest.mark.parametrize("only", ["fins", ["FIN", "Masking-key"], ""])
+def test_a_name_that_the_frame_has_not_is_refused_with_those_it_has(only: Any) -> None:
+    with pytest.raises(ValueError, match=r"no field '(fins|Masking-key|)'; it has FIN, RSV1, "):
+        draw.frame(FRAMES["plain hello"], only=only)
+
+
+def test_the_ruler_says_what_it_counts_and_from_where() -> None:
+    written = [
+        node.text or "" for node in parsed(draw.frame(FRAMES["masked hello"])).iter(f"{SVG}text")
+    ]
+    at = written.index("bit")
+    assert "counted from the left" in written[at - 1]
+    assert written[at + 1 : at + 33] == [str(bit) for bit in range(32)]
+    assert written.count("byte") == 3, "one for each row"
 
 
 @pytest.mark.parametrize("rsv", [{}, {"rsv1": True}, {"rsv2": True}, {"rsv3": True}])

@@ -117,10 +117,18 @@ def test_there_are_only_so_many_bits(bit: int) -> None:
 def test_the_browser_sees_what_explain_says(data: bytes, sender: Any) -> None:
     lab = FrameLab(data, sender=sender)
     explained = explain(data, kind="frame", sender=sender)
-    assert lab.view["verdict"] == lab.verdict == explained.verdict
+    after = explained.ok and explained["opcode"].value == Opcode.CONTINUATION
+    assert lab.view["verdict"] == lab.verdict
+    assert lab.verdict == explained.verdict + ", but only after a first fragment" * after
+    assert (lab.view["state"] == "after") is after
     assert lab.view["octets"] == list(data[:40])
     assert lab.view["total"] == len(data)
-    fields = [field for field in lab.view["fields"] if field["role"] != "missing"]
+    fields = [f for f in lab.view["fields"] if f["role"] not in ("missing", "behind")]
+    behind = [f for f in lab.view["fields"] if f["role"] == "behind"]
+    drawn = len(explained.data)
+    assert [(f["start"], f["length"]) for f in behind] == (
+        [(8 * drawn, 8 * (len(data) - drawn))] if len(data) > drawn else []
+    )
     assert [(p["name"], p["start"], p["length"]) for p in fields] == [
         (f.name, f.start_bit, f.bit_length) for f in explained.fields
     ]
@@ -191,6 +199,33 @@ def test_sending_shows_what_the_server_answered() -> None:
     assert lab.answers == list(server.answers)
     lab.flip(1)
     assert lab.view["answers"] == [], "an answer belongs to the frame that was sent"
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        ("", "it has got nothing yet"),
+        ("81", "it waits for the rest of a frame, at least 1 octet more"),
+        ("81 85 37 fa", "it waits for the rest of a frame, at least 2 octets more"),
+        ("01 85 37 fa 21 3d 7f 9f 4d 51 58", "it waits for the next fragment of the message"),
+        ("01 80 00 00 00 00 8a 80 00 00 00 00", "it waits for the next fragment of the message"),
+        ("8a 80 00 00 00 00", "a Pong needs no answer"),
+        ("81 84 37 fa 21 3d 7f 9f 4d 51 58", "it waits for the rest of a frame"),
+    ],
+)
+def test_a_server_that_is_silent_waits_for_something_known(data: str, why: str) -> None:
+    lab = FrameLab(bytes.fromhex(data), server=Server())
+    click(lab, type="send")
+    assert lab.view["asked"]
+    assert lab.view["waits"].startswith(why)
+
+
+def test_bytes_behind_the_frame_have_a_row_of_their_own() -> None:
+    lab = FrameLab(HELLO)
+    lab.flip(15)  # 4 bytes of payload in place of 5
+    *_, last = lab.view["fields"]
+    assert (last["name"], last["place"]) == ("behind the frame", "byte 10")
+    assert last["meaning"] == "1 octet, the start of the next frame"
 
 
 def test_without_a_server_nothing_is_sent() -> None:
