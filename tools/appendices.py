@@ -69,12 +69,12 @@ def chapters() -> list[Path]:
 
 
 def anchor(title: str) -> str:
-    """The fragment that leads to a heading.
+    """The fragment that leads to a heading; a bare parenthesis would end the link in Markdown.
 
-    >>> anchor("3.1 Two bytes")
-    '3.1-Two-bytes'
+    >>> anchor("3.1 Two bytes"), anchor("4.6 Four ways (second round)")
+    ('3.1-Two-bytes', '4.6-Four-ways-%28second-round%29')
     """
-    return quote(title.replace("`", "").replace("*", "").replace(" ", "-"), safe="-.,;:!?'·()")
+    return quote(title.replace("`", "").replace("*", "").replace(" ", "-"), safe="-.,;:!?'·")
 
 
 def prose(path: Path) -> Iterator[tuple[Place, Any]]:

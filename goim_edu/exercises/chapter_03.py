@@ -531,3 +531,62 @@ _STREAM = Function(
         """,
     ),
 )
+
+# ---------------------------------------------------------------------- 03.9
+
+_BYTE: Final = 0x5A
+_BY_HAND: Final = {
+    "keep": (_BYTE & 0x0F, "`&` leaves a 1 only where both numbers have one."),
+    "set": (_BYTE | 0x80, "Only the leftmost bit becomes 1; all others stay as they are."),
+    "flip": (_BYTE ^ 0xFF, "Each of the eight bits becomes the other one."),
+    "away": (_BYTE >> 4, "The four left bits move to the right, and nothing else is left."),
+}
+
+
+def _judge_by_hand(answer: Any) -> str | None:
+    if not isinstance(answer, dict):
+        return "A dictionary is wanted: keep, set, flip and away, each with its number."
+    for name, (right, rule) in _BY_HAND.items():
+        yours = answer.get(name, ...)
+        if yours is ...:
+            return f"`{name}` has no number yet. {rule}"
+        if not isinstance(yours, int):
+            return f"`{name}` is {yours!r}: write a number, such as `0x0f`, without quotes."
+        if yours != right:
+            bits = f"{yours:09_b}" if 0 <= yours < 256 else str(yours)
+            return f"`{name}` is {bits} in yours. {rule}"
+    return None
+
+
+_OPERATORS = Measure(
+    id="03.9",
+    starter="""
+        # 0x5a is 0b0101_1010
+        answer = {
+            "keep": ...,    # its four right bits
+            "set": ...,     # with its leftmost bit set
+            "flip": ...,    # with all eight bits turned over
+            "away": ...,    # without its four right bits
+        }
+    """,
+    solved=(
+        '"keep": ...',
+        '"keep": 0x0a',
+        '"set": ...',
+        '"set": 0xda',
+        '"flip": ...',
+        '"flip": 0xa5',
+        '"away": ...',
+        '"away": 0x05',
+    ),
+    judge=_judge_by_hand,
+    wrong=(
+        ({"keep": 0x50, "set": 0xDA, "flip": 0xA5, "away": 5}, "`keep` is 0101_0000"),
+        ({"keep": 10, "set": 0x5B, "flip": 0xA5, "away": 5}, "leftmost bit becomes 1"),
+        ({"keep": 10, "set": 0xDA, "flip": ~0x5A, "away": 5}, "`flip` is -91"),
+        ({"keep": 10, "set": 0xDA, "flip": 0xA5, "away": 0x50}, "move to the right"),
+        ({"keep": 10, "set": 0xDA, "flip": 0xA5}, "`away` has no number yet"),
+        ({"keep": "0x0a", "set": 0xDA, "flip": 0xA5, "away": 5}, "without quotes"),
+        (None, "dictionary"),
+    ),
+)

@@ -284,8 +284,8 @@ def test_what_is_done_says_what_is_next(progress_file: Path) -> None:
     progress_file.write_text("03.1 done\n03.3 done\n")
     read_start: Any = find("03.2").reference  # type: ignore[union-attr]
     text = exercises.check("03.2", read_start).plain()
-    assert "3 of 8 in this chapter. Next: 03.4 Build a frame (15 min)." in text
-    progress_file.write_text("".join(f"03.{number} done\n" for number in range(1, 9)))
+    assert "3 of 9 in this chapter. Next: 03.4 Build a frame (15 min)." in text
+    progress_file.write_text("".join(f"03.{number} done\n" for number in range(1, 10)))
     assert "That is all of chapter 03." in exercises.check("03.2", read_start).plain()
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from goim_edu.protocol import Endpoint
+from goim_edu.protocol import Endpoint, FrameDecoder
 from goim_edu.storage.backend import Inserted
 from goim_edu.websocket.assembler import MessageAssembler
 from goim_edu.websocket.heartbeat import Heartbeat, Verdict
@@ -53,6 +53,20 @@ def _let_extensions_in(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None
     """A parser that takes RSV1 although nothing was agreed on."""
     parse = names["parse_frame"]
     patch.setitem(names, "parse_frame", lambda data, **rules: parse(data, allow_rsv1=True))
+
+
+def _take_what_is_there(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
+    """A parser that takes a slice for the whole payload."""
+
+    def trusting(data: bytes) -> tuple[bytes, int]:
+        return data[2 : 2 + data[1]], len(data)
+
+    patch.setitem(names, "parse_frame", trusting)
+
+
+def _decode_each_read_alone(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
+    feed = FrameDecoder.feed
+    patch.setattr(FrameDecoder, "feed", lambda self, data: feed(FrameDecoder(), data))
 
 
 def _check_text_at_the_end(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
@@ -141,13 +155,29 @@ MUTANTS: Final = [
         before=(
             *_ECHO,
             "sent = live",
-            "from goim_edu.protocol import Frame, FrameDecoder",
+            "from goim_edu.protocol import Opcode, build_frame",
             "hello = live",
             "def verdict",
         ),
         switch=_let_extensions_in,
         after=("odd = ",),
         says="RSV1 is set, no extension was agreed on",
+    ),
+    Mutant(
+        "03b",
+        "a frame that is cut is waited for",
+        before=("from goim_edu import draw", "hello = "),
+        switch=_take_what_is_there,
+        after=("try:",),
+        says="the payload is cut (RFC 6455 §5.2) 3",
+    ),
+    Mutant(
+        "03b",
+        "a decoder keeps what is left of a read",
+        before=("from goim_edu import draw", "hello = ", "both = "),
+        switch=_decode_each_read_alone,
+        after=("decoder = FrameDecoder()",),
+        says="[0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1]",
     ),
     Mutant(
         "04",
