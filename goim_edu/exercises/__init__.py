@@ -86,7 +86,7 @@ def check(exercise: str | Exercise, answer: object = ...) -> Card:
     found = _find(exercise)
     if isinstance(found, str):
         return Card(found)
-    if answer is ...:
+    if _is_blank(answer):
         return statement(exercise)
     if isinstance(found, Predict):
         card = judge_prediction(found, answer)
@@ -101,6 +101,16 @@ def check(exercise: str | Exercise, answer: object = ...) -> Card:
     if card.passed:
         card.say(progress_file.mark_done(found.id)).say(_way_on(found))
     return card
+
+
+def _is_blank(answer: object) -> bool:
+    """Whether nothing was filled in yet: ``...`` alone, or as each value of a dictionary.
+
+    >>> _is_blank(...), _is_blank({"keep": ..., "set": ...}), _is_blank({"keep": 10, "set": ...})
+    (True, True, False)
+    """
+    values = list(answer.values()) if isinstance(answer, dict) else [answer]
+    return bool(values) and all(value is ... for value in values)
 
 
 def predict(exercise: str | Exercise, answer: object = ...) -> Card:

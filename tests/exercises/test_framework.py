@@ -280,6 +280,16 @@ def test_an_untouched_starter_is_told_its_task_under_any_name(tmp_path: Path) ->
     assert exercises.check("03.2", len).passed is False, "it has no text"
 
 
+def test_a_measure_that_is_not_filled_in_is_told_its_task() -> None:
+    blank = dict.fromkeys(("keep", "set", "flip", "away"), ...)
+    card = exercises.check("03.9", blank)
+    assert card.passed is None
+    assert "Work with a pencil" in card.plain()
+    begun = exercises.check("03.9", blank | {"keep": 10})
+    assert begun.passed is False
+    assert "`set` has no number yet" in begun.plain()
+
+
 def test_what_is_done_says_what_is_next(progress_file: Path) -> None:
     progress_file.write_text("03.1 done\n03.3 done\n")
     read_start: Any = find("03.2").reference  # type: ignore[union-attr]
