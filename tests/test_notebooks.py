@@ -91,6 +91,20 @@ def test_cells_are_small(path: Path) -> None:
             assert words(cell.source) <= MOST_WORDS, cell.source
 
 
+def test_a_passage_on_the_notes_stands_apart(path: Path) -> None:
+    """A reader may skip it: a block quote in a cell of its own, and its code right behind."""
+    before = ""
+    for cell in nbformat.read(path, as_version=4).cells:
+        tagged = "notes" in cell.metadata.get("tags", [])
+        if cell.cell_type == "code":
+            assert not tagged or before == "notes", cell.source
+        else:
+            assert tagged == cell.source.startswith("> 📓 **The notes**"), cell.source
+            if tagged:
+                assert all(line.startswith(">") for line in cell.source.splitlines())
+        before = "notes" if tagged else ""
+
+
 def test_it_opens_with_a_question_and_says_where_to_go_next(path: Path) -> None:
     prose = [cell.source for cell in cells(path, "markdown")]
     assert prose[0].startswith("# ")

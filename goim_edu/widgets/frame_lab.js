@@ -205,7 +205,7 @@ function render({ model, el }) {
   answer.setAttribute("aria-label", "What the live server answered");
 
   function drawControls() {
-    const { edit, canSend, asked, answers, waits } = view();
+    const { edit, canSend, asked, answers, then } = view();
     sender.value = model.get("sender");
     columns.value = perLine();
     columns.disabled = perLine() !== model.get("columns");
@@ -226,8 +226,8 @@ function render({ model, el }) {
     bytes.placeholder = edit.hex ? "" : "too long to show: type a new one";
     refused.textContent = "";
     send.hidden = !canSend;
-    const none = `The server answered nothing: ${waits}.`;
-    const lines = asked && answers.length === 0 ? [none] : answers.map((line) => `server: ${line}`);
+    const lines = answers.map((line) => `server: ${line}`);
+    if (asked && then) lines.push(then);
     answer.replaceChildren(...lines.map((textContent) => make("li", { textContent })));
   }
 

@@ -202,8 +202,15 @@ class FrameLab(Lab):
             "canSend": self._server is not None,
             "asked": self._asked,
             "answers": [_describe(answer) for answer in self.answers],
-            "waits": _waits_for(self.value, self._side),
+            "then": self._then(),
         }
+
+    def _then(self) -> str:
+        """What is to be said behind the answers: why there are none, or what is awaited now."""
+        why = _waits_for(self.value, self._side)
+        if not self.answers:
+            return f"The server answered nothing: {why}."
+        return f"Then {why}." if why.startswith("it waits") else ""
 
     def _do(self, content: dict[str, Any]) -> None:
         match content["type"]:
@@ -245,7 +252,7 @@ def _behind(data: bytes, end: int) -> Iterator[DrawnField]:
 
 
 def _waits_for(data: bytes, sender: Sender) -> str:
-    """Why a server that was sent ``data`` answers nothing."""
+    """Why a server that was sent ``data`` says nothing more."""
     frames = explain_stream(data, sender=sender)
     if not frames:
         return "it has got nothing yet"

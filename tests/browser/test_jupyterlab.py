@@ -241,6 +241,9 @@ def test_what_a_frame_leaves_behind_or_waits_for_is_said(lab: JupyterLab, page: 
     expect(page.locator("[data-bit='80']")).to_have_attribute(
         "aria-label", "bit 80, behind the frame, 0"
     )
+    page.get_by_role("button", name="Send it to the live server").click()
+    lines = page.locator(".goim-lab-answer li")
+    expect(lines).to_contain_text(["server: text: Hell", "Then it waits for the rest of a frame"])
     page.locator("[data-bit='15']").click()
     expect(row).to_have_count(0)
 

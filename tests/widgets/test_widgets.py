@@ -217,7 +217,7 @@ def test_a_server_that_is_silent_waits_for_something_known(data: str, why: str) 
     lab = FrameLab(bytes.fromhex(data), server=Server())
     click(lab, type="send")
     assert lab.view["asked"]
-    assert lab.view["waits"].startswith(why)
+    assert lab.view["then"].startswith(f"The server answered nothing: {why}")
 
 
 def test_bytes_behind_the_frame_have_a_row_of_their_own() -> None:
@@ -226,6 +226,17 @@ def test_bytes_behind_the_frame_have_a_row_of_their_own() -> None:
     *_, last = lab.view["fields"]
     assert (last["name"], last["place"]) == ("behind the frame", "byte 10")
     assert last["meaning"] == "1 octet, the start of the next frame"
+
+
+def test_an_answer_to_the_frame_and_the_wait_for_the_next_are_both_said() -> None:
+    lab = FrameLab(HELLO, server=Server(Frame(Opcode.TEXT, b"Hell")))
+    lab.flip(15)
+    click(lab, type="send")
+    assert lab.view["answers"] == ["text: Hell"]
+    assert lab.view["then"] == "Then it waits for the rest of a frame, at least 1 octet more."
+    lab.flip(15)
+    click(lab, type="send")
+    assert lab.view["then"] == "", "it has got the whole frame, and no more"
 
 
 def test_without_a_server_nothing_is_sent() -> None:
