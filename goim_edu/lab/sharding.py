@@ -1,8 +1,10 @@
 """A model of a sharded collection: chunks that split and move, and a router that asks the shards.
 
-It is a model, not MongoDB: no server runs. Its decisions are those of the real one: which chunk a
-key belongs to, when a chunk is split, when the balancer moves one, and which shards a query must be
-sent to (manual: "Sharding", "Data Partitioning with Chunks", "Router (mongos)").
+It is a model, not MongoDB: no server runs. As in the real one, a key belongs to one chunk, a query
+goes to the shards that may have its answer, a hashed collection begins with two chunks on each
+shard, and a chunk with one single key is never moved. Here a chunk is cut at an insert, and
+documents are counted. Since version 6.0.3 the real balancer compares bytes, and cuts only what it
+moves (manual: "Data Partitioning with Chunks", "Router (mongos)").
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
 
 from goim_edu.storage.sharding import hash_number, shard_for, split_point
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["Chunk", "ShardedModel"]
 
 _HASH_DIGITS: Final = 16
+_HASHES: Final = 16**_HASH_DIGITS
+_CHUNKS_AT_FIRST: Final = 2  # on each shard, of a hashed collection
+_BEHIND_ALL: Final = "\U0010ffff"  # sorts behind every other text
 
 
 @dataclass
@@ -52,6 +58,20 @@ def _shown(bound: str) -> str:
     return re.sub(r"(?<![^/])0+(?=\d)", "", bound)
 
 
+def _limits(prefix: str, asked: Mapping[str, Any] | None) -> tuple[str, str]:
+    """The texts between which the keys of a query lie, for keys that begin with ``prefix``."""
+    low, high = prefix, prefix + _BEHIND_ALL
+    for operator, value in (asked or {}).items():
+        if operator in ("$gt", "$gte"):
+            low = prefix + _sortable(value)
+        elif operator in ("$lt", "$lte"):
+            high = prefix + _sortable(value)
+            high += f"/{_BEHIND_ALL}" if operator == "$lte" else ""
+        else:
+            raise ValueError(f"the model knows $gt, $gte, $lt and $lte, not {operator!r}")
+    return low, high
+
+
 class ShardedModel:
     """A collection that is spread over shards by a key.
 
@@ -59,7 +79,8 @@ class ShardedModel:
         key: the field, or several in their order, that the documents are spread by.
         shards: their names.
         hashed: whether the key is hashed first, so that neighbours are torn apart.
-        most: documents of a chunk before it is split.
+        most: documents of a chunk before it is split. One that has more, all with the same key, is
+            a jumbo chunk: it cannot be split, and the balancer leaves it where it is.
 
     Attributes:
         chunks: in the order of their bounds.
@@ -85,9 +106,18 @@ class ShardedModel:
         self.shards = tuple(shards)
         self.hashed = hashed
         self.most = most
-        self.chunks = [Chunk("", self.shards[0])]
+        self.chunks = self._hashed_chunks() if hashed else [Chunk("", self.shards[0])]
         self.splits = self.moves = 0
-        self._hot: set[str] = set()
+        self._written: list[str] = []
+
+    def _hashed_chunks(self) -> list[Chunk]:
+        """The chunks that a hashed collection begins with: the same range of hashes for each."""
+        owners = [name for name in self.shards for _ in range(_CHUNKS_AT_FIRST)]
+        bounds = [number * _HASHES // len(owners) for number in range(len(owners))]
+        return [
+            Chunk(f"{bound:0{_HASH_DIGITS}x}" if bound else "", owner)
+            for bound, owner in zip(bounds, owners, strict=True)
+        ]
 
     # ------------------------------------------------------------------ the router
 
@@ -101,14 +131,14 @@ class ShardedModel:
         key = self.key_of(document)
         chunk = self._chunk_of(key)
         chunk.keys.append(key)
-        self._hot.add(chunk.bound)
+        self._written.append(key)
         if len(chunk.keys) > self.most:
             self._split(chunk)
         return chunk.shard
 
     def insert_many(self, documents: Iterable[Mapping[str, Any]]) -> dict[str, int]:
         """Store documents; returns how many went to each shard, and ``draw`` marks where."""
-        self._hot.clear()
+        self._written.clear()
         written = Counter(self.insert(document) for document in documents)
         return {name: written[name] for name in self.shards}
 
@@ -116,15 +146,25 @@ class ShardedModel:
         """The shards that a query must be sent to: those that may have such documents.
 
         One, if the query names the whole shard key; with the first fields of a key that is not
-        hashed, those whose chunks have keys that begin so; else all.
+        hashed, those whose chunks have keys that begin so; else all. A field may be asked for by a
+        range, such as ``{"seq": {"$gte": 10, "$lt": 20}}``.
+
+        >>> times = ShardedModel("at", shards=("A", "B"), most=2)
+        >>> times.insert_many({"at": second} for second in range(4))
+        {'A': 4, 'B': 0}
+        >>> times.balance(), times.asked({"at": {"$lt": 1}}), times.asked({"at": {"$gte": 1}})
+        (1, ['A'], ['A', 'B'])
+
+        Raises:
+            ValueError: a range has another operator than ``$gt``, ``$gte``, ``$lt``, ``$lte``.
         """
-        named = [_sortable(query[name]) for name in self._prefix(query)]
+        named = self._prefix(query)
         if len(named) == len(self.key):
             return [self._chunk_of(self.key_of(query)).shard]
-        if not named or self.hashed:
+        asked_range = query.get(self.key[len(named)])
+        if self.hashed or not (named or isinstance(asked_range, Mapping)):
             return sorted({chunk.shard for chunk in self.chunks})
-        low = "/".join(named) + "/"
-        high = low + "\U0010ffff"
+        low, high = _limits("".join(f"{_sortable(query[name])}/" for name in named), asked_range)
         bounds = [chunk.bound for chunk in self.chunks[1:]]
         ranges = zip(self.chunks, [*bounds, None], strict=True)
         return sorted(
@@ -132,12 +172,8 @@ class ShardedModel:
         )
 
     def _prefix(self, query: Mapping[str, Any]) -> list[str]:
-        names = []
-        for name in self.key:
-            if name not in query:
-                break
-            names.append(name)
-        return names
+        """The first fields of the key that the query names with one value each."""
+        return list(takewhile(lambda name: not isinstance(query.get(name, {}), Mapping), self.key))
 
     def _chunk_of(self, key: str) -> Chunk:
         number = shard_for(key, [(one.bound, str(i)) for i, one in enumerate(self.chunks)])
@@ -157,7 +193,8 @@ class ShardedModel:
     def balance(self) -> int:
         """Move chunks, one after the other, from the fullest shard to the emptiest.
 
-        A chunk is moved as long as that brings the two nearer to each other.
+        A chunk is moved as long as that brings the two nearer to each other. Jumbo chunks stay; if
+        a shard has nothing else to give, the next fullest one does.
 
         Returns:
             How many were moved.
@@ -172,10 +209,17 @@ class ShardedModel:
 
     def _to_move(self) -> Chunk | None:
         load = self.documents
-        fullest = max(self.shards, key=lambda name: load[name])
-        gap = load[fullest] - min(load.values())
-        fitting = [one for one in self.chunks if one.shard == fullest and 0 < len(one.keys) < gap]
-        return min(fitting, key=lambda one: abs(gap / 2 - len(one.keys)), default=None)
+        for full in sorted(self.shards, key=lambda name: load[name], reverse=True):
+            gap = load[full] - min(load.values())
+            fitting = [
+                one
+                for one in self.chunks
+                # Above ``most``: a jumbo chunk, which stays.
+                if one.shard == full and 0 < len(one.keys) < gap and len(one.keys) <= self.most
+            ]
+            if fitting:
+                return min(fitting, key=lambda one: abs(gap / 2 - len(one.keys)))
+        return None
 
     # ------------------------------------------------------------------ what it looks like
 
@@ -192,7 +236,8 @@ class ShardedModel:
         from goim_edu.draw.shards import shards as draw_shards
 
         rows = [(_shown(one.bound), one.shard, len(one.keys)) for one in self.chunks]
-        hot = {_shown(bound) for bound in self._hot} if last else ()
+        written = self._written if last else ()
+        hot = {_shown(self._chunk_of(key).bound) for key in written}
         name = ", ".join(self.key) + (" (hashed)" if self.hashed else "")
         title = f"A collection sharded by {name}: a model"
         return draw_shards(rows, names=self.shards, hot=hot, title=title)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -56,7 +57,77 @@ def test_without_the_key_all_are_asked() -> None:
     model.insert_many(messages(list("abcdef")))
     model.balance()
     assert model.asked({"user_id": "lisa"}) == ["A", "B", "C"]
-    assert ShardedModel(("room_id", "seq"), hashed=True).asked({"room_id": "a"}) == ["A"]
+    half = ShardedModel(("room_id", "seq"), hashed=True)
+    assert half.asked({"room_id": "a"}) == ["A", "B", "C"]
+
+
+def test_a_hashed_collection_begins_on_all_shards() -> None:
+    model = ShardedModel("room_id", hashed=True)
+    assert [chunk.shard for chunk in model.chunks] == ["A", "A", "B", "B", "C", "C"]
+    assert model.chunks[2].bound == "5555555555555555"
+    written = model.insert_many(messages([f"room {number}" for number in range(600)]))
+    assert min(written.values()) > 150
+
+
+@given(st.lists(st.integers(0, 999), max_size=100), st.integers(0, 999), st.integers(0, 999))
+def test_a_range_asks_every_shard_that_has_some_of_it(
+    times: list[int], low: int, high: int
+) -> None:
+    model = ShardedModel("at", most=4)
+    model.insert_many({"at": time} for time in times)
+    model.balance()
+    for above, below, inside in (
+        ("$gte", "$lt", range(low, high)),
+        ("$gt", "$lte", range(low + 1, high + 1)),
+    ):
+        asked = model.asked({"at": {above: low, below: high}})
+        keys = {model.key_of({"at": time}) for time in inside}
+        assert {one.shard for one in model.chunks if keys & set(one.keys)} <= set(asked)
+
+
+def test_a_range_asks_no_more_than_it_must() -> None:
+    model = ShardedModel("at", most=100)
+    model.insert_many({"at": time} for time in range(900))
+    model.balance()
+    both = [(one.bound, end.bound) for one, end in pairwise(model.chunks)]
+    for (bound, end), chunk in zip(both[1:], model.chunks[1:], strict=False):
+        assert model.asked({"at": {"$gte": int(bound), "$lt": int(end)}}) == [chunk.shard]
+    assert model.asked({"at": {"$gte": 0}}) == ["A", "B", "C"]
+    hashed = ShardedModel("at", hashed=True)
+    assert hashed.asked({"at": {"$gte": 0, "$lt": 1}}) == ["A", "B", "C"]
+    with pytest.raises(ValueError, match=r"not '\$in'"):
+        model.asked({"at": {"$in": [1]}})
+
+
+def test_a_range_behind_the_first_fields_of_a_key() -> None:
+    model = ShardedModel(("room_id", "seq"), most=10)
+    model.insert_many({"room_id": "a", "seq": number} for number in range(100))
+    model.balance()
+    assert model.asked({"room_id": "a"}) == ["A", "B", "C"]
+    first = model.asked({"room_id": "a", "seq": {"$lt": 3}})
+    assert first == model.asked({"room_id": "a", "seq": 0})
+
+
+def test_a_jumbo_chunk_stays_and_the_others_leave() -> None:
+    model = ShardedModel("room_id", most=10)
+    model.insert_many(messages(["a"] * 100 + [f"room {number:03}" for number in range(200)]))
+    model.balance()
+    (jumbo,) = (one for one in model.chunks if len(one.keys) > model.most)
+    assert set(jumbo.keys) == {"a"}
+    assert jumbo.shard == "A"
+    assert max(model.documents.values()) - min(model.documents.values()) <= 10
+    alone = ShardedModel("room_id", most=10)
+    alone.insert_many(messages(["a"] * 100))
+    assert alone.balance() == 0
+
+
+def test_the_picture_marks_where_the_last_writes_are_now() -> None:
+    model = ShardedModel("at", most=100)
+    model.insert_many({"at": time} for time in range(900))
+    model.insert_many({"at": time} for time in range(900, 1000))
+    hot = [fact["from"] for fact in model.draw(last=True).fields if fact["hot"]]
+    there = {one.bound for one in model.chunks if any(key >= "0000000900" for key in one.keys)}
+    assert {f"{int(bound):010}" for bound in hot} == there
 
 
 def test_balancing_ends_and_evens_out() -> None:
