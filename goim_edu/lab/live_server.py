@@ -47,7 +47,8 @@ class LiveServer:
 
     Args:
         mongo: where messages go, as in ``serve --mongo``: ``"auto"``, ``"memory"``, ``"local"`` or
-            a ``mongodb://`` address; or a store that you have opened, which is closed with it.
+            a ``mongodb://`` address; or a store that you have opened, which stays open: two
+            servers may share it, and you close it.
         data_dir: where a local MongoDB keeps its files; default: a folder that goes with it.
         name: a new server replaces the one of the same name.
         settings: fields of :class:`goim_edu.server.ServerConfig` and of its ``limits``, by name,
@@ -91,6 +92,7 @@ class LiveServer:
         self.capture = Capture()
         self.key = _KEY
         self._own_dir = None
+        self._own_store = not isinstance(mongo, MessageStore)
         if data_dir is None and mongo in ("auto", "local"):
             self._own_dir = new_temporary("goim-edu-")
         self._started: Future[None] = Future()
@@ -202,7 +204,7 @@ class LiveServer:
     # ------------------------------------------------------------------ its end
 
     def close(self) -> None:
-        """Let the server drain, close the store and end the thread; twice does no harm."""
+        """Let the server drain, close a store of its own, end the thread; twice does no harm."""
         atexit.unregister(self._clean_up)
         if _running.get(self.name) is self:
             del _running[self.name]
@@ -219,8 +221,8 @@ class LiveServer:
         self.close()
 
     def _clean_up(self) -> None:
-        """Close the store; at the end of the process there is no time left for more."""
-        if hasattr(self, "store"):
+        """Close a store of its own; at the end of the process there is no time left for more."""
+        if self._own_store and hasattr(self, "store"):
             self.store.close()
         if self._own_dir is not None:
             remove_temporary(self._own_dir)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import itertools
 import logging
@@ -37,7 +38,7 @@ def live_server() -> Iterator[LiveServer]:
     for number in range(1, 6):
         store.submit("r", "eve", str(number), client_msg_id=f"e{number}")
     store.flush()
-    with LiveServer(store, name="sync chat", max_rooms=2) as live:
+    with contextlib.closing(store), LiveServer(store, name="sync chat", max_rooms=2) as live:
         yield live
 
 

@@ -145,13 +145,17 @@ def test_a_handshake_of_every_kind_gets_its_status(
     assert lab.view["answer"] == lab.answer
 
 
-def test_it_takes_a_store_that_is_open_and_closes_it_with_itself() -> None:
+def test_it_leaves_a_store_open_that_it_was_lent() -> None:
     store = open_store("memory", patience=0.5)
-    with LiveServer(store, name="lent store") as server:
-        assert server.store is store
+    for _ in range(2):
+        with LiveServer(store, name="lent store") as server:
+            assert server.store is store
         assert store.ping() >= 0
+    store.close()
+    with LiveServer("memory", name="lent store") as server:
+        pass
     with pytest.raises(StoreUnavailable, match="closed"):
-        store.ping()
+        server.store.ping()
 
 
 def test_an_error_is_told_by_its_kind_and_its_first_words() -> None:
