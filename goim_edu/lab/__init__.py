@@ -10,6 +10,7 @@ from goim_edu.lazy import lazy_names
 if TYPE_CHECKING:
     from goim_edu.feedback.wording import said
     from goim_edu.lab.conformance import take_cases
+    from goim_edu.lab.counting_file import CountingFile
     from goim_edu.lab.history import Violation, check_history
     from goim_edu.lab.learner_server import LearnersServer, serve_with
     from goim_edu.lab.link import Faults, Link
@@ -25,6 +26,7 @@ __all__ = [
     "BROWSER",
     "Acked",
     "Chunk",
+    "CountingFile",
     "Faults",
     "Heard",
     "Joined",
@@ -54,6 +56,7 @@ _MODULES = {
     "BROWSER": "goim_edu.lab.news",
     "Acked": "goim_edu.lab.records",
     "Chunk": "goim_edu.lab.sharding",
+    "CountingFile": "goim_edu.lab.counting_file",
     "Faults": "goim_edu.lab.link",
     "Heard": "goim_edu.lab.records",
     "Joined": "goim_edu.lab.records",

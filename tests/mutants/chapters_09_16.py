@@ -185,7 +185,6 @@ MUTANTS: Final = [
         before=("from goim_edu.lab import LiveServer", "import bson"),
         switch=_keep_microseconds,
         after=("from goim_edu.storage.documents import utc_now",),
-        says="True",
     ),
     Mutant(
         "10",
