@@ -38,7 +38,7 @@ BELOW: dict[str, set[str]] = {
     "exercises": GROUND | {"websocket", "protocol", "storage", "draw", "feedback"},
     "widgets": GROUND | {"websocket", "protocol", "capture", "draw", "client"},
     "lab": GROUND
-    | {"websocket", "protocol", "transport", "server", "mongod", "storage", "store"}
+    | {"websocket", "protocol", "transport", "client", "server", "mongod", "storage", "store"}
     | {"capture", "draw", "feedback"},
     "cli": GROUND
     | {"chat", "client", "serving", "server", "mongod", "store", "capture", "exercises"},

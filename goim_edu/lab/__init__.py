@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from goim_edu.feedback.wording import said
     from goim_edu.lab.conformance import take_cases
     from goim_edu.lab.counting_file import CountingFile
+    from goim_edu.lab.hello import say_hello
     from goim_edu.lab.history import Violation, check_history
     from goim_edu.lab.learner_server import LearnersServer, serve_with
     from goim_edu.lab.link import Faults, Link
@@ -48,6 +49,7 @@ __all__ = [
     "check_history",
     "race",
     "said",
+    "say_hello",
     "serve_with",
     "take_cases",
 ]
@@ -78,6 +80,7 @@ _MODULES = {
     "check_history": "goim_edu.lab.history",
     "race": "goim_edu.lab.news",
     "said": "goim_edu.feedback.wording",
+    "say_hello": "goim_edu.lab.hello",
     "serve_with": "goim_edu.lab.learner_server",
     "take_cases": "goim_edu.lab.conformance",
 }
