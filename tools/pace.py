@@ -30,6 +30,7 @@ _PREDICTED: Final = re.compile(r'^predict\("(\d\d\.\d+)"', re.MULTILINE)
 _SAID: Final = re.compile(
     r"\*About (\d+) minutes with the exercises(?:; second round: (\d+) more)?\.\*"
 )
+_HEADING: Final = re.compile(r"^(##+) (.*)$", re.MULTILINE)
 _STOP: Final = "**A good place to stop.**"
 
 
@@ -65,13 +66,13 @@ def measure(notebook: Any) -> Chapter:
     chapter = Chapter([Section("the beginning", later=False)])
     stretch, level = 0.0, 0
     for cell in notebook.cells:
-        heading = re.match(r"(##+) (.*)", cell.source) if cell.cell_type == "markdown" else None
-        if heading:
-            later = heading[2].endswith(_LATER)
-            inherits = chapter.sections[-1].later and level and len(heading[1]) > level
+        headings = _HEADING.findall(cell.source) if cell.cell_type == "markdown" else []
+        for marks, title in headings:
+            later = title.endswith(_LATER)
+            inherits = chapter.sections[-1].later and level and len(marks) > level
             if not inherits:
-                level = len(heading[1]) if later else 0
-            chapter.sections.append(Section(heading[2], later or bool(inherits)))
+                level = len(marks) if later else 0
+            chapter.sections.append(Section(title, later or bool(inherits)))
         minutes = sum(_minutes(cell))
         section = chapter.sections[-1]
         section.minutes += minutes
