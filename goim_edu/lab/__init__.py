@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from goim_edu.lab.live_server import LiveServer
     from goim_edu.lab.nemesis import Nemesis
     from goim_edu.lab.news import BROWSER, Lane, News, race
+    from goim_edu.lab.night import Night, kill_while_talking
     from goim_edu.lab.proxy import NaiveProxy, Site
     from goim_edu.lab.records import Acked, Heard, Joined, Left, Record, Refused, Sent
     from goim_edu.lab.server_process import ServerProcess
@@ -39,6 +40,7 @@ __all__ = [
     "NaiveProxy",
     "Nemesis",
     "News",
+    "Night",
     "Record",
     "Refused",
     "Sent",
@@ -47,6 +49,7 @@ __all__ = [
     "Site",
     "Violation",
     "check_history",
+    "kill_while_talking",
     "race",
     "said",
     "say_hello",
@@ -70,6 +73,7 @@ _MODULES = {
     "NaiveProxy": "goim_edu.lab.proxy",
     "Nemesis": "goim_edu.lab.nemesis",
     "News": "goim_edu.lab.news",
+    "Night": "goim_edu.lab.night",
     "Record": "goim_edu.lab.records",
     "Refused": "goim_edu.lab.records",
     "Sent": "goim_edu.lab.records",
@@ -78,6 +82,7 @@ _MODULES = {
     "Site": "goim_edu.lab.proxy",
     "Violation": "goim_edu.lab.history",
     "check_history": "goim_edu.lab.history",
+    "kill_while_talking": "goim_edu.lab.night",
     "race": "goim_edu.lab.news",
     "said": "goim_edu.feedback.wording",
     "say_hello": "goim_edu.lab.hello",

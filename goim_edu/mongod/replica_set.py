@@ -191,7 +191,7 @@ class LocalReplicaSet:
         """Wait until a member takes writes, if asked for one that is not ``other_than``.
 
         Raises:
-            StoreUnavailable: none within ``timeout`` seconds.
+            StoreUnavailable: none within ``timeout`` seconds, or no majority is alive.
         """
         found: list[LocalMongod] = []
 
@@ -199,10 +199,20 @@ class LocalReplicaSet:
             primary = self.primary()
             if primary is not None and primary is not other_than:
                 found.append(primary)
+            elif primary is None:
+                self._need_majority()
             return bool(found)
 
         self._wait(elected, timeout, "no member was elected primary")
         return found[0]
+
+    def _need_majority(self) -> None:
+        """Without one there is nothing to wait for."""
+        dead = sum(not member.running for member in self.members)
+        if 2 * dead >= len(self.members) > 0:
+            raise StoreUnavailable(
+                f"{dead} of {len(self.members)} are dead now, so nobody is elected: restart one"
+            )
 
     def status(self) -> list[MemberStatus]:
         """Every member as the running ones see it, as data for pictures."""
@@ -311,6 +321,27 @@ class LocalReplicaSet:
         """Start a killed member again, on the same port and data."""
         member = self.member(which)
         return member.start()
+
+    def restart_all(self, timeout: float = 60.0) -> None:
+        """Start every member that is dead; wait for a primary that all others follow.
+
+        Raises:
+            StoreUnavailable: they do not within ``timeout`` seconds.
+        """
+        for member in self.members:
+            member.start()
+        self._wait(self._all_follow, timeout, "not all members follow the primary")
+
+    @contextlib.contextmanager
+    def held_up(self, which: LocalMongod | int | str = "secondary") -> Iterator[LocalMongod]:
+        """Keep a member from writing while the block runs: it answers, but falls behind."""
+        member = self.member(which)
+        with direct_client(member.address, self._credentials, timeout=20.0) as client:
+            client.admin.command("fsync", lock=True)
+            try:
+                yield member
+            finally:
+                client.admin.command("fsyncUnlock")
 
     @contextlib.contextmanager
     def paused(self, which: LocalMongod | int | str = "primary") -> Iterator[LocalMongod]:

@@ -555,15 +555,27 @@ class TestReplicaSet:
             member = replica_set.member(index)
             if member is replica_set.wait_for_primary():
                 continue
-            locked: pymongo.MongoClient[Any] = pymongo.MongoClient(member.uri)
-            with locked:
-                locked.admin.command("fsync", lock=True)
-                try:
-                    begin = time.monotonic()
-                    add_document(replica_set.uri)  # by majority
-                    assert time.monotonic() - begin < 10
-                finally:
-                    locked.admin.command("fsyncUnlock")
+            with replica_set.held_up(index) as held:
+                before = documents(held.uri)
+                begin = time.monotonic()
+                add_document(replica_set.uri)  # by majority
+                assert time.monotonic() - begin < 10
+                assert documents(held.uri) == before
+            until(lambda: documents(held.uri) == before + 1, "it catches up")  # noqa: B023
+
+    def test_without_a_majority_nobody_waits_for_a_primary(
+        self, replica_set: LocalReplicaSet
+    ) -> None:
+        for member in replica_set.members[:2]:
+            replica_set.kill(member)
+        try:
+            until(lambda: replica_set.primary() is None, "one that is alone steps down")
+            with pytest.raises(StoreUnavailable, match=r"2 of 3 are dead now, .* restart one"):
+                replica_set.wait_for_primary()
+        finally:
+            replica_set.restart_all()
+        assert all(member.running for member in replica_set.members)
+        assert replica_set.wait_for_primary() in replica_set.members
 
     def test_a_member_that_is_none(self, replica_set: LocalReplicaSet) -> None:
         with pytest.raises(ValueError, match="'arbiter'"):
