@@ -35,6 +35,7 @@ Said = str | bytes | tuple[str, object]
 _KEY: Final = b"\x37\xfa\x21\x3d"
 _PATIENCE: Final = 1.0  # seconds until any server must answer
 _MOST_TOLD: Final = 3  # failures that a card tells in full
+_LONGEST_FAULT: Final = 160  # characters that it tells of what a function did
 
 
 class Case(NamedTuple):
@@ -59,7 +60,7 @@ class Case(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The result of one case: the answers, and the functions that the package had to replace."""
+    """The result of one case: the answers, and which functions the package replaced, and why."""
 
     case: Case
     heard: list[Said]
@@ -296,7 +297,15 @@ def _take(live: Asked | int, case: Case) -> Outcome:
     before = live.failed
     heard = [describe(said) for said in live.ask(case.sent)]
     helped = [name for name, count in live.failed.items() if count > before[name]]
-    return Outcome(case, heard, ", ".join(helped))
+    return Outcome(case, heard, "; ".join(_helped(name, live.faults[name]) for name in helped))
+
+
+def _helped(name: str, fault: str) -> str:
+    """A function that the package replaced; and why, unless it gave a wrong result."""
+    if fault.startswith("it gave back"):  # long, and in the report of the server
+        return f"`{name}`"
+    cut = fault if len(fault) <= _LONGEST_FAULT else f"{fault[: _LONGEST_FAULT - 3]}..."
+    return f"`{name}`: {cut}"
 
 
 def _ask_a_stranger(port: int, sent: bytes) -> list[Said]:
@@ -330,7 +339,7 @@ def _tell(outcomes: Sequence[Outcome]) -> Card:
 
 def _why(outcome: Outcome) -> str:
     if outcome.stepped_in:
-        return f"the package had to step in for `{outcome.stepped_in}`"
+        return f"the package had to step in for {outcome.stepped_in}"
     return f"it said {_short(outcome.heard)}; it should say {_short(outcome.case.wanted)}"
 
 

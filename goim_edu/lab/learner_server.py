@@ -59,6 +59,7 @@ class _LearnersFunctions:
         self.failed = dict.fromkeys(functions, 0)
         self.given_up: set[str] = set()
         self.failures: list[Failure] = []
+        self.faults: dict[str, str] = {}
 
     def ask(self, name: str, args: tuple[Any, ...], want: Outcome) -> Any:
         """The result of the learner's function, or None where the package must do it."""
@@ -73,6 +74,7 @@ class _LearnersFunctions:
             if not fault:
                 return got.value
             self.failed[name] += 1
+            self.faults[name] = fault
             if got.stopped:  # a second for each frame would stop the server
                 self.given_up.add(name)
             if len(self.failures) < _MOST_KEPT:
@@ -248,6 +250,7 @@ class LearnersServer(LiveServer):
         calls: name of each function -> how often it was called.
         failed: name of each function -> how often the package had to step in.
         failures: the calls that the package had to do, the first twenty.
+        faults: name of each function that failed -> what was wrong the last time.
     """
 
     def __init__(self, functions: dict[str, Callable[..., Any]], **settings: Any) -> None:
@@ -268,6 +271,11 @@ class LearnersServer(LiveServer):
     def failed(self) -> dict[str, int]:
         """Name of each function -> how often the package had to step in."""
         return dict(self._functions.failed)
+
+    @property
+    def faults(self) -> dict[str, str]:
+        """Name of each function that failed -> what was wrong the last time, in words."""
+        return dict(self._functions.faults)
 
     @property
     def failures(self) -> list[Failure]:

@@ -99,7 +99,27 @@ def test_help_from_the_package_is_no_success() -> None:
     with serve_with(build_frame=no_pong, name="cases") as live:
         card = take_cases(live, "2")
     assert card.passed is False
-    assert "the package had to step in for `build_frame`" in str(card)
+    assert "the package had to step in for `build_frame`\n" in str(card)
+
+
+def test_the_card_says_what_a_function_raised() -> None:
+    def unfinished(payload: bytes, opcode: int, fin: bool, mask_key: bytes | None) -> bytes:
+        raise NotImplementedError("later")
+
+    with serve_with(build_frame=unfinished, name="cases") as live:
+        card = take_cases(live, "2")
+        assert live.faults["build_frame"].startswith("it raised NotImplementedError: later")
+    assert "`build_frame`: it raised NotImplementedError: later" in str(card)
+
+
+def test_a_long_fault_is_cut() -> None:
+    def wrong(payload: bytes, opcode: int, fin: bool, mask_key: bytes | None) -> bytes:
+        raise ValueError("x" * 500)
+
+    with serve_with(build_frame=wrong, name="cases") as live:
+        card = take_cases(live, "2")
+    assert max(map(len, str(card).splitlines())) < 300
+    assert "xxx..." in str(card)
 
 
 @pytest.mark.parametrize("text", GOOD_TEXTS, ids=ascii)
