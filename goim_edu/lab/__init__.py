@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from goim_edu.feedback.wording import said
     from goim_edu.lab.conformance import take_cases
     from goim_edu.lab.counting_file import CountingFile
+    from goim_edu.lab.gated_server import GatedServer
     from goim_edu.lab.hello import say_hello
     from goim_edu.lab.history import Violation, check_history
     from goim_edu.lab.learner_server import LearnersServer, serve_with
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from goim_edu.lab.records import Acked, Heard, Joined, Left, Record, Refused, Sent
     from goim_edu.lab.server_process import ServerProcess
     from goim_edu.lab.sharding import Chunk, ShardedModel
+    from goim_edu.lab.waiting import waiting_for
 
 __all__ = [
     "BROWSER",
@@ -30,6 +32,7 @@ __all__ = [
     "Chunk",
     "CountingFile",
     "Faults",
+    "GatedServer",
     "Heard",
     "Joined",
     "Lane",
@@ -55,6 +58,7 @@ __all__ = [
     "say_hello",
     "serve_with",
     "take_cases",
+    "waiting_for",
 ]
 
 _MODULES = {
@@ -63,6 +67,7 @@ _MODULES = {
     "Chunk": "goim_edu.lab.sharding",
     "CountingFile": "goim_edu.lab.counting_file",
     "Faults": "goim_edu.lab.link",
+    "GatedServer": "goim_edu.lab.gated_server",
     "Heard": "goim_edu.lab.records",
     "Joined": "goim_edu.lab.records",
     "Lane": "goim_edu.lab.news",
@@ -88,6 +93,7 @@ _MODULES = {
     "say_hello": "goim_edu.lab.hello",
     "serve_with": "goim_edu.lab.learner_server",
     "take_cases": "goim_edu.lab.conformance",
+    "waiting_for": "goim_edu.lab.waiting",
 }
 
 
