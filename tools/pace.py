@@ -2,6 +2,7 @@
 
     python -m tools.pace            every chapter
     python -m tools.pace 03 --sections
+    python -m tools.pace --write    and put the minutes where the course says them
 
 A learner whose English is second-hand reads 120 words a minute, and spends half a minute on a code
 cell; an exercise takes the minutes that its text says. A section whose heading ends in "(second
@@ -21,7 +22,10 @@ from goim_edu.exercises.catalogue import find
 from tools import notebooks as files
 from tools.tasks import TAG, answered_in
 
-__all__ = ["Chapter", "Section", "measure", "said_in"]
+__all__ = ["MAP", "README", "Chapter", "Section", "column", "measure", "said_in", "sentence"]
+
+README: Final = Path(__file__).resolve().parent.parent / "README.md"
+MAP: Final = "| chapter | its question |"
 
 _WORDS: Final = 120  # a minute
 _CELL: Final = 0.5  # minutes
@@ -111,13 +115,55 @@ def rounded(minutes: float) -> int:
     return max(5, 5 * round(minutes / 5))
 
 
+def sentence(chapter: Chapter) -> str:
+    """What the first cell of a chapter says."""
+    later = f"; second round: {rounded(chapter.later)} more" if chapter.later else ""
+    return f"*About {rounded(chapter.core)} minutes with the exercises{later}.*"
+
+
+def column(chapter: Chapter) -> str:
+    """What a map of the course says of a chapter."""
+    later = f" + {rounded(chapter.later)}" if chapter.later else ""
+    return f"{rounded(chapter.core)}{later}"
+
+
+def with_minutes(table: str, chapters: dict[str, Chapter]) -> str:
+    """A map of the course with the minutes of each chapter as its last column."""
+    lines = []
+    for line in table.splitlines():
+        named = re.search(r"\]\((?:notebooks/)?([0-9][\w-]*)\.ipynb\)", line)
+        if line.startswith("| ") and named and named[1] in chapters:
+            cells = line.strip("| ").split(" | ")
+            line = f"| {' | '.join(cells[:2])} | {column(chapters[named[1]])} |"
+        lines.append(line)
+    return "\n".join(lines) + "\n" * table.endswith("\n")
+
+
+def write(chapters: dict[str, Chapter]) -> None:
+    """Put the minutes where the course says them."""
+    README.write_text(with_minutes(README.read_text("utf-8"), chapters), "utf-8")
+    for name, chapter in chapters.items():
+        path = files.FOLDER / f"{name}.ipynb"
+        notebook = files.read(path)
+        first = notebook.cells[0]
+        first.source = _SAID.sub(sentence(chapter), first.source, count=1)
+        if name.startswith("00"):
+            for cell in notebook.cells:
+                if cell.source.startswith(MAP):
+                    cell.source = with_minutes(cell.source, chapters)
+        files.write(path, notebook)
+
+
 def main() -> None:
     """Print what the command line asks for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("names", nargs="*", help="beginnings of file names; default: all")
+    parser.add_argument("--write", action="store_true", help="put the minutes where they are said")
     parser.add_argument("--sections", action="store_true", help="each section by itself")
     arguments = parser.parse_args()
     paths: list[Path] = sorted(files.FOLDER.glob("[0-9]*.ipynb"))
+    if arguments.write:
+        write({path.stem: measure(files.read(path)) for path in paths})
     for path in paths:
         if not path.name.startswith(tuple(arguments.names) or ""):
             continue
