@@ -147,6 +147,39 @@ def test_no_signature_of_the_client_has_any() -> None:
     assert [where for where, one in annotated(found) if Any in list(parts(one))] == []
 
 
+# The same of the server and the store, whose other rules are looser.
+MAY_BE_ANY_THERE = {
+    "server.ServerConfig.of": "its fields and those of ChatLimits, and no others",
+    "server.ServerStore.submit_async": "a future of one class of Saved is not one of another",
+    "store.Change.__init__": "the driver alone knows what a resume token is",
+    "store.MemoryBackend.insert": "a document of MongoDB may hold anything",
+    "store.MessageStore.database": "a database of pymongo, whose documents may hold anything",
+    "store.MongoBackend.__init__": "a client of pymongo, whose documents may hold anything",
+    "store.MongoBackend.insert": "a document of MongoDB may hold anything",
+    "store.connect_mongodb": "a client of pymongo, whose documents may hold anything",
+    "store.create_indexes": "a database of pymongo, whose documents may hold anything",
+    "store.get_mongo": "a client of pymongo, whose documents may hold anything",
+    "store.open_store": "a client of pymongo, whose documents may hold anything",
+}
+
+
+def test_the_server_and_the_store_say_what_they_take() -> None:
+    names = dict(public(["server", "store"]))
+    found = {name: value for name, value in names.items() if inspect.isfunction(value)}
+    for name, value in names.items():
+        if isinstance(value, type):
+            found |= dict(methods(name, value))
+    assert len(found) > 100
+    with_any = {where.split()[0] for where, one in annotated(found) if Any in list(parts(one))}
+    assert sorted(with_any) == sorted(MAY_BE_ANY_THERE)
+
+
+def test_a_tooltip_of_the_configuration_names_its_fields() -> None:
+    names = dict(public(["server"]))
+    parameters = inspect.signature(names["server.ServerConfig"]).parameters
+    assert {"host", "port", "limits"} <= set(parameters)
+
+
 def test_everything_public_is_annotated() -> None:
     for name, function in (FUNCTIONS | METHODS).items():
         found = hints(function)

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 __all__ = ["Saved", "Store", "StoredMessage"]
+
+_Answer = TypeVar("_Answer")
 
 
 class StoredMessage(Protocol):
@@ -109,7 +111,9 @@ class Store(Protocol):
         """Keep how far a user has read."""
         ...
 
-    def run(self, function: Callable[..., Any], *args: Any, asker: object = None) -> Future[Any]:
+    def run(
+        self, function: Callable[..., _Answer], *args: object, asker: object = None
+    ) -> Future[_Answer]:
         """Call it in a thread when it is this asker's turn; one that is cancelled is not asked."""
         ...
 

@@ -31,11 +31,12 @@ from goim_edu.client.heard import Gap
 from goim_edu.client.options import ConnectOptions
 from goim_edu.client.paging import Page, Question, Whole, read_history, read_members
 from goim_edu.transport import ConnectionClosed, WebSocket
+from goim_edu.transport.misuse import EnteredNotAwaited
 
 __all__ = ["ChatClient", "converse"]
 
 
-class ChatClient(ChatCore):
+class ChatClient(ChatCore, EnteredNotAwaited):
     """The chat for scripts: each message is sent once and heard once, whatever the link does.
 
     It is a loop around ``Conversation``: it connects again after each loss, joins its rooms with
@@ -66,7 +67,7 @@ class ChatClient(ChatCore):
             as ``rooms`` of an earlier client does.
         token: for a server that wants one.
         on_state: is called with each new ``state``.
-        max_heard: events that may wait for this script, 1 or more.
+        max_heard: events that may wait for this script, 1 or more; 1000 unless you say otherwise.
         **options: of ``connect``, but for ``subprotocols``.
 
     Attributes:

@@ -36,6 +36,7 @@ from goim_edu.client.proxy import ProxyError
 from goim_edu.client.retry import Backoff
 from goim_edu.errors import HandshakeError
 from goim_edu.transport import Connection, Engine, WebSocket
+from goim_edu.transport.misuse import UsedWithAsync
 from goim_edu.websocket.uri import without_secrets
 
 __all__ = ["Backoff", "Connect", "ConnectOptions", "ProxyError", "connect"]
@@ -58,7 +59,7 @@ def _engine() -> Engine:
     return engine
 
 
-class Connect:
+class Connect(UsedWithAsync):
     """A connection that is not yet made: await it, use ``async with``, or iterate over it."""
 
     def __init__(self, uri: str, options: Options) -> None:

@@ -160,7 +160,8 @@ class ChatCore:
         """Our rooms, each with the number of the last message that was handed out.
 
         It is what a later ``ChatClient`` takes as its ``rooms``, to go on just there; None stands
-        for a room that we were never in. A copy.
+        for a room that we were never in. A message counts as soon as it is handed out, not when
+        your loop is done with it: keep the numbers after your work. A copy.
         """
         return dict(self._heard.positions)
 

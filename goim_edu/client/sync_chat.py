@@ -64,7 +64,7 @@ class ChatClient(ChatCore):
         timeout: seconds that a call may take; None for as long as it takes.
         token: for a server that wants one.
         on_state: is called with each new ``state``.
-        max_heard: events that may wait for this script, 1 or more.
+        max_heard: events that may wait for this script, 1 or more; 1000 unless you say otherwise.
         **options: of ``goim_edu.client.sync.connect``, but for ``subprotocols``.
 
     Attributes:

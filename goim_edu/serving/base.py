@@ -11,7 +11,7 @@ import ssl as tls
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from time import monotonic
-from typing import Any, Final, Literal, Self, cast
+from typing import Final, Literal, Self, cast
 
 from goim_edu.errors import HandshakeError
 from goim_edu.protocol import Endpoint, Limits, Side
@@ -24,6 +24,7 @@ from goim_edu.serving.tls import Certificate
 from goim_edu.serving.visitor import Visitor
 from goim_edu.transport import Connection, ConnectionState, Engine, Handler, Tap, WebSocket
 from goim_edu.transport.allocator import keep_freed_memory
+from goim_edu.transport.misuse import EnteredNotAwaited
 from goim_edu.websocket.deflate import DeflateConfig
 from goim_edu.websocket.handshake import HandshakeLimits, Request
 from goim_edu.websocket.heartbeat import Heartbeat
@@ -43,7 +44,7 @@ _DEFLATE: Final = DeflateConfig(server_no_context_takeover=True, client_no_conte
 _TapMaker = Callable[[Connection], Tap | None]
 
 
-class BaseServer:
+class BaseServer(EnteredNotAwaited):
     """A server without an answer: a subclass says what is served.
 
     It is started once, by ``start``, ``async with`` or ``serve_forever``. To close it twice, or
@@ -351,7 +352,7 @@ class BaseServer:
         if not self._connections:
             self._all_gone.set()
 
-    def start_task(self, work: Coroutine[Any, Any, None]) -> None:
+    def start_task(self, work: Coroutine[object, object, None]) -> None:
         """Run a coroutine beside the rest, until the server closes."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any, Final, Literal, Self, get_args
 
@@ -223,6 +224,13 @@ class ServerConfig:
                 "setting hosts (on the command line --allow-host)"
             )
         return what
+
+
+# Tooltips show the fields, not what ``__new__`` takes.
+_INIT: Final = signature(ServerConfig.__init__)
+ServerConfig.__signature__ = _INIT.replace(  # type: ignore[attr-defined]
+    parameters=tuple(_INIT.parameters.values())[1:]
+)
 
 
 def make_authenticate(config: ServerConfig) -> Authenticate:

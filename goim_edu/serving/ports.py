@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from goim_edu.chat.hub import Hub
 from goim_edu.chat.ports import Store
@@ -71,6 +71,6 @@ class ObservedServer(Protocol):
         """All connections as they are now."""
         ...
 
-    def start_task(self, work: Coroutine[Any, Any, None]) -> None:
+    def start_task(self, work: Coroutine[object, object, None]) -> None:
         """Run a coroutine beside the rest, until the server closes."""
         ...

@@ -253,7 +253,8 @@ class MessageStore:
         """Messages by time, newest first: of a room, of a user, or of all.
 
         Times are aware datetimes; ``since`` is inclusive, ``until`` is not. Many messages share a
-        millisecond, so do not page with it: :meth:`history` pages by seq.
+        millisecond, and their order within it is left open; so do not page with it:
+        :meth:`history` pages by seq.
         """
         self._check_open()
         return self.backend.span(self._span(room_id, user_id, since, until, limit))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import logging.handlers
 import random
@@ -23,7 +24,9 @@ from goim_edu.client import (
     TypingBy,
     VocabularyError,
     WebSocket,
+    connect,
 )
+from goim_edu.client.sync import ChatClient as BlockingClient
 from goim_edu.server import ChatServer, serve
 from goim_edu.store import MemoryBackend, MessageStore
 from tests.chatting import Link, Person, run, running_server, until
@@ -573,6 +576,29 @@ def test_a_client_says_what_it_is() -> None:
 def test_wrong_arguments_are_named(arguments: dict[str, Any], error: str) -> None:
     with pytest.raises((TypeError, ValueError), match=error):
         chat(1, **{"name": "ann"} | arguments)
+
+
+def test_a_forgotten_async_is_answered_with_the_way_out() -> None:
+    async def talk(ws: WebSocket) -> None:
+        await ws.recv()
+
+    things: list[Any] = [ChatClient("ws://127.0.0.1:1/", "ann"), connect("ws://127.0.0.1:1/")]
+    for thing in [*things, serve(talk)]:
+        with pytest.raises(TypeError, match="use `async with` instead of `with`"), thing:
+            pass
+
+    async def wait_for(thing: Any) -> None:
+        await thing
+
+    for thing in (things[0], serve(talk)):
+        with pytest.raises(TypeError, match="is not awaited: enter it with `async with`"):
+            run(wait_for(thing))
+
+
+@pytest.mark.parametrize("kind", [ChatClient, BlockingClient])
+def test_the_reference_says_how_many_events_may_wait(kind: type) -> None:
+    default = inspect.signature(kind).parameters["max_heard"].default
+    assert f"; {default} unless you say otherwise" in (kind.__doc__ or "")
 
 
 def test_a_client_knows_the_limits_of_the_server() -> None:
