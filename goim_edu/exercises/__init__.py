@@ -41,6 +41,7 @@ from goim_edu.exercises.predictions import ask, judge_prediction
 from goim_edu.exercises.prose import Section, Text
 from goim_edu.feedback.card import Card
 from goim_edu.feedback.sandbox import call
+from goim_edu.feedback.wording import a_type
 
 __all__ = [
     "Card",
@@ -248,7 +249,7 @@ def _not_callable(exercise: Function, answer: object) -> Card:
     want = f'`check("{exercise.id}", {exercise.name})`'
     if answer is None:
         return card.say(f"Give the function itself, without calling it: {want}.")
-    return card.say(f"This is a `{type(answer).__name__}`, a function is wanted: {want}.")
+    return card.say(f"This is {a_type(type(answer).__name__)}, a function is wanted: {want}.")
 
 
 def _judge_measurement(exercise: Measure, answer: object) -> Card:

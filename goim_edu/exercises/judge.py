@@ -225,7 +225,7 @@ def _report(exercise: Function, trouble: _Trouble, tip: str) -> Card:
         rows.append(("yours gives", f"`{show(trouble.got.value)}`"))
         card.table(rows)
     card.draw(_picture(exercise, trouble))
-    if case and case.text:
+    if case and case.text and _explains(trouble):
         card.say(f"Why: {case.text}")
     if tip:
         card.say(f"It looks like this: {tip}")
@@ -235,6 +235,18 @@ def _report(exercise: Function, trouble: _Trouble, tip: str) -> Card:
     return card.say(exercise.next_step)
 
 
+def _explains(trouble: _Trouble) -> bool:
+    """Whether the reason of a case can help: the first one's not where nothing came back."""
+    want, got = trouble.want, trouble.got
+    if trouble.number > 1:
+        return True  # the cases before it are right, so what is special about this one matters
+    if got.stopped or got.value is ...:
+        return False
+    if got.error is not None:
+        return not got.elsewhere
+    return got.value is not None or want.error is not None
+
+
 def _fault(exercise: Function, trouble: _Trouble) -> str:
     """What is wrong, in a sentence."""
     want, got = trouble.want, trouble.got
@@ -242,8 +254,9 @@ def _fault(exercise: Function, trouble: _Trouble) -> str:
         return str(got.value)
     if got.stopped:
         return (
-            "Your function was still busy after a second of work, so it was stopped, and nothing "
-            "is broken. Is there a loop whose end is never reached, or a very long way round?"
+            "Your function did not end, so it was stopped, and nothing is broken. Is there a loop "
+            "whose end is never reached, a very long way round, or a wait for something that "
+            "never comes, such as a lock that nobody gives back?"
         )
     if got.error is None and want.error is None:
         return _compared(exercise, want, got, trouble.args)
@@ -253,6 +266,11 @@ def _fault(exercise: Function, trouble: _Trouble) -> str:
         return f"Your function gave back `{show(got.value)}`; here it should raise `{name}`."
     place = f", in {got.place}" if got.place else ""
     raised = f"Your function raised `{got.error_line}`{place}."
+    if got.elsewhere and exercise.drive is not None:
+        raised = (
+            f"The check met `{got.error_line}` when it called your function or used what it gave "
+            "back; no line of yours raised it. Does it take and give back what it should?"
+        )
     if want.error is None:
         return f"{raised} It should give back `{show(want.value)}`."
     wanted = _kind(exercise, want.error)

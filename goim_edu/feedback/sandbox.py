@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Final
 
@@ -33,6 +33,7 @@ class Outcome:
         stopped: it ran too long and was stopped.
         printed: what it wrote with ``print`` meanwhile.
         place: the learner's line that raised, such as ``line 3: x = data[1]``, or "".
+        elsewhere: the error came from no line of the learner's: it arose around their function.
     """
 
     value: Any = None
@@ -40,6 +41,7 @@ class Outcome:
     stopped: bool = False
     printed: str = ""
     place: str = ""
+    elsewhere: bool = False
 
     @property
     def error_line(self) -> str:
@@ -92,7 +94,12 @@ class _Worker(threading.Thread):
             except _Stop:
                 pass
             except BaseException as error:  # noqa: BLE001 (the learner's error is what we report)
-                self.outcome = Outcome(error=error, place=_place(error.__traceback__, self._file))
+                trace = error.__traceback__
+                self.outcome = Outcome(
+                    error=error,
+                    place=_place(trace, self._file),
+                    elsewhere=bool(self._file) and not _passes(trace, self._file),
+                )
             finally:
                 self._ended = True
 
@@ -152,9 +159,7 @@ def call(
             worker.stop()
             raise
     outcome = worker.outcome or Outcome(stopped=True)
-    return Outcome(
-        outcome.value, outcome.error, outcome.stopped, prints.getvalue().rstrip(), outcome.place
-    )
+    return replace(outcome, printed=prints.getvalue().rstrip())
 
 
 def equal(one: object, other: object) -> bool:
@@ -167,6 +172,15 @@ def equal(one: object, other: object) -> bool:
         return bool(one == other)
     except Exception:  # noqa: BLE001 (a learner's __eq__ may do anything)
         return False
+
+
+def _passes(trace: TracebackType | None, file: str) -> bool:
+    """Whether any line of the learner's cell or file was at work when the error came."""
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == file:
+            return True
+        trace = trace.tb_next
+    return False
 
 
 def _place(trace: TracebackType | None, file: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from goim_edu.websocket.frames import Frame
 
-__all__ = ["difference", "in_bytes", "said", "show", "show_call"]
+__all__ = ["a_type", "difference", "in_bytes", "said", "show", "show_call"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -151,12 +151,16 @@ def _wrong_type(want: object, got: object) -> str:
     if isinstance(got, bytearray) and bytes(got) == want:
         return "The bytes are right, but a `bytearray` can still change: give back `bytes(...)`."
     if hasattr(got, "__next__"):
-        return f"Your function is a generator (it says `yield`); give back {_a(wants)}."
-    return f"Your function gave back {_a(is_)}; {_a(wants)} is wanted."
+        return f"Your function is a generator (it says `yield`); give back {a_type(wants)}."
+    return f"Your function gave back {a_type(is_)}; {a_type(wants)} is wanted."
 
 
-def _a(name: str) -> str:
-    """The name of a type with its article: an `int`, a `str`."""
+def a_type(name: str) -> str:
+    """The name of a type with its article.
+
+    >>> a_type("int"), a_type("str")
+    ('an `int`', 'a `str`')
+    """
     return f"{'an' if name[0].lower() in 'aeio' else 'a'} `{name}`"
 
 

@@ -365,3 +365,40 @@ def test_all_done(progress_file: Path) -> None:
 
     progress_file.write_text("".join(f"{one.id} done\n" for one in all_exercises()))
     assert "Well done" in exercises.progress().plain()
+
+
+# ---------------------------------------------------------------------- fair messages
+
+
+def said_of(exercise: str, answer: Any) -> str:
+    return str(exercises.check(exercise, answer))
+
+
+@pytest.mark.parametrize("exercise", ["03.8", "11.3", "12.2", "13.5"])
+def test_an_error_of_the_check_is_not_put_on_the_learner(exercise: str) -> None:
+    def takes_nothing() -> None:
+        return None
+
+    def raises(*_: Any) -> None:
+        raise LookupError("mine")
+
+    words = said_of(exercise, takes_nothing)
+    assert "Your function raised" not in words
+    assert "no line of yours raised it" in words
+    assert "no line of yours raised it" not in said_of(exercise, raises)
+
+
+def test_a_result_of_no_use_gets_no_reason_of_the_first_case() -> None:
+    def slips(*_: Any) -> None:
+        return None
+
+    why = f"Why: {function('03.2').text.cases[0].text}"
+    assert function("03.2").text.cases[0].text
+    assert why in said_of("03.2", lambda _: (True, 9))
+    for answer in (slips, lambda _: ..., loop_for_ever):
+        assert "Why:" not in said_of("03.2", answer)
+
+
+def test_what_is_no_function_has_the_right_article() -> None:
+    assert "This is an `int`" in said_of("03.2", 7)
+    assert "This is a `str`" in said_of("03.2", "x")
