@@ -75,6 +75,7 @@ def _use(function: Callable[..., Any], outcomes: list[str], callers: int) -> tup
     if not callable(get):
         return get, "`once` gave back no function; is `return get` missing?"
     results: list[str] = []
+    accidents: list[Exception] = []
 
     def ask() -> None:
         together.wait()
@@ -82,6 +83,8 @@ def _use(function: Callable[..., Any], outcomes: list[str], callers: int) -> tup
             results.append(str(get()))
         except ConnectionError:
             results.append("ConnectionError")
+        except Exception as error:  # noqa: BLE001 (a thread must not print the learner's error)
+            accidents.append(error)
 
     if callers > 1:
         threads = [threading.Thread(target=ask, daemon=True) for _ in range(callers)]
@@ -92,6 +95,8 @@ def _use(function: Callable[..., Any], outcomes: list[str], callers: int) -> tup
     else:
         for _ in range(len(outcomes) + 1):
             ask()
+    if accidents:
+        raise accidents[0]
     successes = len(tries) - outcomes.count("fails")
     often = ("never connected", "connected once")[successes] if successes in (0, 1) else ""
     return results, often or "connected several times"

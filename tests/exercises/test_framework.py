@@ -6,6 +6,7 @@ import json
 import runpy
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -402,3 +403,19 @@ def test_a_result_of_no_use_gets_no_reason_of_the_first_case() -> None:
 def test_what_is_no_function_has_the_right_article() -> None:
     assert "This is an `int`" in said_of("03.2", 7)
     assert "This is a `str`" in said_of("03.2", "x")
+
+
+def test_an_error_in_a_thread_is_told_on_the_card_alone(capfd: pytest.CaptureFixture[str]) -> None:
+    def once(connect: Any) -> Any:
+        found: list[Any] = []
+
+        def get() -> Any:
+            if threading.current_thread().name != "exercise":
+                raise LookupError("among others")
+            found.extend([] if found else [connect()])
+            return found[0]
+
+        return get
+
+    assert "Your function raised `LookupError: among others`" in said_of("12.2", once)
+    assert "Traceback" not in capfd.readouterr().err
