@@ -12,13 +12,7 @@ from typing import Any, ClassVar
 import nbformat
 from nbclient import NotebookClient
 
-# Not yet: some of their cells wait for what only their first run brings.
-NOT_YET = ("12",)
-NOTEBOOKS = [
-    path
-    for path in sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
-    if not path.name.startswith(NOT_YET)
-]
+NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
 PATIENCE = 60  # seconds for one cell: a cell that waits for what never comes ends far later
 
 
