@@ -229,7 +229,10 @@ MUTANTS: Final = [
             "rival = MessageStore",
         ),
         switch=_let_numbers_repeat,
-        after=('store.submit("a", "max", "hi", client_msg_id=new_id())', "rival.close()"),
+        after=(
+            'store.submit("a", "max", "hi", client_msg_id=new_id()).result(20).seq',
+            "rival.close()",
+        ),
         says="(3, 'max'), (4, 'lin'), (5, 'max')]",
         mongod=True,
     ),
