@@ -133,3 +133,11 @@ def test_nothing_of_one_machine_is_saved(path: Path) -> None:
     text = path.read_text("utf-8")
     for trace in ("/home/", "/Users/", "/root/", "/tmp/", str(ROOT)):
         assert trace not in text
+
+
+def test_the_next_step_is_the_next_file(path: Path) -> None:
+    following = NOTEBOOKS[NOTEBOOKS.index(path) + 1 :]
+    cells = [cell.source for cell in nbformat.read(path, 4).cells]
+    [onward] = [source for source in cells if "Where to go next" in source]
+    if following:
+        assert re.findall(r"\]\(([\w-]+\.ipynb)", onward)[0] == following[0].name

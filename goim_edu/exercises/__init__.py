@@ -240,7 +240,9 @@ def _way_on(exercise: Exercise) -> str:
     words = f"{sum(one.id in done for one in ours)} of {len(ours)} in this chapter."
     following = next((one for one in ours if one.id not in done), None)
     if following is None:
-        return f"{words} That is all of chapter {number}."
+        later = [one for one in CHAPTERS if one > number]
+        onward = f" Next: chapter {later[0]}, {title(later[0])}." if later else ""
+        return f"{words} That is all of chapter {number}.{onward}"
     return f"{words} Next: {following.heading} ({following.text.minutes} min)."
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from goim_edu import exercises
 from goim_edu.exercises import progress_file as record
-from goim_edu.exercises.catalogue import find
+from goim_edu.exercises.catalogue import all_exercises, find
 from goim_edu.exercises.made_up_inputs import Choices, made_up, smallest
 from goim_edu.exercises.model import Function, changed
 from goim_edu.exercises.predictions import normal
@@ -297,7 +297,8 @@ def test_what_is_done_says_what_is_next(progress_file: Path) -> None:
     text = exercises.check("03.2", read_start).plain()
     assert "3 of 9 in this chapter. Next: 03.4 Build a frame (15 min)." in text
     progress_file.write_text("".join(f"03.{number} done\n" for number in range(1, 10)))
-    assert "That is all of chapter 03." in exercises.check("03.2", read_start).plain()
+    said = exercises.check("03.2", read_start).plain()
+    assert "That is all of chapter 03. Next: chapter 04, masking." in said
 
 
 def test_progress_is_a_plain_text_file_that_is_resumed(progress_file: Path) -> None:
@@ -419,3 +420,17 @@ def test_an_error_in_a_thread_is_told_on_the_card_alone(capfd: pytest.CaptureFix
 
     assert "Your function raised `LookupError: among others`" in said_of("12.2", once)
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_file_of_progress_of_version_0_1_is_read_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exercise keeps its number, also where its chapter was cut in two."""
+    numbers = {one.id for one in all_exercises()} - {"03.9"}
+    assert len(numbers) == 99
+    file = tmp_path / "progress"
+    file.write_text("".join(f"{number} done\n" for number in sorted(numbers)))
+    monkeypatch.setenv("GOIM_PROGRESS", str(file))
+    said = exercises.progress().plain()
+    assert said.count("✓") >= len(numbers)
+    assert f"{len(numbers)} of " in said
