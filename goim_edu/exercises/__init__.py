@@ -163,11 +163,12 @@ def starter(exercise: str | Exercise) -> Card:
     return Card(found.heading).code(code)
 
 
-def hint(exercise: str | Exercise) -> Card:
+def hint(exercise: str | Exercise, number: int | None = None) -> Card:
     """One step towards the answer; the next call gives the next step.
 
     Args:
         exercise: its number, or one of your own.
+        number: which hint, from 1, to see it once more; the calls after that go on from it.
 
     >>> print(hint("03.2").title)
     03.2 Read the first two bytes: hint 1 of 3
@@ -178,11 +179,16 @@ def hint(exercise: str | Exercise) -> Card:
     last = len(found.text.hints)
     if not last:
         return Card(f"{found.heading}: no hint").say(found.next_step)
-    number = min(_shown_hints.get(found.id, 0) + 1, last)
+    if number is None:
+        number = _shown_hints.get(found.id, 0) + 1
+    number = max(1, min(number, last))
     _shown_hints[found.id] = number
     card = Card(f"{found.heading}: hint {number} of {last}").say(found.text.hints[number - 1])
     if number == last:
-        card.say(f'That was the last one; `solution("{found.id}")` shows the answer.')
+        card.say(
+            f'That was the last one; `hint("{found.id}", 1)` shows the first again, and '
+            f'`solution("{found.id}")` the answer.'
+        )
     return card
 
 

@@ -235,6 +235,18 @@ def test_a_wrong_answer_must_change_something() -> None:
 # ---------------------------------------------------------------------- hints, solution, progress
 
 
+def test_hints_can_go_back_to_any_and_go_on_from_there() -> None:
+    exercise = exercises.find("03.2")
+    last = len(exercise.text.hints)
+    for number in range(1, last + 1):
+        assert f"hint {number} of {last}" in exercises.hint("03.2").title
+    assert 'hint("03.2", 1)' in exercises.hint("03.2").plain()
+    assert f"hint 1 of {last}" in exercises.hint("03.2", 1).title
+    assert f"hint 2 of {last}" in exercises.hint("03.2").title
+    assert f"hint 1 of {last}" in exercises.hint("03.2", -3).title
+    assert f"hint {last} of {last}" in exercises.hint("03.2", 99).title
+
+
 def test_hints_come_one_by_one_and_the_last_stays() -> None:
     exercise = function("03.2")
     said = [exercises.hint("03.2").plain() for _ in range(len(exercise.text.hints) + 1)]
