@@ -21,6 +21,7 @@ What is done is kept in ``.progress.txt`` beside the notebooks, in plain text.
 
 from __future__ import annotations
 
+import inspect
 from string import ascii_lowercase
 
 from goim_edu.exercises import progress_file
@@ -95,6 +96,8 @@ def check(exercise: str | Exercise, answer: object = ...) -> Card:
         card = _judge_measurement(found, answer)
     elif not callable(answer):
         return _not_callable(found, answer)
+    elif inspect.iscoroutinefunction(answer) or inspect.isasyncgenfunction(answer):
+        return _is_async(found)
     elif is_untouched(found, answer):
         return statement(exercise).say("The function is still as it was. Change it, then run this.")
     else:
@@ -258,6 +261,15 @@ def _not_callable(exercise: Function, answer: object) -> Card:
     if answer is None:
         return card.say(f"Give the function itself, without calling it: {want}.")
     return card.say(f"This is {a_type(type(answer).__name__)}, a function is wanted: {want}.")
+
+
+def _is_async(exercise: Function) -> Card:
+    card = Card(f"{exercise.heading}: not yet", passed=False)
+    return card.say(
+        "Your function is an `async def`, so a call of it runs no line of it: it only makes a "
+        f"coroutine, or an asynchronous generator. Write `def {exercise.name}(...)`, and no "
+        "`await` in it: nothing here has to be waited for."
+    ).say(exercise.next_step)
 
 
 def _judge_measurement(exercise: Measure, answer: object) -> Card:

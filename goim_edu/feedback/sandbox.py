@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import inspect
 import io
 import linecache
 import re
@@ -159,6 +160,8 @@ def call(
             worker.stop()
             raise
     outcome = worker.outcome or Outcome(stopped=True)
+    if inspect.iscoroutine(outcome.value):
+        outcome.value.close()  # else Python warns on stderr that nobody has awaited it
     return replace(outcome, printed=prints.getvalue().rstrip())
 
 

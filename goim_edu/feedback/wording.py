@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import inspect
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final, ParamSpec, TypeVar
@@ -150,6 +151,8 @@ def _wrong_type(want: object, got: object) -> str:
         return f"Your function gave {_quoted(got)} back; nothing (`None`) was right here."
     if isinstance(got, bytearray) and bytes(got) == want:
         return "The bytes are right, but a `bytearray` can still change: give back `bytes(...)`."
+    if inspect.iscoroutine(got):
+        return f"Your function gave back a coroutine (it says `async`); {a_type(wants)} is wanted."
     if hasattr(got, "__next__"):
         return f"Your function is a generator (it says `yield`); give back {a_type(wants)}."
     return f"Your function gave back {a_type(is_)}; {a_type(wants)} is wanted."

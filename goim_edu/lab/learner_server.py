@@ -9,6 +9,8 @@ records its input: so a mistake never stops the server, and it is not hidden.
 from __future__ import annotations
 
 import asyncio
+import difflib
+import inspect
 import threading
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, cast
@@ -328,7 +330,8 @@ def serve_with(
         The server: use it like any ``LiveServer``, and ask it for a ``report()``.
 
     Raises:
-        TypeError: one of them is not a function.
+        TypeError: one of them is not a function, or is an ``async def``; or there is no setting
+            of that name.
 
     >>> def my_build_frame(payload, opcode, fin, mask_key):
     ...     return bytes([0x80 | opcode, len(payload)]) + payload
@@ -344,10 +347,17 @@ def serve_with(
         "apply_mask": apply_mask,
         "build_frame": build_frame,
     }
-    functions: dict[str, Callable[..., Any]] = {}
-    for key, function in given.items():
-        if callable(function):
-            functions[key] = function
-        elif function is not None:
-            raise TypeError(f"{key} should be a function, without parentheses")
+    for wrong in settings:
+        if near := difflib.get_close_matches(wrong, NAMES, 1, 0.8):
+            raise TypeError(f"there is no function {wrong!r} to give: did you mean {near[0]!r}?")
+    functions = {key: _usable(key, one) for key, one in given.items() if one is not None}
     return LearnersServer(functions, mongo=mongo, name=name, **settings)
+
+
+def _usable(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, if the server can call it."""
+    if not callable(function):
+        raise TypeError(f"{name} should be a function, without parentheses")
+    if inspect.iscoroutinefunction(function):
+        raise TypeError(f"{name} should be a plain function: write `def`, not `async def`")
+    return function

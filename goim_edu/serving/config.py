@@ -170,6 +170,14 @@ class ServerConfig:
         """
         names = {one.name for one in fields(ChatLimits)}
         ours = {name: settings.pop(name) for name in names & settings.keys()}
+        import difflib  # for this error only
+
+        known = [one.name for one in fields(cls)]
+        for name in settings:
+            if name not in known:
+                near = difflib.get_close_matches(name, [*known, *names], 1)
+                hint = f": did you mean {near[0]!r}?" if near else ""
+                raise TypeError(f"there is no setting {name!r}{hint}")
         limits = settings.pop("limits", ChatLimits())
         if ours and isinstance(limits, ChatLimits):
             limits = replace(limits, **ours)

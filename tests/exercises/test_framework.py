@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import runpy
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from goim_edu import exercises
 from goim_edu.exercises import progress_file as record
 from goim_edu.exercises.catalogue import all_exercises, find
+from goim_edu.exercises.judge import judge_function
 from goim_edu.exercises.made_up_inputs import Choices, made_up, smallest
 from goim_edu.exercises.model import Function, changed
 from goim_edu.exercises.predictions import normal
@@ -147,6 +149,30 @@ def test_an_answer_of_another_kind_than_compared_is_wrong() -> None:
     assert "ends without `return`" in exercises.check("07.2", lambda message: None).plain()
 
 
+async def answers_later(*args: Any) -> Any:
+    return args
+
+
+async def yields_later(*args: Any) -> Any:
+    yield args
+
+
+@pytest.mark.parametrize("answer", [answers_later, yields_later])
+@pytest.mark.parametrize("number", ["03.2", "03.8", "12.2"])
+def test_an_async_function_gets_a_card_that_says_so(number: str, answer: Any) -> None:
+    card = exercises.check(number, answer)
+    assert card.passed is False
+    assert f"Write `def {function(number).name}(...)`" in card.plain()
+    assert "hint" in card.plain()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_coroutine_is_named_and_closed() -> None:
+    card = judge_function(function("03.2"), lambda data: answers_later(data))
+    gc.collect()
+    assert "gave back a coroutine (it says `async`)" in card.plain()
+
+
 def test_a_function_that_hangs_on_a_made_up_input_is_stopped() -> None:
     exercise = function("03.2")
     known = {args[0] for args in exercise.cases}
@@ -236,7 +262,7 @@ def test_a_wrong_answer_must_change_something() -> None:
 
 
 def test_hints_can_go_back_to_any_and_go_on_from_there() -> None:
-    exercise = exercises.find("03.2")
+    exercise = function("03.2")
     last = len(exercise.text.hints)
     for number in range(1, last + 1):
         assert f"hint {number} of {last}" in exercises.hint("03.2").title

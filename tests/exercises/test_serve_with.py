@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import pytest
 import websockets.sync.client
 from websockets.typing import Subprotocol
 
+from goim_edu.chat.limits import ChatLimits
 from goim_edu.exercises.catalogue import find
 from goim_edu.exercises.model import Function
 from goim_edu.lab import LiveServer, serve_with
+from goim_edu.lab.learner_server import NAMES
+from goim_edu.server import ServerConfig
 from goim_edu.websocket.close import build_close
 from goim_edu.websocket.frames import Frame, Opcode, build_frame
 
@@ -168,6 +173,28 @@ def test_compressed_frames_are_left_to_the_package() -> None:
 def test_something_that_is_no_function_is_refused() -> None:
     with pytest.raises(TypeError, match="parse_frame should be a function"):
         serve_with(parse_frame=7)  # type: ignore[arg-type]
+
+
+def test_an_async_function_is_refused() -> None:
+    async def parse_frame(data: bytes) -> Any:
+        return None
+
+    with pytest.raises(TypeError, match="write `def`, not `async def`"):
+        serve_with(parse_frame=parse_frame)  # type: ignore[arg-type]
+
+
+def test_a_slip_in_a_name_is_told_with_the_nearest() -> None:
+    with pytest.raises(TypeError, match="'parse_frmae' to give: did you mean 'parse_frame'"):
+        serve_with(parse_frmae=ALL["parse_frame"])
+    with pytest.raises(TypeError, match="no setting 'compresion': did you mean 'compression'"):
+        serve_with(compresion=True)
+    with pytest.raises(TypeError, match=r"no setting 'xyzzy'$"):
+        serve_with(xyzzy=True)
+
+
+def test_a_setting_is_never_taken_for_a_slip_in_a_function() -> None:
+    for one in (*fields(ServerConfig), *fields(ChatLimits)):
+        assert not difflib.get_close_matches(one.name, NAMES, 1, 0.8), one.name
 
 
 def test_plain_pages_are_served_as_ever() -> None:
