@@ -188,13 +188,21 @@ def _plain(value: object, depth: int = 20) -> object:
 
 
 def _compared(exercise: Function, want: Outcome, got: Outcome, args: tuple[Any, ...]) -> str:
-    """What an exercise with a comparison of its own says to a result."""
+    """What is wrong with a result, in words, by the exercise's own comparison if it has one."""
+    if got.value is None and want.value is not None and _may_be_none(exercise):
+        return "Your function gave `None` back; on this input that is not the answer."
     if exercise.compare is None:
         return _difference(want.value, got.value, exercise.parts)
     outcome = call(exercise.compare, (want.value, got.value, args))
     if outcome.error is not None:  # the result is not of the wanted kind
         return _difference(want.value, got.value) or "This value is not of the wanted kind."
     return str(outcome.value)
+
+
+def _may_be_none(exercise: Function) -> bool:
+    """Whether `None` is the right answer to one of the cases."""
+    outcomes = [_right(exercise, args) for args in exercise.cases]
+    return any(outcome.error is None and outcome.value is None for outcome in outcomes)
 
 
 def _difference(want: object, got: object, parts: Sequence[str] = ()) -> str:
@@ -256,7 +264,8 @@ def _fault(exercise: Function, trouble: _Trouble) -> str:
         return (
             "Your function did not end, so it was stopped, and nothing is broken. Is there a loop "
             "whose end is never reached, a very long way round, or a wait for something that "
-            "never comes, such as a lock that nobody gives back?"
+            "never comes, such as a lock that nobody gives back? (`with lock:` gives it back, even "
+            "after an error.)"
         )
     if got.error is None and want.error is None:
         return _compared(exercise, want, got, trouble.args)

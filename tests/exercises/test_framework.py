@@ -18,7 +18,7 @@ from goim_edu.exercises import progress_file as record
 from goim_edu.exercises.catalogue import all_exercises, find
 from goim_edu.exercises.judge import judge_function
 from goim_edu.exercises.made_up_inputs import Choices, made_up, smallest
-from goim_edu.exercises.model import Function, changed
+from goim_edu.exercises.model import Function, changed, code
 from goim_edu.exercises.predictions import normal
 from goim_edu.feedback.sandbox import Outcome
 
@@ -171,6 +171,38 @@ def test_a_coroutine_is_named_and_closed() -> None:
     card = judge_function(function("03.2"), lambda data: answers_later(data))
     gc.collect()
     assert "gave back a coroutine (it says `async`)" in card.plain()
+
+
+@pytest.mark.parametrize("number", ["02.5", "05.4"])
+def test_none_is_no_forgotten_return_where_it_is_an_answer(number: str) -> None:
+    card = exercises.check(number, lambda *args: None).plain()
+    assert "`None` back; on this input that is not the answer" in card
+    assert "ends without `return`" not in card
+
+
+KEEPS_ITS_LOCK = """
+    import threading
+
+    def once(connect):
+        lock = threading.Lock()
+        found = []
+
+        def get():
+            lock.acquire()
+            if not found:
+                found.append(connect())
+            lock.release()
+            return found[0]
+
+        return get
+"""
+
+
+def test_a_lock_that_is_not_given_back_is_named() -> None:
+    exercise = function("12.2")
+    card = exercises.check("12.2", exercise.load(code(KEEPS_ITS_LOCK)))
+    assert "case 2 of 3" in card.title
+    assert "`with lock:` gives it back" in card.plain()
 
 
 def test_a_function_that_hangs_on_a_made_up_input_is_stopped() -> None:
