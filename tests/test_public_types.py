@@ -31,6 +31,7 @@ MAY_BE_ANY = {
     "exercises.Function.load": "learners write any function",
     "exercises.Function.show_use": "learners write any function",
     "exercises.Measure.__init__": "learners measure anything",
+    "lab.GatedServer.__init__": "the fields of ServerConfig, which refuses all others",
     "lab.LearnersServer.__init__": "functions of learners, and the fields of ServerConfig",
     "lab.LiveServer.__init__": "the fields of ServerConfig, which refuses all others",
     "lab.ShardedModel.asked": "a document of MongoDB may hold anything",

@@ -22,7 +22,17 @@ from goim_edu.exercises.catalogue import find
 from tools import notebooks as files
 from tools.tasks import TAG, answered_in
 
-__all__ = ["MAP", "README", "Chapter", "Section", "column", "measure", "rounded", "said_in", "sentence"]
+__all__ = [
+    "MAP",
+    "README",
+    "Chapter",
+    "Section",
+    "column",
+    "measure",
+    "rounded",
+    "said_in",
+    "sentence",
+]
 
 README: Final = Path(__file__).resolve().parent.parent / "README.md"
 MAP: Final = "| chapter | its question |"

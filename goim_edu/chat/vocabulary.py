@@ -12,7 +12,7 @@ Join(room_id='lobby', since=None, ref=None)
 >>> JSON.decode('{"type": "join", "room": "lobby"}')
 Traceback (most recent call last):
 ...
-goim_edu.chat.vocabulary.VocabularyError: join: Object contains unknown field `room`
+goim_edu.errors.VocabularyError: join: Object contains unknown field `room`
 """
 
 from __future__ import annotations

@@ -19,6 +19,11 @@ async def say_hello(live: LiveServer, user_id: str, text: str) -> str:
         live: the server.
         user_id: a name.
         text: what to say.
+
+    >>> import asyncio
+    >>> with LiveServer("memory", name="example") as live:
+    ...     asyncio.run(say_hello(live, "kim", "hello"))
+    'stored'
     """
     key = bytes.fromhex("37fa213d")
     async with connect(live.url, subprotocols=["goim.v1.json"], mask_source=lambda size: key) as ws:

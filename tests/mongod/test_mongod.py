@@ -555,6 +555,8 @@ class TestReplicaSet:
             member = replica_set.member(index)
             if member is replica_set.wait_for_primary():
                 continue
+            # It may lag behind the tests before this one.
+            until(lambda: documents(member.uri) == documents(replica_set.uri), "it has all")  # noqa: B023
             with replica_set.held_up(index) as held:
                 before = documents(held.uri)
                 begin = time.monotonic()

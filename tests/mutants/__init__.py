@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import nbformat
 import pytest
+from pymongo.collection import Collection
 from pymongo.database import Database
 
 from goim_edu.store import MessageStore
@@ -133,6 +134,8 @@ def _needs_mongod(value: Any) -> bool:
 
 def _close_with(opened: contextlib.ExitStack, value: Any) -> None:
     """Have it closed at the end, if it is something to be closed."""
+    if isinstance(value, Collection):
+        value = value.database
     if isinstance(value, Database):
         value = value.client
     if isinstance(value, MessageStore) and value.durable:

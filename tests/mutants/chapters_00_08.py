@@ -117,9 +117,9 @@ MUTANTS: Final = [
     Mutant(
         "00",
         "what was acknowledged is in the store",
-        before=("live = LiveServer()", "import json"),
+        before=("live = LiveServer()",),
         switch=_acknowledge_only,
-        after=("await say_hello(", "[(message.seq, message.user_id"),
+        after=("from goim_edu.lab import say_hello", "[(message.seq, message.user_id"),
         says="(1, 'kim', 'hello')",
     ),
     Mutant(
