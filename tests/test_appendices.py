@@ -12,6 +12,8 @@ import pytest
 from tools import appendices
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+KNOWN_OTHERWISE = {"interleaved", "unique", "pool"}
+"""Bold words that have a row under a longer name."""
 CLAIMS = {claim.id: claim for part in appendices.claims().values() for claim in part}
 
 
@@ -53,6 +55,59 @@ def test_every_link_to_a_heading_resolves(path: Path) -> None:
             for name, fragment in re.findall(r"\]\(([^)#]*\.ipynb)?#([^\s)]+)\)", cell.source):
                 there = NOTEBOOKS / name if name else path
                 assert unquote(fragment) in headings(there), f"{name}#{fragment}"
+
+
+def test_each_bold_word_with_its_chinese_has_a_row() -> None:
+    rows = {appendices.plain(word.word) for word in appendices.words()}
+    missing = []
+    for path in appendices.chapters():
+        for place, text in appendices.passages(path):
+            for bold in re.findall(r'\*\*([A-Za-z][^*\n"]*)\*\* ?[\u4e00-\u9fff]', text):
+                word = appendices.plain(bold)
+                forms = {word, word.removesuffix("s"), f"{word.removesuffix('ies')}y"}
+                if not forms & rows and word not in KNOWN_OTHERWISE:
+                    missing.append(f"{bold} ({place.title})")
+    assert missing == []
+
+
+def test_a_row_of_the_glossary_stands_alone() -> None:
+    leaning = re.compile(
+        r"(one (that|on|in)\b|the one that|these|those|this|that|it|they|them|who|where|on|entries "
+        r"(only|for|by|of))\b"
+        r"|the answer,"
+    )
+    assert [word.word for word in appendices.words() if leaning.match(word.means)] == []
+
+
+@pytest.mark.parametrize(
+    ("word", "section"),
+    [
+        ("covered query", "11.6 "),  # stands in a cell that begins 11.7 further down
+        ("hot shard", "14.3 "),
+        ("regression", "16.2 "),
+        ("masking key", "3.6 "),
+        ("long polling", "1.5 "),
+        ("database", "What a database is"),
+        ("term", "13.3 "),
+        ("token bucket", "9.9 "),  # in italics, with its Chinese
+        ("sparse index", "11.8 "),  # has no bold word, only a row
+    ],
+)
+def test_a_word_leads_to_the_section_that_explains_it(word: str, section: str) -> None:
+    (row,) = [row for row in appendices.words() if appendices.plain(row.word) == word]
+    assert row.place.title.startswith(section)
+
+
+def test_a_cell_that_ends_a_section_belongs_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "This is a **tie** 并列.\n\n## 1.2 Next\n\nAnd a **knot** 结."
+    cells = [nbformat.v4.new_markdown_cell(text) for text in ("# 1 · One", "## 1.1 First", source)]
+    path = tmp_path / "01-one.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    texts = list(appendices.passages(path))
+    tie, knot = appendices.first_use("tie", texts), appendices.first_use("knot", texts)
+    assert (tie and tie.title, knot and knot.title) == ("1.1 First", "1.2 Next")
 
 
 def test_the_glossary_has_the_chinese_word_of_each() -> None:

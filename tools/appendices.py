@@ -1,9 +1,10 @@
 """Write the two appendices from the chapters themselves: the glossary, and the claims of the notes.
 
 The glossary collects the vocabulary tables of all chapters (``| word | 中文 | means |``) and links
-each word to the place where it is first explained; words that every chapter uses are in
-``tools/everyday_words.toml``. The list of claims (``tools/claims.toml``) links
-each to the cell that teaches it, which carries the tag ``claim-A5`` and so on.
+each word to the place where it is first explained; words that stand in no such table, and those
+whose row needs the rows around it, are in ``tools/everyday_words.toml``. The list of claims
+(``tools/claims.toml``) links each to the cell that teaches it, which carries the tag ``claim-A5``
+and so on.
 
     python tools/appendices.py           write notebooks/A1-glossary.ipynb and A2-claims.ipynb
     python tools/appendices.py --check   write nothing; exit 1 if they would change
@@ -28,6 +29,11 @@ ROOT = Path(__file__).resolve().parent.parent
 CLAIMS = ROOT / "tools" / "claims.toml"
 EVERYDAY = ROOT / "tools" / "everyday_words.toml"
 HEAD = re.compile(r"\|\s*word\s*\|\s*中文\s*\|\s*means\s*\|")
+TITLE = re.compile(r"\d+b? · ")  # of a chapter: what it says in bold is explained further down
+WITH_CHINESE = re.compile(
+    r"(?<![\w.,:;!?)*])\*{1,2}([A-Za-z][^*\n\"]*)\*{1,2} ?[\u4e00-\u9fff]"
+)  # *word* 中文
+HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 VERDICTS = {"right": "✓ right", "imprecise": "◐ imprecise", "wrong": "✗ wrong"}
 _node: Any = v4  # it has no types
 
@@ -82,10 +88,25 @@ def prose(path: Path) -> Iterator[tuple[Place, Any]]:
     title = ""
     for cell in files.read(path).cells:
         if cell.cell_type == "markdown":
-            headings = re.findall(r"^#+ +(.+?) *$", without_code(cell.source), re.MULTILINE)
+            headings = HEADING.findall(without_code(cell.source))
             title = headings[0] if headings else title
             yield Place(path.stem, title), cell
             title = headings[-1] if headings else title
+
+
+def passages(path: Path) -> Iterator[tuple[Place, str]]:
+    """The prose of a chapter cut at its headings: each piece with the heading above it.
+
+    A cell may end one section and begin the next, so a cell may be two pieces.
+    """
+    title = ""
+    for cell in files.read(path).cells:
+        if cell.cell_type == "markdown":
+            before, *parts = HEADING.split(without_code(cell.source))
+            if before.strip():
+                yield Place(path.stem, title), before
+            for title, text in zip(parts[::2], parts[1::2], strict=True):
+                yield Place(path.stem, title), text
 
 
 def without_code(source: str) -> str:
@@ -107,28 +128,33 @@ def table_rows(source: str) -> Iterator[tuple[str, str, str]]:
 
 
 def words() -> list[Word]:
-    """All words of all vocabulary tables, and everyday ones, each once, in alphabetical order."""
+    """All words of the file and of all vocabulary tables, each once, in alphabetical order."""
     found = {plain(word.word): word for word in everyday_words()}
     for path in chapters():
-        cells = list(prose(path))
-        for place, cell in cells:
-            for word, chinese, means in table_rows(cell.source):
+        texts = list(passages(path))
+        for place, text in texts:
+            for word, chinese, means in table_rows(text):
                 key = plain(word)
                 if key not in found:
-                    explained = first_use(key, cells) or place
+                    explained = first_use(key, texts) or place
                     found[key] = Word(word, chinese, means, explained)
     return [found[key] for key in sorted(found)]
 
 
 def everyday_words() -> Iterator[Word]:
-    """The words that every chapter uses, each with the chapter that uses it first."""
-    # Backwards, so that the first part of a chapter is the one that is kept.
-    first = {
-        files.chapter_of(path): next(place for place, _ in prose(path))
-        for path in reversed(chapters())
-    }
+    """The words of the file, each with the section of its chapter that has it in bold, if any."""
+    texts: dict[str, list[tuple[Place, str]]] = {}
+    for path in chapters():
+        texts.setdefault(files.chapter_of(path), []).extend(passages(path))
     for word, (chinese, means, chapter) in tomllib.loads(EVERYDAY.read_text("utf-8")).items():
-        yield Word(word, chinese, means, first[chapter])
+        in_table = (place for place, text in texts[chapter] if plain(word) in rows_of(text))
+        place = first_use(plain(word), texts[chapter]) or next(in_table, texts[chapter][0][0])
+        yield Word(word, chinese, means, place)
+
+
+def rows_of(source: str) -> set[str]:
+    """The words that have a row in these tables."""
+    return {plain(word) for word, _, _ in table_rows(source)}
 
 
 def plain(word: str) -> str:
@@ -136,12 +162,12 @@ def plain(word: str) -> str:
     return re.sub(r"[`*_]", "", word).lower()
 
 
-def first_use(word: str, cells: list[tuple[Place, Any]]) -> Place | None:
-    """The section in which a word first stands in bold."""
-    forms = {word, f"{word}s", f"{word}es"}
-    for place, cell in cells:
-        bold = {plain(one) for one in re.findall(r"\*\*(.+?)\*\*", cell.source)}
-        if bold & forms and re.match(r"\d+\.\d", place.title):
+def first_use(word: str, texts: list[tuple[Place, str]]) -> Place | None:
+    """The section in which a word first stands in bold, or marked with its Chinese."""
+    forms = {word, f"{word}s", f"{word}es", f"{word[:-1]}ies"}
+    for place, text in texts:
+        marked = re.findall(r"\*\*(.+?)\*\*", text) + WITH_CHINESE.findall(text)
+        if {plain(one) for one in marked} & forms and not TITLE.match(place.title):
             return place
     return None
 
