@@ -91,6 +91,8 @@ def _misfit(exercise: Exercise, text: Text) -> str:
         wanted["option"] = max(given["option"], ascii_lowercase.index(exercise.right) + 1)
     elif isinstance(exercise, Predict):
         wanted |= {"guess": max(given["guess"], 1), "otherwise": 1}
+    if text.also and not isinstance(exercise, Function):
+        return "is not a function, so it has no sections 'also'"
     for kind, count in wanted.items():
         if given[kind] != count:
             return f"has {given[kind]} sections '{kind}' and needs {count}"

@@ -43,6 +43,7 @@ def accept_for(key: str) -> str:
 
 _GENERATE_ACCEPT = Function(
     id="02.2",
+    serves=True,
     needs="""
         import base64
         import hashlib

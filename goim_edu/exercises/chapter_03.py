@@ -112,6 +112,7 @@ def _make_build_arguments(c: Choices) -> tuple[Any, ...]:
 
 _BUILD_FRAME = Function(
     id="03.4",
+    serves=True,
     needs="from goim_edu.protocol import apply_mask",
     starter="""
         def build_frame(payload, opcode=0x1, fin=True, mask_key=None):
@@ -340,6 +341,7 @@ def _make_perhaps_bad(c: Choices) -> tuple[bytes]:
 
 _MEND_RULES = Function(
     id="03.6",
+    serves=True,
     kind="mend",
     needs="from goim_edu.protocol import (\n"
     "    Frame, IncompleteFrame, Opcode, RemoteProtocolError, apply_mask,\n)",

@@ -36,6 +36,7 @@ def apply_mask_by_byte(payload: bytes, mask_key: bytes) -> bytes:
 
 _APPLY_MASK = Function(
     id="04.2",
+    serves=True,
     starter="""
         def apply_mask(payload, mask_key):
             masked = bytearray(payload)
@@ -115,6 +116,7 @@ def apply_mask_as_number(payload: bytes, mask_key: bytes) -> bytes:
 
 _AS_NUMBER = Function(
     id="04.5",
+    serves=True,
     kind="mend",
     starter="""
         def apply_mask(payload, mask_key):

@@ -89,9 +89,24 @@ def judge_function(
         tried = f"{count} case{'s' if count > 1 else ''}"
         if exercise.make is not None:
             tried += f" and {MADE_UP} made-up inputs"
-        card = Card(f"{exercise.heading}: done", passed=True)
-        return card.say(f"Your `{exercise.name}` is right on {tried}.").say(exercise.text.after)
+        return _praise(exercise, tried)
     return _report(exercise, trouble, _tip(exercise, answer, trouble) if tips else "")
+
+
+def _praise(exercise: Function, tried: str) -> Card:
+    """What is said of a right answer: that it is, where it can be used, and how else it is done."""
+    card = Card(f"{exercise.heading}: done", passed=True)
+    card.say(f"Your `{exercise.name}` is right on {tried}.").say(exercise.text.after)
+    if exercise.serves:
+        card.say(
+            "Run the chat on it: `from goim_edu.lab import serve_with`, then "
+            f"`live = serve_with({exercise.name}={exercise.name})`."
+        )
+    if exercise.others:
+        card.say("It can be done otherwise as well:")
+    for title, trades, program in exercise.others:
+        card.say(f"{title}: {trades}").code(program)
+    return card
 
 
 def passes(exercise: Function, answer: Callable[..., Any]) -> bool:

@@ -169,6 +169,7 @@ class Function(_Base):
         compare: where several results are right: gets the right one, the learner's and the
             arguments, and gives "" or what is wrong with the learner's.
         source: the code of the solution, where it cannot be found at the reference.
+        serves: ``goim_edu.lab.serve_with`` takes such a function under this name.
 
     >>> def twice(number):
     ...     return 2 * number
@@ -195,11 +196,18 @@ class Function(_Base):
     usage: str = ""
     compare: Callable[[Any, Any, tuple[Any, ...]], str] | None = None
     source: str = ""
+    serves: bool = False
 
     @property
     def name(self) -> str:
         """What the function is called."""
         return self.called or self.reference.__name__
+
+    @property
+    def others(self) -> list[tuple[str, str, str]]:
+        """Other right answers: what each is called, what it trades, and its program."""
+        also = enumerate(self.text.also, 1)
+        return [(one.title, one.text, self.text.code[f"also {n}"]) for n, one in also]
 
     @cached_property
     def solution(self) -> str:

@@ -94,6 +94,7 @@ def complete(exercise: Exercise) -> Exercise:
         raise ValueError(f"exercise {exercise.id} has a text without title or statement")
     (exercise,) = with_texts([exercise], {exercise.id: exercise.text})
     if isinstance(exercise, Function):
+        _check_other_answers(exercise)
         _check_wrong_answers(exercise)
     return exercise
 
@@ -136,6 +137,17 @@ def _words_of_wrong(change: str | tuple[str, ...]) -> Section:
 def _starter_of(exercise: Function) -> str:
     names = ", ".join(inspect.signature(exercise.reference).parameters)
     return f"def {exercise.name}({names}):\n    ..."
+
+
+def _check_other_answers(exercise: Function) -> None:
+    for number, section in enumerate(exercise.text.also, 1):
+        if f"also {number}" not in exercise.text.code:
+            raise ValueError(
+                f"exercise {exercise.id}: {section.title!r} has no code 'also {number}'"
+            )
+    for title, _, program in exercise.others:
+        if not judge_function(exercise, exercise.load(program), tips=False):
+            raise ValueError(f"exercise {exercise.id}: the other answer {title!r} is not right")
 
 
 def _check_wrong_answers(exercise: Function) -> None:

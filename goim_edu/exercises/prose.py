@@ -22,6 +22,8 @@ These sections are known; N is a number that counts from 1, and L a letter from 
 - ``wrong N: words``, for a function: its Nth wrong answer; the refusal of it must contain these
   words. The text is a tip for learners who made this mistake; it may be empty.
 - ``after``: said when the exercise is done; may be left out.
+- ``also N: title``, for a function: another right answer, shown when the exercise is done. The text
+  says what it trades for what; the whole program stands below it in a fence.
 - ``source``: where the answer stands, if no cell can show it.
 
 A case whose rule is that of an earlier case says so: ``= case 3``.
@@ -57,7 +59,7 @@ _FENCE: Final = re.compile(r"(`{3,}|~{3,})")
 _SAME: Final = re.compile(r"= case (\d+)")
 _FORMS: Final = (
     *("effort: TITLE", "option L: TITLE", "guess: TITLE", "otherwise", "hint N", "case N: TITLE"),
-    *("wrong N: TITLE", "after", "source"),
+    *("wrong N: TITLE", "after", "also N: TITLE", "source"),
 )
 _OWN_FORMS: Final = ("reference", "starter", "experiment", "answer")
 """The headings of sections: N is a number that counts from 1, L a letter from a."""
@@ -105,9 +107,10 @@ class Text:
         cases: for a function: what is special about each case, and the rule that decides it.
         wrong: for a function: words that the refusal of each wrong answer contains, and a tip.
         after: said when it is done.
+        also: for a function: other right answers, and what each trades; their code is in ``code``.
         source: where the answer stands, if no cell can show it.
         answer: in a file of one's own: the right answer of a prediction.
-        code: in a file of one's own: the code below a heading such as "reference" or "case 1".
+        code: the code below a heading such as "also 1"; in a file of one's own also "reference".
         place: file and line of its heading.
     """
 
@@ -122,6 +125,7 @@ class Text:
     cases: tuple[Section, ...] = ()
     wrong: tuple[Section, ...] = ()
     after: str = ""
+    also: tuple[Section, ...] = ()
     source: str = ""
     answer: str = ""
     code: Mapping[str, str] = field(default_factory=dict)
@@ -251,7 +255,9 @@ def _text(title: str, exercise: _Part, parts: Sequence[_Part], own: bool) -> Tex
         kind = re.split("[ :]", part.heading)[0]
         if kind not in known:
             raise part.error(f"unknown section; known are {', '.join(forms)}")
-        if part.code and not own:
+        if kind == "also" and not (part.code and part.text):
+            raise part.error("another answer has a text that says what it trades, and its code")
+        if part.code and not own and kind != "also":
             raise part.error("code stands in the module of the chapter, not here")
         found[kind].append(_section(part, kind, found[kind]))
     if not exercise.text:
@@ -272,6 +278,7 @@ def _text(title: str, exercise: _Part, parts: Sequence[_Part], own: bool) -> Tex
         cases=tuple(found["case"]),
         wrong=tuple(found["wrong"]),
         after=single["after"],
+        also=tuple(found["also"]),
         source=single["source"],
         answer=single["answer"],
         code={part.heading.partition(":")[0]: "\n".join(part.code) for part in parts if part.code},

@@ -164,6 +164,7 @@ def test_a_number_that_could_be_the_courses_is_refused(number: str) -> None:
         ({"wrong": [Wrong("3 *", "2 *")]}, "'3 \\*' is not in the program"),
         ({"wrong": [Wrong("2 *", "2 +", words="too long")]}, "does not say 'too long', but: "),
         ({"text": replace(TWICE.text, cases=(Section("a", "b"),))}, "has 1 sections 'case'"),
+        ({"text": replace(TWICE.text, also=(Section("a", "b"),))}, "'a' has no code 'also 1'"),
         ({"reference": eval("lambda number: 2"), "called": "f"}, "give it as source"),
     ],
 )
@@ -200,6 +201,8 @@ FILE = next(blocks("markdown", "~~~~"))
         ),
         ("### answer\nb", "### answer\nc", r"my\.md:\d+: the answer is one of the options 'ab'"),
         ("### answer\nb", "", r"my\.md:\d+: .*neither '### reference' with code nor"),
+        ("+ 6 * (l", "+ 8 * (l", r"my\.md:3: .*other answer '`True` counts as 1' is not right"),
+        ("Shorter, but it must be known.", "", r"my\.md:\d+: .*says what it trades, and its code"),
         ("### hint 1", "### tip 1", r"my\.md:6: .*unknown section"),
     ],
 )

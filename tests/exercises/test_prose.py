@@ -38,6 +38,13 @@ the numbers are multiplied.
 ### after
 Done.
 
+### also 1: with `sum`
+Shorter; slower.
+```python
+def add(a, b):
+    return sum([a, b])
+```
+
 ## 01.2 Guess
 
 How much is 1 + 1?
@@ -76,6 +83,8 @@ def test_a_file_is_taken_apart() -> None:
             ),
             wrong=(Section("should give", "the numbers are multiplied."), Section("`None`", "")),
             after="Done.",
+            also=(Section("with `sum`", "Shorter; slower."),),
+            code={"also 1": "def add(a, b):\n    return sum([a, b])"},
             place="sums.md:3",
         ),
         "01.2": Text(
@@ -86,7 +95,7 @@ def test_a_file_is_taken_apart() -> None:
             guesses=(Section("3", "Too much."),),
             otherwise="Count.",
             source="RFC 1.",
-            place="sums.md:27",
+            place="sums.md:34",
         ),
     }
 
@@ -98,11 +107,11 @@ def test_a_file_is_taken_apart() -> None:
         ("# 01 sums\n\n", "", ":1: ## 01.1 Add: a file has one '# chapter'"),
         ("# 01 sums", "# sums", ":1: # sums: not a chapter, such as '03 frames'"),
         ("# 01 sums", "Sums.", ":1: this text is in no exercise"),
-        ("## 01.2 Guess", "# 02 more", ":27: # 02 more: a file has one '# chapter'"),
+        ("## 01.2 Guess", "# 02 more", ":34: # 02 more: a file has one '# chapter'"),
         ("### hint 2", "#### hint 2", ":10: #### hint 2: a file has one '# chapter'"),
         ("## 01.1 Add", "## Add", ":3: ## Add: not an exercise, such as '03.2"),
         ("## 01.1 Add", "## 02.1 Add", ":3: ## 02.1 Add: 02.1 is not an exercise of chapter 01"),
-        ("## 01.2", "## 01.1", ":27: ## 01.1 Guess: exercise 01.1 is here for the second time"),
+        ("## 01.2", "## 01.1", ":34: ## 01.1 Guess: exercise 01.1 is here for the second time"),
         (
             GOOD[GOOD.index("## 01.1") : GOOD.index("### hint 1")],
             "",
@@ -110,27 +119,35 @@ def test_a_file_is_taken_apart() -> None:
         ),
         ("Write `add(a, b)`.\nIt adds.\n", "", ":3: ## 01.1 Add: the lines below do not say what"),
         (GOOD[GOOD.index("### hint 1") :], "", ":3: ## 01.1 Add: exercise without '### hint 1'"),
-        ("### hint 1\nCount.", "", ":27: ## 01.2 Guess: exercise without '### hint 1'"),
+        ("### hint 1\nCount.", "", ":34: ## 01.2 Guess: exercise without '### hint 1'"),
         ("### hint 2", "### hnt 2", ":10: ### hnt 2: unknown section; known are effort: TITLE"),
         (
             "### hint 1\nCount",
             "### effort: quick\n### hint 1\nCount",
-            ":43: ### effort: quick: an effort is such as 'easy, 5 minutes'",
+            ":50: ### effort: quick: an effort is such as 'easy, 5 minutes'",
         ),
         ("### hint 2", "### hint", ":10: ### hint: not of the form 'hint N'"),
         ("### hint 2", "### hint 3", ":10: ### hint 3: here 'hint 2' should follow"),
-        ("### option b", "### option c", ":34: ### option c: 11: here 'option b' should follow"),
+        ("### option b", "### option c", ":41: ### option c: 11: here 'option b' should follow"),
         (
             "### option b",
             "### option 2",
-            ":34: ### option 2: 11: not of the form 'option L: TITLE'",
+            ":41: ### option 2: 11: not of the form 'option L: TITLE'",
         ),
         (
             "### case 2: big numbers",
             "### case 2",
             ":16: ### case 2: not of the form 'case N: TITLE'",
         ),
-        ("### otherwise", "### source", ":46: ### source: a second"),
+        ("### otherwise", "### source", ":53: ### source: a second"),
+        ("Shorter; slower.", "", ":27: ### also 1: with `sum`: another answer has a text"),
+        (
+            GOOD[GOOD.index("```python") : GOOD.index("## 01.2")],
+            "",
+            ":27: ### also 1: with `sum`: another answer has a text that says what it trades",
+        ),
+        ("### also 1", "### also 2", ":27: ### also 2: with `sum`: here 'also 1' should follow"),
+        ("### also 1: with `sum`", "### also", ":27: ### also: not of the form 'also N: TITLE'"),
         ("Done.", "", ":24: ### after: the section is empty"),
         ("= case 1", "= case 2", ":16: ### case 2: big numbers: there is no case 2 above"),
     ],
@@ -169,6 +186,7 @@ READ, LOOK, SIZE = (TEXTS[name] for name in ("03.2", "03.1", "03.3"))
         (FUNCTION, replace(READ, wrong=()), "has 0 sections 'wrong' and needs 5"),
         (FUNCTION, replace(READ, options=LOOK.options), "has 4 sections 'option' and needs 0"),
         (CHOICE, replace(LOOK, options=LOOK.options[:2]), "has 2 sections 'option' and needs 3"),
+        (CHOICE, replace(LOOK, also=READ.also), "is not a function, so it has no sections 'also'"),
         (CHOICE, replace(LOOK, otherwise="No."), "has 1 sections 'otherwise' and needs 0"),
         (TYPED, replace(SIZE, guesses=()), "has 0 sections 'guess' and needs 1"),
         (TYPED, replace(SIZE, otherwise=""), "has 0 sections 'otherwise' and needs 1"),

@@ -6,15 +6,17 @@ import difflib
 import json
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeGuard
 
 import pytest
 import websockets.sync.client
 from websockets.typing import Subprotocol
 
 from goim_edu.chat.limits import ChatLimits
-from goim_edu.exercises.catalogue import find
-from goim_edu.exercises.model import Function
+from goim_edu.exercises import check
+from goim_edu.exercises.catalogue import all_exercises, find
+from goim_edu.exercises.model import Exercise, Function
 from goim_edu.lab import LiveServer, serve_with
 from goim_edu.lab.learner_server import NAMES
 from goim_edu.server import ServerConfig
@@ -30,6 +32,14 @@ def solved(name: str) -> Callable[..., Any]:
     exercise = find(name)
     assert isinstance(exercise, Function)
     return exercise.load(exercise.solution)
+
+
+def serves(exercise: Exercise) -> TypeGuard[Function]:
+    return isinstance(exercise, Function) and exercise.serves
+
+
+def by_id(exercise: Exercise) -> str:
+    return exercise.id
 
 
 ALL: dict[str, Any] = {
@@ -181,6 +191,27 @@ def test_an_async_function_is_refused() -> None:
 
     with pytest.raises(TypeError, match="write `def`, not `async def`"):
         serve_with(parse_frame=parse_frame)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("exercise", [one for one in all_exercises() if serves(one)], ids=by_id)
+def test_what_a_card_names_runs_the_chat(
+    exercise: Function, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOIM_PROGRESS", str(tmp_path / "progress.txt"))
+    function = solved(exercise.id)
+    words = f"live = serve_with({exercise.name}={exercise.name})"
+    assert words in check(exercise.id, function).plain()
+    given: dict[str, Any] = {exercise.name: function}
+    with serve_with(**given) as live:
+        with websockets.sync.client.connect(live.echo_url) as client:
+            client.send("hello")
+            assert client.recv(timeout=5) == "hello"
+        assert live.calls[exercise.name] > 0
+        assert live.failures == []
+
+
+def test_each_function_of_the_server_is_named_on_a_card() -> None:
+    assert {one.name for one in all_exercises() if serves(one)} == set(NAMES)
 
 
 def test_a_slip_in_a_name_is_told_with_the_nearest() -> None:
