@@ -141,3 +141,12 @@ def test_the_next_step_is_the_next_file(path: Path) -> None:
     [onward] = [source for source in cells if "Where to go next" in source]
     if following:
         assert re.findall(r"\]\(([\w-]+\.ipynb)", onward)[0] == following[0].name
+
+
+def test_the_sections_are_numbered_in_their_order(path: Path) -> None:
+    """Each number once, ascending; the second part of a chapter goes on with the first one's."""
+    prose = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "markdown"]
+    found = re.findall(r"^## (\d+)\.(\d+) ", "\n".join(prose), re.MULTILINE)
+    numbers = [int(number) for _, number in found]
+    assert numbers == [number + numbers[0] for number in range(len(numbers))]
+    assert {f"{chapter:0>2}" for chapter, _ in found} <= {tool.chapter_of(path)}
