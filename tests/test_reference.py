@@ -131,3 +131,13 @@ def test_a_docstring_that_is_not_well_formed_is_an_error(tmp_path: Path) -> None
     )
     assert done.returncode != 0
     assert "docstring of goim_edu.errors.StoreError" in done.stderr
+
+
+def test_a_signature_closes_what_it_opens_and_shows_values(made: Path) -> None:
+    shown = ""
+    for page in made.glob("*.html"):
+        for head in re.findall(r"<dt class=\"sig.*?</dt>", page.read_text("utf-8"), re.DOTALL):
+            text = re.sub(r"<[^>]+>", "", head)
+            assert text.count("(") == text.count(")"), f"{page.name}: {text}"
+            shown += text
+    assert "max_heard: int = 1000" in shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any
 
 import goim_edu
@@ -75,10 +76,24 @@ def skip_fields(
 
 
 def name_defaults(
-    _app: Any, _kind: str, _name: str, _of: Any, _options: Any, given: str | None, returns: str
+    _app: Any, _kind: str, _name: str, of: Any, _options: Any, given: str | None, returns: str
 ) -> tuple[str | None, str]:
-    """Write a default that is a function by its name, so that the signature can be read."""
-    return given and re.sub(r"<(?:built-in )?function ([\w.]+)[^<>]*>", r"\1", given), returns
+    """Write a default that is a function by its name, and one that is a constant by its value.
+
+    Sphinx cuts defaults out of the source, and a § before the cut shifts it by one: then a bracket
+    of the source comes with the last of them.
+    """
+    if not given:
+        return given, returns
+    module = sys.modules.get(getattr(of, "__module__", ""))
+
+    def value(match: re.Match[str]) -> str:
+        found = getattr(module, match[1], None)
+        return f"= {found!r}" if isinstance(found, int | float) else match[0]
+
+    given = re.sub(r"<(?:built-in )?function ([\w.]+)[^<>]*>", r"\1", given)
+    given = re.sub(r"= ([A-Z][A-Z_]+)\b", value, given)
+    return given[: -1 if given.count(")") > given.count("(") else None], returns
 
 
 def setup(app: Any) -> None:
