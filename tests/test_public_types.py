@@ -45,6 +45,7 @@ NO_EXAMPLE = {
     "exercises.progress": "it differs from learner to learner",
     "exercises.solution": "it would give away the answer",
     "exercises.statement": "it shows what is in the text",
+    "lab.kill_while_talking": "it needs a replica set, and takes ten seconds",
     "lab.race": "it takes seconds",
 }
 # What has a life, or is shared: here it is said who may touch it, and what cancelling does.

@@ -66,7 +66,7 @@ async def kill_while_talking(
         TimeoutError: after the kill the talk did not go on; the words say how far it came.
         StoreUnavailable: nobody was elected.
 
-    >>> night = await kill_while_talking(rs, lambda text: kim.send("lobby", text))  # doctest: +SKIP
+        night = await kill_while_talking(rs, lambda text: kim.send("lobby", text))
     """
     await asyncio.to_thread(members.restart_all)
     sent: list[str] = []
