@@ -35,7 +35,7 @@ from goim_edu.client.options import ConnectOptions, Options, shows_options
 from goim_edu.client.proxy import ProxyError
 from goim_edu.client.retry import Backoff
 from goim_edu.errors import HandshakeError
-from goim_edu.transport import Connection, Engine, WebSocket
+from goim_edu.transport import Connection, ConnectionState, Engine, WebSocket
 from goim_edu.transport.misuse import UsedWithAsync
 from goim_edu.websocket.uri import without_secrets
 
@@ -113,6 +113,8 @@ class Connect(UsedWithAsync):
                 try:
                     yield ws
                 finally:
+                    if ws.state is ConnectionState.OPEN:
+                        attempts.closing(self._attempt.options.close_timeout)
                     await ws.close()
                 pause = attempts.ended(monotonic() - began, ws.close_code)
             await asyncio.sleep(pause)

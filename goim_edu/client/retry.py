@@ -163,6 +163,15 @@ class Attempts:
         self._failures = 0
         return self._pause(0.0, f"the connection ended with {code}", logging.INFO)
 
+    def closing(self, timeout: float | None) -> None:
+        """The next attempt has to wait until the connection is closed.
+
+        Args:
+            timeout: seconds that it may take; None for as long as the peer takes.
+        """
+        most = "as long as it takes" if timeout is None else f"{timeout:g} s"
+        self._log.info("closing to=%s before the next attempt at_most=%r", self._where, most)
+
     def _pause(self, asked: float, why: str, level: int) -> float:
         self.why = why
         pause = self._backoff.next(asked)

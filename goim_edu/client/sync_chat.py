@@ -29,6 +29,7 @@ from goim_edu.client.options import ConnectOptions
 from goim_edu.client.paging import Page, Question, Whole, read_history, read_members
 from goim_edu.client.retry import Backoff
 from goim_edu.client.sync_connect import WebSocket, connect
+from goim_edu.protocol import State
 from goim_edu.transport import ConcurrencyError, ConnectionClosed
 
 __all__ = ["ChatClient"]
@@ -426,6 +427,8 @@ class ChatClient(ChatCore):
         self._talk.disconnected()
         self._lost()
         if ws is not None:
+            if ws.state is State.OPEN:
+                self._attempts.closing(self._settings.close_timeout)
             ws.close()
             pause = self._attempts.ended(monotonic() - self._began, ws.close_code)
             self._next_attempt = monotonic() + pause + self._asked_pause()

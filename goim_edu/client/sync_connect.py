@@ -29,6 +29,7 @@ from goim_edu.client.retry import Backoff
 from goim_edu.client.sync_dial import reach_sync
 from goim_edu.client.sync_socket import WebSocket
 from goim_edu.errors import HandshakeError
+from goim_edu.protocol import State
 from goim_edu.transport import ConcurrencyError, ConnectionClosed
 from goim_edu.websocket.events import Event, Failed
 
@@ -100,6 +101,8 @@ def reconnect(uri: str, **options: Unpack[ConnectOptions]) -> Iterator[WebSocket
         else:
             with contextlib.closing(ws):
                 yield ws
+                if ws.state is State.OPEN:
+                    attempts.closing(attempt.options.close_timeout)
             pause = attempts.ended(monotonic() - began, ws.close_code)
         time.sleep(pause)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -321,3 +322,24 @@ def test_a_room_whose_name_was_refused_is_not_remembered() -> None:
     with pytest.raises(ValueError, match="surrogates"):
         talk.join("half \ud83d")
     assert (talk.current, list(talk.rooms)) == ("r", ["r"])
+
+
+def test_a_close_that_keeps_the_next_attempt_waiting_is_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def test() -> None:
+        async with running_server() as server:
+            number = 0
+            async for ws in connect(f"{server.base_url}/echo", close_timeout=3, backoff=quick()):
+                number += 1
+                if number == 1:
+                    continue  # the loop closes it: nobody else has
+                await ws.close()
+                if number == 3:
+                    break
+
+    with caplog.at_level(logging.INFO, "goim_edu.client"):
+        run(test())
+    told = [line for line in caplog.messages if line.startswith("closing to=")]
+    assert len(told) == 1
+    assert told[0].endswith("before the next attempt at_most='3 s'")
