@@ -152,8 +152,8 @@ class ServerConfig:
         if misplaced:
             name = misplaced[0]
             raise TypeError(
-                f"{name} is a limit of the chat: ServerConfig.of({name}=...), or "
-                f"ServerConfig(limits=ChatLimits({name}=...))"
+                f"unexpected keyword argument {name!r}: it is a limit of the chat, so say "
+                f"ServerConfig.of({name}=...), or ServerConfig(limits=ChatLimits({name}=...))"
             )
         return object.__new__(cls)
 
