@@ -9,7 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from goim_edu.errors import StoreError
-from goim_edu.storage.documents import StoredMessage
+from goim_edu.storage.documents import Collections, StoredMessage
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -101,6 +101,7 @@ class Backend(Protocol):
     durable: bool
     writers: int
     read_only: bool
+    collections: Collections
     database: Database[dict[str, Any]]
 
     def ping(self) -> float:
@@ -156,6 +157,20 @@ class Backend(Protocol):
         self, room_id: str | None, resume_after: Mapping[str, object] | None, wait: float
     ) -> Iterator[Change | None]:
         """Messages as they are stored; None whenever ``wait`` seconds passed without one."""
+        ...
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several servers can serve one chat from it."""
+        ...
+
+    @property
+    def moment(self) -> Any:
+        """The latest moment of the database's own time that is known here; None if it has none."""
+        ...
+
+    def reach(self, moment: Any) -> None:
+        """From now on pages and last numbers are read as they are then, or later."""
         ...
 
     def close(self) -> None:

@@ -68,6 +68,7 @@ class MemoryBackend:
         client: Any = mongomock.MongoClient(tz_aware=True)
         self.database: Database = client[name]
         self._messages = self.database[collections.messages]
+        self.collections = collections
         self._messages.create_indexes(message_indexes(unique=False))
         self._marks = self.database[collections.read_marks]
         self._lock = threading.RLock()
@@ -167,6 +168,19 @@ class MemoryBackend:
         raise StoreError(
             "mongomock has no change streams; they need a replica set (--mongo local is one)"
         )
+
+    @property
+    def is_shared(self) -> bool:
+        """Other processes do not see it."""
+        return False
+
+    @property
+    def moment(self) -> None:
+        """There is only now."""
+        return None
+
+    def reach(self, moment: object) -> None:
+        """It is always there."""
 
     def close(self) -> None:
         """There is nothing to close."""

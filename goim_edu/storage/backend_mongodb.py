@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC
 from typing import Any
 
 import pymongo
 from bson.codec_options import CodecOptions
 from bson.errors import InvalidDocument
+from bson.timestamp import Timestamp
+from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
@@ -38,6 +41,7 @@ from goim_edu.storage.mongodb_client import (
     connect,
     must_be,
     reading,
+    topology_of,
     unavailable,
     version_of,
 )
@@ -71,6 +75,8 @@ class MongoBackend:
     All methods may be called from any thread.
 
     Attributes:
+        collections: how the collections are called.
+        topology: ``standalone``, ``replica set`` or ``sharded``.
         on_close: called when the store is closed, to close what was opened for it.
 
     Raises:
@@ -110,18 +116,22 @@ class MongoBackend:
             collections.messages, write_concern=write_concern
         )
         w = write_concern.document.get("w")
+        self._is_majority = w == "majority"
+        self._moment: Timestamp | None = None
         self._committed = self._messages.with_options(
-            read_concern=MAJORITY if w == "majority" else None
+            read_concern=MAJORITY if self._is_majority else None
         )
         # The writer asks the primary: a member that lags would only make it ask again. With one
         # member's word (the lesson of chapter 13) nothing is certain, and it reads what it wrote.
         self._certain = self._messages.with_options(
             read_concern=None if w in (0, 1) else MAJORITY, read_preference=ReadPreference.PRIMARY
         )
-        self._heads = Heads(self._head, MOST if w == "majority" else 0)
+        self._heads = Heads(self._head, MOST if self._is_majority else 0)
         self._marks: Collection[Document] = self.database.get_collection(
             collections.read_marks, write_concern=QUICK
         )
+        self.collections = collections
+        self.topology = topology_of(client)
         self._write_concern = write_concern.document
 
     def ping(self) -> float:
@@ -156,7 +166,45 @@ class MongoBackend:
             raise write_failure(error) from None
         done = inserted(answer, len(documents))
         self._heads.settle(documents, done.stored)
+        self.reach(answer.get("operationTime"))
         return done
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several servers can serve one chat from it: each can follow the others."""
+        return self.topology != "standalone" and self._is_majority and not self.read_only
+
+    @property
+    def moment(self) -> Timestamp | None:
+        """The latest moment in the set's own time that we know of; None on a standalone server."""
+        return self._moment
+
+    def reach(self, moment: Timestamp | None) -> None:
+        """From now on pages are read as they are at this moment, or later.
+
+        A primary that was frozen, and does not know yet that there is another, would answer a
+        majority read with what was true then; asked for a later moment, it does not answer
+        (manual: "Causal Consistency and Read and Write Concerns").
+
+        Args:
+            moment: the operation time of an answer, or the cluster time of a change that we were
+                told; None is none.
+        """
+        if moment is not None and self._is_majority:
+            known = self._moment
+            if known is None or moment > known:
+                self._moment = moment
+
+    @contextmanager
+    def _caught_up(self) -> Iterator[ClientSession | None]:
+        """A session in which one reads nothing older than what we know."""
+        moment = self._moment
+        if moment is None:
+            yield None
+            return
+        with self._client.start_session(causal_consistency=True) as session:
+            session.advance_operation_time(moment)
+            yield session
 
     def find_committed(self, keys: Sequence[str]) -> dict[str, StoredMessage]:
         """Read with ``majority``: what a failover could still roll back does not count."""
@@ -166,8 +214,8 @@ class MongoBackend:
 
     def page(self, page: Page) -> list[StoredMessage]:
         """One page of a room by seq, from the index ``room_seq``."""
-        with reading("the history cannot be read"):
-            found = self._committed.find(page_filter(page), **page_options(page))
+        with reading("the history cannot be read"), self._caught_up() as session:
+            found = self._committed.find(page_filter(page), session=session, **page_options(page))
             return [to_message(document) for document in found]
 
     def span(self, span: Span) -> list[StoredMessage]:
@@ -197,10 +245,12 @@ class MongoBackend:
 
     def last_seq(self, room_id: str) -> int:
         """The highest stored seq, one key of the index ``room_seq``."""
-        return _newest(self._committed, room_id)
+        with reading("the last number cannot be read"), self._caught_up() as session:
+            return _newest(self._committed, room_id, session)
 
     def _head(self, room_id: str) -> int:
-        return _newest(self._certain, room_id)
+        with reading("the last number cannot be read"):
+            return _newest(self._certain, room_id)
 
     def count(self, room_id: str) -> int:
         """How many messages the room has, counted in the index ``room_seq``."""
@@ -270,11 +320,14 @@ def _where(client: Client) -> str:
     return ", ".join(nodes) or "an unknown address"
 
 
-def _newest(messages: Collection[Document], room_id: str) -> int:
-    with reading("the last number cannot be read"):
-        newest = messages.find_one(
-            {"room_id": room_id}, {"_id": 0, "seq": 1}, sort=[("seq", pymongo.DESCENDING)]
-        )
+def _newest(
+    messages: Collection[Document], room_id: str, session: ClientSession | None = None
+) -> int:
+    newest = messages.find_one(
+        *({"room_id": room_id}, {"_id": 0, "seq": 1}),
+        sort=[("seq", pymongo.DESCENDING)],
+        session=session,
+    )
     return int(newest["seq"]) if newest else 0
 
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from uuid import uuid4
 
 from goim_edu.errors import StoreError, StoreUnavailable
-from goim_edu.storage.backend import Backend, Change, Page, Plan, Span
+from goim_edu.storage.backend import Backend, Change, Plan
 from goim_edu.storage.documents import MAX_SEQ, Saved, StoredMessage, check_name
 from goim_edu.storage.group_commit import WriterStats
+from goim_edu.storage.queries import check_number, checked_page, checked_span
 from goim_edu.storage.readers import Readers
 from goim_edu.storage.twins import awaitable
 from goim_edu.storage.writers import WriterOptions, Writers
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["MessageStore", "StoreOptions"]
 
 T = TypeVar("T")
-MAX_PAGE = 10_000
 
 
 class StoreOptions(WriterOptions, total=False):
@@ -107,6 +107,33 @@ class MessageStore:
     def database(self) -> Database[dict[str, Any]]:
         """The database itself: one of pymongo, or of mongomock, which looks like it."""
         return self.backend.database
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several servers can serve one chat from it: MongoDB must be a replica set."""
+        return self.backend.is_shared
+
+    @property
+    def messages(self) -> str:
+        """The name of the collection of the messages."""
+        return self.backend.collections.messages
+
+    @property
+    def moment(self) -> Any:
+        """The latest moment that this store knows of, in the time of the replica set.
+
+        :meth:`history` and :meth:`last_seq` read nothing older (manual: "Causal Consistency").
+        None where there is no such time.
+        """
+        return self.backend.moment
+
+    def reach(self, moment: Any) -> None:
+        """Somebody else has told us of this moment: read nothing older from now on.
+
+        Args:
+            moment: the ``moment`` of another store, or the cluster time of a change event.
+        """
+        self.backend.reach(moment)
 
     @property
     def stats(self) -> WriterStats:
@@ -228,18 +255,9 @@ class MessageStore:
         >>> store.close()
         """
         self._check_open()
-        page = self._page(room_id, before_seq, after_seq, limit)
+        page = checked_page(room_id, before_seq, after_seq, limit)
         found = self.backend.page(page)
         return found[::-1] if page.newest_first else found
-
-    @staticmethod
-    def _page(room_id: str, before_seq: int | None, after_seq: int | None, limit: int) -> Page:
-        check_name(room_id, "room_id")
-        for name, value in (("before_seq", before_seq), ("after_seq", after_seq)):
-            if value is not None:
-                _check_number(value, name, 0, MAX_SEQ)
-        _check_number(limit, "limit", 1, MAX_PAGE)
-        return Page(room_id, after_seq, before_seq, limit, newest_first=after_seq is None)
 
     def recent(
         self,
@@ -257,24 +275,7 @@ class MessageStore:
         :meth:`history` pages by seq.
         """
         self._check_open()
-        return self.backend.span(self._span(room_id, user_id, since, until, limit))
-
-    @staticmethod
-    def _span(
-        room_id: str | None,
-        user_id: str | None,
-        since: datetime | None,
-        until: datetime | None,
-        limit: int,
-    ) -> Span:
-        for name, value in (("room_id", room_id), ("user_id", user_id)):
-            if value is not None:
-                check_name(value, name)
-        for name, time in (("since", since), ("until", until)):
-            if time is not None and time.tzinfo is None:
-                raise ValueError(f"{name} needs a time zone: datetime(..., tzinfo=UTC)")
-        _check_number(limit, "limit", 1, MAX_PAGE)
-        return Span(room_id, user_id, since, until, limit)
+        return self.backend.span(checked_span(room_id, user_id, since, until, limit))
 
     def explain_history(
         self,
@@ -290,7 +291,7 @@ class MessageStore:
             StoreError: on mongomock, which plans nothing.
         """
         self._check_open()
-        return self.backend.explain(self._page(room_id, before_seq, after_seq, limit))
+        return self.backend.explain(checked_page(room_id, before_seq, after_seq, limit))
 
     def explain_recent(
         self,
@@ -303,7 +304,7 @@ class MessageStore:
     ) -> Plan:
         """How MongoDB answers that :meth:`recent`."""
         self._check_open()
-        return self.backend.explain(self._span(room_id, user_id, since, until, limit))
+        return self.backend.explain(checked_span(room_id, user_id, since, until, limit))
 
     def last_seq(self, room_id: str) -> int:
         """The highest stored number of a room, 0 if it is empty."""
@@ -322,7 +323,7 @@ class MessageStore:
         self._check_writable()
         check_name(room_id, "room_id")
         check_name(user_id, "user_id")
-        _check_number(seq, "seq", 0, MAX_SEQ)
+        check_number(seq, "seq", 0, MAX_SEQ)
         self.backend.mark_read(room_id, user_id, seq)
 
     def read_marks(self, room_id: str) -> dict[str, int]:
@@ -433,11 +434,3 @@ class MessageStore:
         trace: TracebackType | None,
     ) -> None:
         await self.aclose()
-
-
-def _check_number(value: object, what: str, lowest: int, highest: int) -> None:
-    """Refuse a value that is not a whole number of that range, such as ``{"$gt": 0}``."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{what} must be an int, not {type(value).__name__}")
-    if not lowest <= value <= highest:
-        raise ValueError(f"{what} must be {lowest} to {highest}, not {value}")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import unquote_plus
 
 import pymongo
@@ -19,7 +19,15 @@ from goim_edu.errors import StoreConfigError, StoreError, StoreUnavailable
 
 __all__ = [
     *("Client", "Database", "Document", "check_database", "check_database_of", "connect"),
-    *("must_be", "not_opened", "one_line_each", "reading", "unavailable", "version_of"),
+    *(
+        "must_be",
+        "not_opened",
+        "one_line_each",
+        "reading",
+        "topology_of",
+        "unavailable",
+        "version_of",
+    ),
 ]
 
 Document = dict[str, Any]
@@ -229,6 +237,19 @@ def version_of(client: Client) -> str:
             return str(client.server_info()["version"])
     except PyMongoError as error:
         raise not_opened(error, "no MongoDB answered") from None
+
+
+def topology_of(client: Client) -> Literal["standalone", "replica set", "sharded"]:
+    """What kind of MongoDB answers (manual, "hello").
+
+    Raises:
+        StoreUnavailable: nobody answers.
+    """
+    with reading("no MongoDB answered"):
+        hello = client.admin.command("hello")
+    if hello.get("msg") == "isdbgrid":
+        return "sharded"
+    return "replica set" if "setName" in hello else "standalone"
 
 
 def _settings(uri: str, timeout: float) -> dict[str, Any]:
