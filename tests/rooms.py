@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from goim_edu.chat.broadcast import wire_format_of
-from goim_edu.chat.room import Member, Room
+from goim_edu.chat.gate import TailMemory
+from goim_edu.chat.room import House, Member, Room
 from goim_edu.store import StoredMessage
 from goim_edu.transport import ConnectionState
 from goim_edu.websocket.decoder import FrameDecoder
@@ -66,10 +67,26 @@ class Somebody:
 class Table:
     """A room whose turns of the loop this test makes."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, opens_later: bool = False, memory: int = 1 << 20) -> None:
+        self.opens_later = opens_later
+        self.memory = TailMemory(memory)
         self.due: list[Callable[[], None]] = []
         self.waiting: list[Room] = []
-        self.room = Room("lobby", self.due.append, self.waiting.append)
+        self.later: list[Callable[[], None]] = []
+        self.fills: list[str] = []
+        self.room = Room("lobby", self.house())
+
+    def house(self, **changes: Any) -> House:
+        """What a hub gives its rooms."""
+        house = House(
+            self.due.append,
+            self.waiting.append,
+            lambda seconds, callback: self.later.append(callback),
+            lambda room, why: self.fills.append(why),
+            lambda room: None,
+            memory=self.memory,
+        )
+        return house._replace(**changes)
 
     def turn(self) -> None:
         due, self.due[:] = list(self.due), []
@@ -90,4 +107,10 @@ class Table:
 
     def publish(self, *seqs: int) -> None:
         for seq in seqs:
-            self.room.publish(StoredMessage("lobby", seq, "lisa", f"m{seq}", "hi", NOW))
+            self.arrive(StoredMessage("lobby", seq, "lisa", f"m{seq}", "hi", NOW))
+
+    def arrive(self, message: StoredMessage) -> None:
+        """A message is stored; a room of which nothing is known yet begins with it."""
+        if self.room.gate.last is None and not self.opens_later:
+            self.room.gate.open(message.seq - 1)
+        self.room.gate.arrived(message)

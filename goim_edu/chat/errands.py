@@ -13,6 +13,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -21,14 +22,33 @@ from goim_edu.errors import GoimError, StoreError, StoreUnavailable
 from goim_edu.transport import Connection, ConnectionState
 
 __all__ = [
-    *("MOST_OPEN", "OUR_MISTAKE", "Errand", "Errands", "Question", "RequestRefused", "Step"),
-    *("nothing", "refusal"),
+    *("MOST_OPEN", "OUR_MISTAKE", "Errand", "Errands", "Question", "RequestRefused"),
+    *("SharedQuestion", "Step", "nothing", "refusal"),
 ]
 
 log = logging.getLogger("goim_edu.chat")
 
 Question = Callable[[], Any]
 """What is called in a thread; its result is the answer, or the StoreError that it raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedQuestion:
+    """A question that many ask at once: while it is open, all get its one answer.
+
+    Args:
+        about: equal for those that are the same question.
+        ask: is called in a thread.
+    """
+
+    about: object
+    ask: Question
+
+    def __call__(self) -> Any:
+        """The answer."""
+        return self.ask()
+
+
 Step = Callable[[], Question | None]
 """Gives the question when its time has come; None if the store need not be asked."""
 Errand = Generator[Step, Any, None]

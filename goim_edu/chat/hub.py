@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, ParamSpec, Protocol
+from functools import partial
+from typing import Any, Final, NamedTuple, ParamSpec, Protocol
 
+from goim_edu.chat.alone import NO_PEERS
 from goim_edu.chat.auth import Authenticate, anybody
+from goim_edu.chat.errands import SharedQuestion
+from goim_edu.chat.gate import TailMemory
 from goim_edu.chat.hooks import ServerHooks
 from goim_edu.chat.limits import ChatLimits
 from goim_edu.chat.news import NewsTurns
-from goim_edu.chat.ports import Store
-from goim_edu.chat.room import Room
+from goim_edu.chat.ports import Peers, Store, StoredMessage
+from goim_edu.chat.room import House, Room
 from goim_edu.errors import StoreError
 from goim_edu.transport import Engine
 
 __all__ = ["ChatStats", "Hub"]
 
 log = logging.getLogger("goim_edu.chat")
+
+_FILL: Final = 200  # messages that are read at once where some are missing
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds until a store that was away is asked again
+_CHECK_WITHIN, _CHECK_EACH = 5.0, 0.005  # seconds for all rooms, and for each at most
 
 P = ParamSpec("P")
 
@@ -34,6 +42,14 @@ class Client(Protocol):
         ...
 
 
+class _Waiting(NamedTuple):
+    """One of those who wait for the same answer; its future is never done but by cancelling."""
+
+    asker: object
+    future: Future[Any]
+    then: Callable[[Any], None]
+
+
 @dataclass(slots=True)
 class ChatStats:
     """What has happened so far."""
@@ -42,6 +58,7 @@ class ChatStats:
     unavailable: int = 0
     rate_limited: int = 0
     errors: Counter[str] = field(default_factory=Counter)
+    fills: Counter[str] = field(default_factory=Counter)
 
 
 class Hub:
@@ -53,6 +70,7 @@ class Hub:
         limits: what one client may ask for.
         authenticate: checks the name of a user.
         hooks: is told of users and messages.
+        peers: the other servers of the same chat.
 
     Attributes:
         sessions: all that are connected.
@@ -67,6 +85,7 @@ class Hub:
         limits: ChatLimits | None = None,
         authenticate: Authenticate = anybody,
         hooks: ServerHooks | None = None,
+        peers: Peers = NO_PEERS,
     ) -> None:
         self.store = store
         self.engine = engine
@@ -77,7 +96,19 @@ class Hub:
         self.rooms: dict[str, Room] = {}
         self.draining = False
         self.stats = ChatStats()
-        self._news = NewsTurns(engine, self.limits.news)
+        self.peers = peers
+        self._house = House(
+            engine.at_end_of_turn,
+            NewsTurns(engine, self.limits.news).wait,
+            engine.loop.call_later,
+            self._fill,
+            self.release,
+            peers,
+            TailMemory(),
+            self.limits.presence_grace,
+            self.limits.presence_limit,
+        )
+        self._shared: dict[object, list[_Waiting]] = {}
         self._marks: dict[tuple[str, str], int] = {}  # waiting to be stored
         self._marking = False
 
@@ -92,13 +123,64 @@ class Hub:
         """The room of this name."""
         room = self.rooms.get(room_id)
         if room is None:
-            room = self.rooms[room_id] = Room(room_id, self.engine.at_end_of_turn, self._news.wait)
+            room = self.rooms[room_id] = Room(room_id, self._house)
+            self.peers.opened(room_id)
         return room
+
+    def arrived(self, messages: Iterable[StoredMessage]) -> None:
+        """Other servers have stored these: the rooms that are here hand them on."""
+        for message in messages:
+            room = self.rooms.get(message.room_id)
+            if room is not None:
+                room.gate.arrived(message)
 
     def release(self, room: Room) -> None:
         """Forget a room that is empty; the store keeps its messages."""
         if room.empty and self.rooms.get(room.room_id) is room:
             del self.rooms[room.room_id]
+            room.gate.forget()
+            self.peers.closed(room.room_id)
+
+    def check(self, why: str, room_id: str | None = None) -> None:
+        """Messages may have been missed on their way from other servers: look into the store.
+
+        Args:
+            why: for the figures, such as ``reopened``.
+            room_id: of the room; None: of all, one after the other in the next seconds.
+        """
+        if room_id is not None:
+            room = self.rooms.get(room_id)
+            if room is not None:
+                room.gate.check(why)
+            return
+        pause = min(_CHECK_WITHIN / max(1, len(self.rooms)), _CHECK_EACH)
+        for number, name in enumerate(tuple(self.rooms)):
+            self.engine.loop.call_later(number * pause, self.check, why, name)
+
+    def _fill(self, room: Room, why: str) -> None:
+        """Ask the store what comes after the last message of a room."""
+        self.stats.fills[why] += 1
+        if self.peers.fill_delay:
+            self.engine.loop.call_later(self.peers.fill_delay, self._ask_on, room, _FIRST_PAUSE)
+        else:
+            self._ask_on(room, _FIRST_PAUSE)
+
+    def _ask_on(self, room: Room, pause: float) -> None:
+        gate, loop = room.gate, self.engine.loop
+
+        def filled(answer: Any) -> None:
+            if not isinstance(answer, StoreError):
+                gate.filled(answer, len(answer) < _FILL)
+            elif self.rooms.get(room.room_id) is room:
+                loop.call_later(pause, self._ask_on, room, min(2 * pause, _LONGEST_PAUSE))
+            else:
+                gate.failed()
+
+        if self.rooms.get(room.room_id) is not room:
+            gate.failed()
+            return
+        question = partial(self.store.history, room.room_id, after_seq=gate.last or 0, limit=_FILL)
+        self.ask(room, question, filled)
 
     # ------------------------------------------------------------------ the store
 
@@ -112,6 +194,8 @@ class Hub:
         Returns:
             What can be cancelled: then it may not be asked, and ``then`` may not be called.
         """
+        if isinstance(question, SharedQuestion):
+            return self._ask_together(asker, question, then)
         loop = self.engine.loop
         try:
             future = self.store.run(question, asker=asker)
@@ -120,6 +204,39 @@ class Hub:
             return None
         future.add_done_callback(lambda done: loop.call_soon_threadsafe(_answer, done, then))
         return future
+
+    def _ask_together(
+        self, asker: object, question: SharedQuestion, then: Callable[[Any], None]
+    ) -> Future[Any]:
+        """Ask it when the first asker's turn comes; all who ask meanwhile get the answer."""
+        mine: Future[Any] = Future()
+        waiting = self._shared.setdefault(question.about, [])
+        waiting.append(_Waiting(asker, mine, then))
+        if len(waiting) == 1:
+            self._ask_first(question)
+        return mine
+
+    def _ask_first(self, question: SharedQuestion) -> None:
+        """Ask in the name of the first who still waits; if it leaves, of the next one."""
+        waiting = [one for one in self._shared.pop(question.about) if not one.future.cancelled()]
+        if not waiting:
+            return
+        self._shared[question.about] = waiting
+        loop, first = self.engine.loop, waiting[0]
+
+        def answered(answer: Any) -> None:
+            for one in self._shared.pop(question.about, ()):
+                if not one.future.cancelled():
+                    one.then(answer)
+
+        def ended(done: Future[Any]) -> None:
+            if done.cancelled():
+                loop.call_soon_threadsafe(self._ask_first, question)
+
+        asked = self.ask(first.asker, question.ask, answered)
+        if asked is not None:
+            asked.add_done_callback(ended)
+            first.future.add_done_callback(lambda mine: asked.cancel())
 
     def mark_read(self, room_id: str, user_id: str, seq: int) -> None:
         """Keep how far a user has read.
@@ -154,11 +271,15 @@ class Hub:
         except Exception:
             log.exception("a hook or the store failed")
 
-    def drain(self, reconnect_after_ms: int) -> None:
-        """Take no more messages, and tell all sessions."""
+    def drain(self, reconnect_after_ms: Callable[[], int]) -> None:
+        """Take no more messages, and tell all sessions.
+
+        Args:
+            reconnect_after_ms: when to come back, asked for each session.
+        """
         self.draining = True
         for session in tuple(self.sessions):
-            session.drain(reconnect_after_ms)
+            session.drain(reconnect_after_ms())
 
 
 def _answer(done: Future[Any], then: Callable[[Any], None]) -> None:

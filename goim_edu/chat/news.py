@@ -60,11 +60,17 @@ class News:
         self.changes += 1
         self._typed.pop(user_id, None)
 
-    def typing(self, user_id: str, member: object, now: float) -> None:
-        """A user is typing, in the session of this member; told once in ``TYPING_EVERY``."""
-        if now - self._typed.get(user_id, -TYPING_EVERY) >= TYPING_EVERY:
-            self._typed[user_id] = now
-            self._typing[user_id] = member
+    def typing(self, user_id: str, member: object, now: float) -> bool:
+        """A user is typing, in the session of this member; told once in ``TYPING_EVERY``.
+
+        Returns:
+            Whether it is news.
+        """
+        if now - self._typed.get(user_id, -TYPING_EVERY) < TYPING_EVERY:
+            return False
+        self._typed[user_id] = now
+        self._typing[user_id] = member
+        return True
 
     def said(self, user_id: str) -> None:
         """What a user was typing has come."""

@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from goim_edu.chat.errands import MOST_OPEN, Errand, Question, nothing, refusal
-from goim_edu.chat.ports import Store, StoredMessage
+from goim_edu.chat.errands import MOST_OPEN, Errand, Question, SharedQuestion, nothing, refusal
+from goim_edu.chat.ports import Company, Store, StoredMessage
 from goim_edu.chat.room import Backlog, Member, Room, chat_message
 from goim_edu.chat.vocabulary import (
     MAX_HISTORY,
@@ -45,6 +45,7 @@ MOST_OCTETS: Final = 128 * 1024
 below the 1 MiB that clients take."""
 
 _FIRST_PORTION: Final = 50  # messages
+_ALL: Final = 1 << 63  # more messages than there are
 _OVERHEAD: Final = 150  # octets of a message beside its texts and names
 
 Tell = Callable[[Struct], None]
@@ -58,12 +59,14 @@ class Past(NamedTuple):
         told: the number that ``messages`` begin after.
         messages: the first of them.
         truncated: whether those up to ``told`` were missed, too.
+        most: so many messages may be among them; if there are fewer, there are no more.
     """
 
     last_seq: int
     told: int
     messages: Sequence[StoredMessage]
     truncated: bool
+    most: int
 
 
 def portion_of(queue_limit: int) -> int:
@@ -83,10 +86,10 @@ def look_up_past(store: Store, room_id: str, since: int | None, most: int) -> Pa
     """
     last = store.last_seq(room_id)
     if since is None or since >= last:
-        return Past(last, last, (), False)
+        return Past(last, last, (), False, _ALL)
     told = max(since, last - most)
     messages = store.history(room_id, after_seq=told, limit=_FIRST_PORTION)
-    return Past(last, told, messages, told > since)
+    return Past(last, told, messages, told > since, _FIRST_PORTION)
 
 
 def fitting(messages: Sequence[StoredMessage], octets: int) -> Sequence[StoredMessage]:
@@ -122,41 +125,83 @@ def catch_up(
         RequestRefused: the store cannot tell what was missed.
     """
     backlog.rest()
-    if request.since is None and room.last_seq is not None:
-        yield nothing
-        if room.is_arriving(member, backlog):
-            room.flush()
-            last_seq = room.last_seq
-            past = Past(last_seq, backlog.known(last_seq), (), False)
-            _join(to, room, member, request, past.told)
-            yield from _tell_missed(to, room, member, backlog, past)
-        return
-
-    def look_up() -> Question:
-        backlog.listen()
-        return partial(look_up_past, to.store, room.room_id, request.since, most)
-
-    past = yield look_up
+    yield nothing
+    if room.gate.last is None:
+        # Whoever comes first has the gate opened; all who come meanwhile wait for that.
+        opening = yield partial(_look_in, to.store, room, backlog)
+        if isinstance(opening, StoreError):
+            raise refusal(opening)
+        open_room(room, opening)
     if not room.is_arriving(member, backlog):
         return  # it has left meanwhile
-    if isinstance(past, StoreError):
-        raise refusal(past)
-    room.last_seq = max(room.last_seq or 0, past.last_seq)
-    knows = past.last_seq
-    if request.since is None:
-        room.flush()
-        past = past._replace(told=backlog.known(past.told))
-        knows = past.told
-    _join(to, room, member, request, knows, past.truncated)
+    past = _remembered(room, backlog, request)
+    if past is None:
+
+        def look_up() -> Question:
+            backlog.listen()
+            return partial(look_up_past, to.store, room.room_id, request.since, most)
+
+        past = yield look_up
+        if not room.is_arriving(member, backlog):
+            return
+        if isinstance(past, StoreError):
+            raise refusal(past)
+    _join(to, room, member, request, past.last_seq, past.truncated)
     yield from _tell_missed(to, room, member, backlog, past)
+
+
+class Opening(NamedTuple):
+    """What must be known of a room before it is open.
+
+    Args:
+        newest: its last messages, ascending.
+        company: who is in it at other servers.
+    """
+
+    newest: Sequence[StoredMessage]
+    company: Company
+
+
+def _look_in(store: Store, room: Room, backlog: Backlog) -> Question:
+    backlog.listen()
+    return SharedQuestion(room, partial(_opening, store, room))
+
+
+def _opening(store: Store, room: Room) -> Opening:
+    """Ask the store and the other servers; blocks."""
+    newest = store.history(room.room_id, limit=_FIRST_PORTION)
+    return Opening(newest, room.company())
+
+
+def open_room(room: Room, opening: Opening) -> None:
+    """From now on messages pass into the room, and its members know who is elsewhere."""
+    newest, company = opening
+    if room.gate.last is None:
+        last = newest[-1].seq if newest else 0
+        room.last_seq = max(room.last_seq or 0, last)
+        room.meet(company)
+        room.gate.open(last, newest)
+
+
+def _remembered(room: Room, backlog: Backlog, request: Join) -> Past | None:
+    """What the gate can tell of what was missed; None if the store must."""
+    room.flush()
+    last, since = room.gate.last or 0, request.since
+    if since is None:
+        known = backlog.known(last)
+        return Past(known, known, (), False, _ALL)
+    if not room.gate.covers(since):
+        return None
+    backlog.listen()
+    return Past(last, since, room.gate.after(since), False, _ALL)
 
 
 def greet_again(to: Asker, room: Room, member: Member, request: Join) -> Errand:
     """Answer the ``join`` of a member that wants nothing of the past: it goes on as before."""
     yield nothing
-    if room.last_seq is not None:
+    if room.gate.last is not None:
         room.flush()
-        _join(to, room, member, request, room.last_seq)
+        _join(to, room, member, request, room.gate.last)
 
 
 def _join(
@@ -167,39 +212,44 @@ def _join(
     last_seq: int,
     truncated: bool = False,
 ) -> None:
-    names, _ = room.users(None, MAX_MEMBERS)
+    names, _ = room.roster.page(None, MAX_MEMBERS)
     count = room.member_count
     to.tell(Joined(room.room_id, last_seq, names, count, truncated, request.ref))
     room.greet(member)
 
 
 def _tell_missed(to: Asker, room: Room, member: Member, backlog: Backlog, past: Past) -> Errand:
-    """Tell it portion by portion, until the store has no more than was told."""
-    told, messages, most = past.told, past.messages, _FIRST_PORTION
-    has_all = bool(messages) or told >= past.last_seq
-
-    def look_on() -> Question:
-        backlog.listen()
-        return partial(to.store.history, room.room_id, after_seq=told, limit=most)
-
+    """Tell it portion by portion, until there is no more than was told."""
+    told, messages, most = past.told, past.messages, past.most
     while True:
         portion = fitting(messages, to.octets)
         for message in portion:
             to.tell(chat_message(message))
             told = message.seq
-        if has_all and len(portion) == len(messages) < most:
+        if len(portion) == len(messages) < most:
             room.settle(member, backlog, told)
             return
-        has_all = True
-        most = min(MAX_HISTORY, max(_FIRST_PORTION, 2 * len(portion)))
         backlog.rest()
-        messages = yield look_on
+        yield nothing
+        if not room.is_arriving(member, backlog):
+            return
+        if room.gate.covers(told):
+            messages, most = room.gate.after(told), _ALL
+            backlog.listen()
+            continue
+        most = min(MAX_HISTORY, max(_FIRST_PORTION, 2 * len(portion)))
+        messages = yield partial(_look_on, to.store, room.room_id, backlog, told, most)
         if not room.is_arriving(member, backlog):
             return
         if isinstance(messages, StoreError):
             # It is in the room, but must not miss anything: it comes back with ``since``.
             member.connection.close(1013, "the store does not answer")
             return
+
+
+def _look_on(store: Store, room_id: str, backlog: Backlog, told: int, most: int) -> Question:
+    backlog.listen()
+    return partial(store.history, room_id, after_seq=told, limit=most)
 
 
 def page_of_history(to: Asker, request: History) -> Errand:
@@ -232,5 +282,5 @@ def last_number(to: Asker, room: Room, then: Callable[[int], None]) -> Errand:
 def page_of_members(to: Asker, room: Room, request: Members) -> Errand:
     """Answer a ``members``."""
     yield nothing
-    names, has_more = room.users(request.after, request.limit)
+    names, has_more = room.roster.page(request.after, request.limit)
     to.tell(MembersPage(room.room_id, names, room.member_count, has_more, request.ref))

@@ -1,4 +1,7 @@
-"""What the chat asks of a store, and what it gets back; ``goim_edu.storage`` fits these ports."""
+"""What the chat asks of a store and of the other servers.
+
+``goim_edu.storage`` fits the ports of a store, ``goim_edu.cluster`` that of the other servers.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
-__all__ = ["Saved", "Store", "StoredMessage"]
+__all__ = ["Company", "Moves", "Peers", "Saved", "Store", "StoredMessage", "Whereabouts"]
 
 _Answer = TypeVar("_Answer")
 
@@ -69,6 +72,9 @@ class Store(Protocol):
     duplicates aside. What was answered is stored: the sender is told at once, and the room after
     it. What one sender submits in a room is stored in that order.
 
+    *Fresh.* ``history`` and ``last_seq`` know all that the store has answered before they were
+    asked, and all that the other servers (``Peers``) have told before.
+
     *Once.* The same ``(user_id, client_msg_id)`` again gives the first message, with ``duplicate``
     true. A key that is stored in another room is a DuplicateMessage.
 
@@ -119,4 +125,87 @@ class Store(Protocol):
 
     def forget(self, asker: object) -> None:
         """Ask nothing more for an asker that has left."""
+        ...
+
+
+class Whereabouts(NamedTuple):
+    """Who is in a room at another server.
+
+    Args:
+        server: its name.
+        number: of what it has told last about the room; what it tells later has higher ones.
+        names: the users; empty if it tells their number only.
+        member_count: how many they are, where there are no names.
+    """
+
+    server: str
+    number: int
+    names: Sequence[str]
+    member_count: int = 0
+
+
+class Moves(NamedTuple):
+    """Who has come into a room at another server, and who has gone there.
+
+    Args:
+        server: its name.
+        number: of what it tells; one with a lower number than another is older.
+        came: users.
+        went: users.
+        member_count: how many are there, if it tells no names.
+    """
+
+    server: str
+    number: int
+    came: Sequence[str] = ()
+    went: Sequence[str] = ()
+    member_count: int = 0
+
+
+Company = Sequence[Whereabouts]
+"""Who is in a room at the other servers."""
+
+
+class Peers(Protocol):
+    """The other servers of the same chat: what a room tells them, and asks.
+
+    What they tell comes to the hub: ``Hub.arrived`` for messages, and the methods of a ``Room``.
+    All but ``company`` are called in the event loop, and do not block.
+    """
+
+    alone: bool
+    """Whether there are none, and cannot be."""
+    fill_delay: float
+    """Seconds to wait before a gap is filled: where messages may overtake each other."""
+
+    def stored(self, message: StoredMessage) -> None:
+        """This server has stored a message, or has found that it is stored."""
+        ...
+
+    def opened(self, room_id: str) -> None:
+        """There is a room of this name here now: what is told about it is of interest."""
+        ...
+
+    def closed(self, room_id: str) -> None:
+        """The room is empty here, and forgotten."""
+        ...
+
+    def company(self, room_id: str) -> Company:
+        """Who is in the room at the others; it blocks, and raises StoreError."""
+        ...
+
+    def came(self, room_id: str, user_id: str) -> None:
+        """A user is in the room at this server now."""
+        ...
+
+    def went(self, room_id: str, user_id: str) -> None:
+        """A user is no longer in the room at this server."""
+        ...
+
+    def typing(self, room_id: str, user_id: str) -> None:
+        """A user is typing here."""
+        ...
+
+    def read(self, room_id: str, user_id: str, seq: int) -> None:
+        """A user has read up to this number here."""
         ...

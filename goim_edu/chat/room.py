@@ -1,7 +1,7 @@
 """A room: its members, the order of messages, and the fan-out to the members.
 
-The order is that of the store: it numbers messages, and answers those of one room in the order
-of their numbers. The room hands each on once, in that order, to every member.
+The order is that of the store, which numbers messages. The gate of the room (``chat/gate.py``)
+lets each pass once, in that order, wherever it comes from; the room hands it on to every member.
 
 All that is said in one turn of the event loop goes to each member in one piece: a hundred
 messages of one group commit are encoded once, joined once, and written once per member. So does
@@ -15,20 +15,25 @@ store has told already. So a member sees every number once, and each is higher t
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Container, Iterable, Sequence
-from typing import Final, Protocol
+from functools import partial
+from typing import Final, NamedTuple, Protocol
 
+from goim_edu.chat.alone import NO_PEERS
 from goim_edu.chat.broadcast import Broadcast, WireFormat
+from goim_edu.chat.gate import Gate, TailMemory
 from goim_edu.chat.news import News
-from goim_edu.chat.ports import StoredMessage
+from goim_edu.chat.ports import Company, Moves, Peers, StoredMessage
+from goim_edu.chat.roster import Changes, Roster
 from goim_edu.chat.vocabulary import ChatMessage, Presence, ReadBy, Send, TypingBy
 from goim_edu.transport import Connection
 
-__all__ = ["Member", "Room"]
+__all__ = ["COUNT_EVERY", "House", "Member", "Room"]
 
 _LONGEST_BACKLOG: Final = 10_000  # broadcasts
 _ALL: Final = 1 << 64  # more than any seq
+COUNT_EVERY: Final = 10.0
+"""Seconds in which a room of very many tells once how many they are."""
 
 
 class Member(Protocol):
@@ -96,96 +101,93 @@ def chat_message(stored: StoredMessage) -> ChatMessage:
     )
 
 
+class House(NamedTuple):
+    """What the rooms of a server share.
+
+    Args:
+        at_end_of_turn: calls a function when this turn of the loop ends.
+        wait_for_news: sees to it that ``tell_news`` of this room is called when it may be.
+        after: calls a function after so many seconds.
+        fill: asks the store for what the gate of a room misses, and is told why.
+        release: forgets a room if it is empty.
+        peers: the other servers.
+        memory: what the gates remember.
+        grace: seconds for which a user is still here whose connection was lost.
+        presence_limit: users up to which a room tells who comes and goes by name.
+    """
+
+    at_end_of_turn: Callable[[Callable[[], None]], None]
+    wait_for_news: Callable[[Room], None]
+    after: Callable[[float, Callable[[], None]], object]
+    fill: Callable[[Room, str], None]
+    release: Callable[[Room], None]
+    peers: Peers = NO_PEERS
+    memory: TailMemory = TailMemory()
+    grace: float = 0.0
+    presence_limit: int = 1 << 31
+
+
 class Room:
     """One room of a hub.
 
     Args:
         room_id: its name.
-        at_end_of_turn: calls a function when this turn of the loop ends.
-        wait_for_news: sees to it that ``tell_news`` of this room is called when it may be.
+        house: what it shares with the others.
 
     Attributes:
+        gate: what passes into it.
+        roster: who is in it.
         last_seq: the highest number that was handed on, or that the store had at the start;
             None until that is known.
         pending: messages that the store has not answered yet.
     """
 
     __slots__ = (
-        "_arriving",
-        "_at_end_of_turn",
-        "_fresh",
-        "_marks",
-        "_members",
-        "_names",
-        "_newcomers",
-        "_news",
-        "_outbox",
-        "_sessions",
-        "_users",
-        "_wait_for_news",
-        "last_seq",
-        "pending",
-        "room_id",
+        *("_arriving", "_counts", "_early", "_fresh", "_house", "_marks", "_members"),
+        *("_newcomers", "_news", "_outbox", "gate", "last_seq", "pending", "room_id", "roster"),
     )
 
-    def __init__(
-        self,
-        room_id: str,
-        at_end_of_turn: Callable[[Callable[[], None]], None],
-        wait_for_news: Callable[[Room], None],
-    ) -> None:
+    def __init__(self, room_id: str, house: House) -> None:
         self.room_id = room_id
+        self.gate = Gate(self._publish, partial(house.fill, self), house.memory)
+        self.roster = Roster()
         self.last_seq: int | None = None
         self.pending = 0
-        self._at_end_of_turn = at_end_of_turn
-        self._wait_for_news = wait_for_news
+        self._house = house
         self._members: dict[WireFormat, dict[Member, Connection]] = {}
-        self._users: dict[str, int] = {}  # how many sessions each has here
-        self._names: list[str] = []  # of the users, sorted
-        self._sessions = 0
         self._outbox: list[Broadcast] = []
         self._arriving: dict[Member, Backlog] = {}  # until they have been told their past
         self._marks: dict[str, int] = {}  # how far each has read, as far as we were told
         self._fresh: dict[Member, int] = {}  # what their past has told them already
         self._news = News()
         self._newcomers: dict[Member, int] = {}  # how much of the news their ``joined`` has told
+        self._early: list[Moves] | None = []  # what others told before we asked them
+        self._counts = False  # whether it will tell how many they are
 
     # ------------------------------------------------------------------ members
 
     @property
     def empty(self) -> bool:
-        """Whether nobody is there, and no message waits for the store."""
-        return not self._users and not self.pending
+        """Whether nobody is there or may come back, and no message waits for the store."""
+        return self.roster.empty and not self.pending
 
     @property
     def member_count(self) -> int:
         """How many users are in the room; one with two sessions counts once."""
-        return len(self._names)
+        return len(self.roster)
 
     def __len__(self) -> int:
-        return self._sessions
-
-    def users(self, after: str | None, limit: int) -> tuple[list[str], bool]:
-        """The names of users in the room, sorted, and whether there are more.
-
-        Args:
-            after: only those after this name; None for the first.
-            limit: at most so many.
-        """
-        start = 0 if after is None else bisect_right(self._names, after)
-        return self._names[start : start + limit], start + limit < len(self._names)
+        return self.roster.sessions
 
     def enter(self, member: Member) -> Backlog:
         """Let a member in that hears nothing yet: ``settle`` follows, with this backlog."""
         self.flush()
         user_id = member.user_id
-        sessions = self._users.get(user_id, 0)
-        self._users[user_id] = sessions + 1
-        self._sessions += 1
-        if not sessions:
-            insort(self._names, user_id)
-            self._news.came(user_id)
-            self._wait_for_news(self)
+        was_here = self.roster.is_local(user_id)
+        if self.roster.enter(user_id):
+            self._tell_presence(user_id, here=True)
+        if not was_here:
+            self._house.peers.came(self.room_id, user_id)
         backlog = self._arriving[member] = Backlog()
         return backlog
 
@@ -238,27 +240,88 @@ class Room:
             if not members:
                 del self._members[member.wire_format]
 
-    def exit(self, member: Member) -> None:
-        """A member leaves, or is gone."""
+    def exit(self, member: Member, *, lost: bool = False) -> None:
+        """A member leaves, or is lost: then its user has a while to come back."""
         self.flush()
         self._arriving.pop(member, None)
         self._remove_member(member)
-        user_id = member.user_id
-        self._sessions -= 1
-        self._users[user_id] -= 1
-        if not self._users[user_id]:
-            del self._users[user_id]
-            del self._names[bisect_left(self._names, user_id)]
+        user_id, house, roster = member.user_id, self._house, self.roster
+        is_last = roster.sessions_of(user_id) == 1
+        somebody_cares = roster.sessions > 1 or not house.peers.alone
+        wait = lost and is_last and somebody_cares and house.grace > 0
+        self._after_exit(user_id, roster.exit(user_id, wait=wait))
+        if wait:
+            house.after(house.grace, partial(self._stop_waiting, user_id))
+
+    def _stop_waiting(self, user_id: str) -> None:
+        """A user that was lost has come back, or is gone now."""
+        self._after_exit(user_id, self.roster.stop_waiting(user_id))
+        self._house.release(self)
+
+    def _after_exit(self, user_id: str, is_gone: bool) -> None:
+        if is_gone:
+            self._tell_presence(user_id, here=False)
+        if not self.roster.is_local(user_id):
             self._marks.pop(user_id, None)
-            self._news.went(user_id)
-            self._wait_for_news(self)
+            self._house.peers.went(self.room_id, user_id)
+
+    # ------------------------------------------------------------------ at other servers
+
+    def company(self) -> Company:
+        """Ask who is in the room at other servers; it blocks."""
+        return self._house.peers.company(self.room_id)
+
+    def meet(self, company: Company) -> None:
+        """Learn who is in the room at other servers."""
+        for where in company:
+            self._tell_changes(self.roster.meet(where))
+        early, self._early = self._early or (), None
+        for moves in early:
+            self.hear_moves(moves)
+
+    def hear_moves(self, moves: Moves) -> None:
+        """Users have come or gone at another server."""
+        if self._early is not None:  # ``meet`` comes first
+            self._early.append(moves)
+            return
+        self._tell_changes(self.roster.move(moves))
+
+    def forget_server(self, server: str) -> None:
+        """Another server is gone, and whoever was there."""
+        self._tell_changes(self.roster.forget(server))
+
+    def _tell_changes(self, changes: Changes) -> None:
+        for user_id in changes.came:
+            self._tell_presence(user_id, here=True)
+        for user_id in changes.went:
+            self._tell_presence(user_id, here=False)
+        if changes.counted:
+            self._tell_count_later()
+
+    def _tell_presence(self, user_id: str, *, here: bool) -> None:
+        """A user has come or gone: tell the name, or in a large room only how many are left."""
+        if len(self.roster) > self._house.presence_limit:
+            self._tell_count_later()
+            return
+        (self._news.came if here else self._news.went)(user_id)
+        self._house.wait_for_news(self)
+
+    def _tell_count_later(self) -> None:
+        if not self._counts:
+            self._counts = True
+            self._house.after(COUNT_EVERY, self._tell_count)
+
+    def _tell_count(self) -> None:
+        self._counts = False
+        self.flush()
+        self._fan_out([Broadcast(Presence(self.room_id, [], [], len(self.roster)))], ())
 
     # ------------------------------------------------------------------ what is said
 
-    def publish(self, stored: StoredMessage) -> None:
-        """A message has been stored: every member gets it at the end of this turn."""
+    def _publish(self, stored: StoredMessage) -> None:
+        """A message has passed the gate: every member gets it at the end of this turn."""
         if not self._outbox:
-            self._at_end_of_turn(self.flush)
+            self._house.at_end_of_turn(self.flush)
         self._outbox.append(Broadcast(chat_message(stored), stored.seq))
         self._news.said(stored.user_id)
 
@@ -269,17 +332,30 @@ class Room:
             member: the one that writes.
             now: by the clock ``time.monotonic``.
         """
-        self._news.typing(member.user_id, member, now)
+        if self._news.typing(member.user_id, member, now):
+            self._house.peers.typing(self.room_id, member.user_id)
         if self._news:
-            self._wait_for_news(self)
+            self._house.wait_for_news(self)
+
+    def hear_typing(self, user_id: str, now: float) -> None:
+        """A user is writing at another server."""
+        if self._news.typing(user_id, None, now):
+            self._house.wait_for_news(self)
 
     def mark_read(self, member: Member, seq: int) -> bool:
         """A member has read up to ``seq``: tell the others; False if they know already."""
-        if self._marks.get(member.user_id, 0) >= seq:
+        if not self.hear_read(member.user_id, seq, member):
             return False
-        self._marks[member.user_id] = seq
-        self._news.read(member.user_id, seq, member)
-        self._wait_for_news(self)
+        self._house.peers.read(self.room_id, member.user_id, seq)
+        return True
+
+    def hear_read(self, user_id: str, seq: int, member: Member | None = None) -> bool:
+        """A user has read up to ``seq``, here or at another server; False if we knew."""
+        if self._marks.get(user_id, 0) >= seq:
+            return False
+        self._marks[user_id] = seq
+        self._news.read(user_id, seq, member)
+        self._house.wait_for_news(self)
         return True
 
     # ------------------------------------------------------------------ fan-out
@@ -311,7 +387,7 @@ class Room:
         special = {member for broadcast in broadcasts for member in broadcast.but}
         self._fan_out(broadcasts, special)
         if self._news:
-            self._wait_for_news(self)
+            self._house.wait_for_news(self)
         if not self._news.tells_presence:
             self._newcomers.clear()
 

@@ -115,7 +115,7 @@ class Session(Guest):
             self._hub.tell(self._hub.store.forget, self._errands)
         self._hub.sessions.discard(self)
         for room in tuple(self.rooms.values()):
-            self._leave_room(room)
+            self._leave_room(room, lost=True)
         if not self.user_id:
             return
         if (hooks := self._hub.hooks) is not None:
@@ -270,10 +270,11 @@ class Session(Guest):
         else:
             self.reply(ack)
             hub.stats.acknowledged += 1
-            if not saved.duplicate:
-                if hub.hooks is not None:
-                    hub.tell(hub.hooks.on_message, saved.message)
-                room.publish(saved.message)
+            if hub.hooks is not None and not saved.duplicate:
+                hub.tell(hub.hooks.on_message, saved.message)
+            # Also a duplicate: the server that stored it may have died before it told anyone.
+            room.gate.arrived(saved.message)
+            hub.peers.stored(saved.message)
         if room.empty:
             hub.release(room)
 
@@ -308,13 +309,13 @@ class Session(Guest):
         self._leave_room(room)
         self.reply(Left(request.room_id, request.ref))
 
-    def _leave_room(self, room: Room) -> None:
+    def _leave_room(self, room: Room, *, lost: bool = False) -> None:
         backlog = room.backlog(self)
         if backlog is not None:
             self._let_speak(backlog)
             self._line.drop(backlog)
         del self.rooms[room.room_id]
-        room.exit(self)
+        room.exit(self, lost=lost)
         self._hub.release(room)
 
     def _typing(self, request: Typing) -> None:
@@ -322,11 +323,11 @@ class Session(Guest):
 
     def _read(self, request: Read) -> None:
         room = self._in_room(request.room_id)
-        if room.last_seq is None:
+        if request.seq > room.gate.highest:  # another server may have told the client more
             mark = partial(self._mark_read, room, request)
             self._run(last_number(self._asker, room, mark), request.ref)
         else:
-            self._mark_read(room, request, room.last_seq)
+            self._mark_read(room, request, room.gate.highest)
 
     def _mark_read(self, room: Room, request: Read, last: int) -> None:
         if request.seq > last:

@@ -3,6 +3,9 @@
 ``/`` is the chat page, ``/chat`` and ``/echo`` speak WebSocket, ``/healthz`` and ``/metrics`` are
 for the operator. Further paths can be served by coroutines that are given a ``WebSocket``.
 
+On a MongoDB that is a replica set, a server is one of several: it follows what the others store
+and tell (``goim_edu.cluster``), and a room spreads over all of them.
+
 At its end (``drain``) the server refuses new connections and tells every client ``draining``. It
 waits until the store has stored everything, and acknowledges and hands it on. Then it closes every
 connection with 1001, and cuts off those that do not answer in time.
@@ -17,8 +20,9 @@ import ssl as tls
 from collections.abc import Callable, Mapping
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
+from goim_edu.chat.alone import NO_PEERS
 from goim_edu.chat.auth import Authenticate
 from goim_edu.chat.hooks import ServerHooks
 from goim_edu.chat.hub import Hub
@@ -38,6 +42,7 @@ from goim_edu.websocket.handshake import Request, select_subprotocol
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
+    from goim_edu.cluster.node import Node, SharedStore
     from goim_edu.serving.metrics import ServerMetrics
 
 __all__ = ["ChatServer", "ConnectionInfo"]
@@ -93,6 +98,7 @@ class ChatServer(BaseServer):
         routes: the paths that were added; more can be added at any time.
         handlers: the sync handlers by path; each connection gets one of its own.
         hub: the sessions and rooms, known after ``start``.
+        node: this server as one of several; None if it is alone.
         engine: what all connections share, known after ``start``.
         admission: counts the connections, in all and from each host, and has the bounds.
         certificate: the certificate of the settings, which can be renewed.
@@ -141,6 +147,7 @@ class ChatServer(BaseServer):
         pages = [path for path, on in ((HEALTH, config.health), (METRICS, config.metrics)) if on]
         self.routes = Routes(routes, taken=(_CHAT, *self.handlers, *pages, *page_files()))
         self.hub: Hub
+        self.node: Node | None = None
         self._authenticate = authenticate or make_authenticate(config)
         self._hooks = hooks
         self._registry = registry
@@ -157,7 +164,14 @@ class ChatServer(BaseServer):
         if self._warning:
             log.warning("insecure why=%r", self._warning)
         config = self.config
-        self.hub = Hub(self.store, self.engine, config.limits, self._authenticate, self._hooks)
+        if getattr(self.store, "is_shared", False):  # a store of one's own need not know
+            from goim_edu.cluster.node import Node  # slow to import
+
+            self.node = Node(cast("SharedStore", self.store))
+        self.hub = Hub(
+            *(self.store, self.engine, config.limits, self._authenticate, self._hooks),
+            self.node or NO_PEERS,
+        )
         if config.metrics or self._registry is not None:
             from goim_edu.serving.metrics import ServerMetrics  # slow to import
 
@@ -166,6 +180,17 @@ class ChatServer(BaseServer):
         self._pages = Pages(
             *(self, self._gate.hosts, shown.text if shown else None, self._metrics_token)
         )
+
+    async def start(self) -> None:
+        """Start to listen, and to follow the other servers; once.
+
+        Raises:
+            OSError: it cannot listen on this address; it may be tried again.
+            RuntimeError: it was started before.
+        """
+        await super().start()
+        if self.node is not None:
+            self.node.start(self.hub, self.url)
 
     def _details(self) -> str:
         return f" store={self.store.description!r}"
@@ -189,7 +214,9 @@ class ChatServer(BaseServer):
 
     async def _say_goodbye(self, end: float) -> None:
         """Tell all sessions; wait until the store has stored everything and has answered."""
-        self.hub.drain(reconnect_after_ms=1000)
+        if self.node is not None:
+            self.node.drain()
+        self.hub.drain(self._reconnect_after())
         left = max(0.0, end - monotonic())
         try:
             # Not by a reader of the store: what waits for those must not hold this up.
@@ -205,7 +232,21 @@ class ChatServer(BaseServer):
         await asyncio.sleep(0)  # answers were called into this loop before flush returned
         await asyncio.sleep(0)
 
+    def _reconnect_after(self) -> Callable[[], int]:
+        """Says to each client when to come back, in milliseconds."""
+        if self.node is None:
+            return lambda: 1000
+        rooms = sum(len(room) for room in self.hub.rooms.values())
+        return self.node.reconnect_after(rooms)
+
+    async def _close(self, end: float) -> None:
+        await super()._close(end)
+        if self.node is not None:
+            await self.node.stop()
+
     def _clean_up(self) -> None:
+        if self.node is not None:
+            self.node.abort()
         if self._metrics is not None:
             self._metrics.close()
             self._metrics = None

@@ -73,6 +73,7 @@ class ServerMetrics(Collector):
         """Yield all metrics."""
         yield from self._engine()
         yield from self._chat()
+        yield from self._cluster()
         yield from self._connections()
 
     def _engine(self) -> Iterator[Metric]:
@@ -111,6 +112,41 @@ class ServerMetrics(Collector):
         yield errors
         yield GaugeMetricFamily(
             "goim_uptime_seconds", "Seconds since the start", self._server.uptime
+        )
+
+    def _cluster(self) -> Iterator[Metric]:
+        """What a server does as one of several; a server that is alone fills no gaps."""
+        hub, node = self._server.hub, self._server.node
+        fills = CounterMetricFamily(
+            "goim_gate_fills", "Looks into the store for messages that were missing", labels=["why"]
+        )
+        for why, number in sorted(hub.stats.fills.items()):
+            fills.add_metric([why], number)
+        yield fills
+        yield GaugeMetricFamily(
+            "goim_gate_held",
+            "Messages that wait for an earlier one",
+            sum(room.gate.held for room in hub.rooms.values()),
+        )
+        stats = getattr(self._server.store, "stats", None)
+        if stats is not None:
+            yield CounterMetricFamily(
+                "goim_seq_conflicts", "Numbers that another server took first", stats.conflicts
+            )
+        if node is None:
+            return
+        yield GaugeMetricFamily("goim_peers", "Other servers that are alive", len(node.peers))
+        stream = node.follower.stats
+        yield CounterMetricFamily("goim_stream_events", "Events of the stream", stream.events)
+        yield CounterMetricFamily(
+            "goim_stream_reopened",
+            "Times the change stream broke and was opened anew",
+            stream.reopened,
+        )
+        yield GaugeMetricFamily(
+            "goim_stream_lag_seconds",
+            "Age of the last event of the change stream, or seconds that it has been silent",
+            node.lag,
         )
 
     def _connections(self) -> Iterator[Metric]:

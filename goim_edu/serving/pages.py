@@ -194,6 +194,9 @@ class Pages:
         try:
             seconds = await self._ping_store()
             health["store_ping_ms"] = round(1000 * seconds, 3)
+            if server.node is not None:
+                health["peers"] = len(server.node.peers)
+                health["status"] = server.node.trouble or health["status"]
         except (StoreError, TimeoutError) as error:
             health["status"] = "store down"
             health["why"] = str(error) or "no answer in time"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Sequence, Sized
 from typing import Protocol
 
 from goim_edu.chat.hub import Hub
@@ -10,7 +10,7 @@ from goim_edu.chat.ports import Store
 from goim_edu.serving.config import ServerConfig
 from goim_edu.transport import Engine
 
-__all__ = ["MeasuredConnection", "ObservedServer", "ServerStore"]
+__all__ = ["MeasuredConnection", "ObservedNode", "ObservedServer", "ServerStore"]
 
 
 class ServerStore(Store, Protocol):
@@ -44,6 +44,46 @@ class MeasuredConnection(Protocol):
         ...
 
 
+class ObservedNode(Protocol):
+    """What is asked of a server as one of several."""
+
+    @property
+    def peers(self) -> Sized:
+        """The others that are alive."""
+        ...
+
+    @property
+    def follower(self) -> ObservedFollower:
+        """What reads the change stream."""
+        ...
+
+    @property
+    def lag(self) -> float:
+        """Seconds by which it may be behind the others."""
+        ...
+
+    @property
+    def trouble(self) -> str:
+        """Why clients should go to another server; empty if all is well."""
+        ...
+
+
+class ObservedFollower(Protocol):
+    """What is asked of the reader of the change stream."""
+
+    @property
+    def stats(self) -> StreamStats:
+        """What it has done."""
+        ...
+
+
+class StreamStats(Protocol):
+    """What is asked of the change stream."""
+
+    events: int
+    reopened: int
+
+
 class ObservedServer(Protocol):
     """What is asked of the server."""
 
@@ -51,6 +91,11 @@ class ObservedServer(Protocol):
     store: ServerStore
     engine: Engine
     hub: Hub
+
+    @property
+    def node(self) -> ObservedNode | None:
+        """The server as one of several; None if it is alone."""
+        ...
 
     @property
     def draining(self) -> bool:

@@ -127,7 +127,7 @@ def test_whoever_listens_knows_who_is_there(steps: list[tuple[str, int]]) -> Non
             table.room.exit(inside.pop(who)[0])
         elif step == "enter" and who not in inside:
             member, wire = table.enter(f"user{who // 2}")
-            inside[who] = member, wire, set(table.room.users(None, 200)[0])
+            inside[who] = member, wire, set(table.room.roster.page(None, 200)[0])
     table.turn()
     for _, wire, known in inside.values():
         for joined, left, _ in presences(wire):
@@ -141,10 +141,10 @@ def test_members_in_pages() -> None:
         table.enter(name)
     room = table.room
     assert (len(room), room.member_count) == (6, 5)
-    assert room.users(None, 2) == (["Ada", "lisa"], True)
-    assert room.users("lisa", 2) == (["mei", "tom"], True)
-    assert room.users("nobody", 2) == (["tom", "王"], False)
-    assert room.users("王", 2) == ([], False)
+    assert room.roster.page(None, 2) == (["Ada", "lisa"], True)
+    assert room.roster.page("lisa", 2) == (["mei", "tom"], True)
+    assert room.roster.page("nobody", 2) == (["tom", "王"], False)
+    assert room.roster.page("王", 2) == ([], False)
 
 
 # ---------------------------------------------------------------------- typing and read marks
@@ -222,7 +222,7 @@ def test_nothing_is_remembered_of_a_user_that_is_gone() -> None:
         table.room.exit(passer)
     table.turn()
     room = table.room
-    kept = [room._users, room._names, room._marks, room._newcomers, room._fresh]
+    kept = [room.roster._sessions, room.roster._names, room._marks, room._newcomers, room._fresh]
     assert [len(some) for some in kept] == [1, 1, 0, 0, 1]
     assert not room._news._typed
 

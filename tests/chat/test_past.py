@@ -104,7 +104,7 @@ class Guest:
 
 def test_what_was_missed_is_told_in_portions_while_the_client_reads() -> None:
     kept = Kept(100, "x" * 900)
-    guest = Guest(kept, Table())
+    guest = Guest(kept, Table(opens_later=True, memory=0))
     guest.join(0)
     size, asked = 0, 0
     while kept.open:
@@ -131,7 +131,7 @@ def test_what_was_missed_is_told_in_portions_while_the_client_reads() -> None:
 def test_every_number_comes_once_and_in_order_whatever_is_said_meanwhile(
     missed: int, since: int | None, steps: Sequence[str]
 ) -> None:
-    kept, table = Kept(missed, "x" * 300), Table()
+    kept, table = Kept(missed, "x" * 300), Table(opens_later=True, memory=0)
     table.enter("lisa")
     guest = Guest(kept, table, octets=3000)
     guest.join(since)
@@ -141,7 +141,7 @@ def test_every_number_comes_once_and_in_order_whatever_is_said_meanwhile(
             stored.append(kept.add())
         elif step == "turn":
             while stored:  # the room hears of it some time after it was stored
-                table.room.publish(stored.pop(0))
+                table.arrive(stored.pop(0))
             table.turn()
         elif step == "answer" and kept.open:
             kept.answer()
@@ -156,14 +156,14 @@ def test_every_number_comes_once_and_in_order_whatever_is_said_meanwhile(
 
 def test_a_long_wait_keeps_nothing_that_the_store_has() -> None:
     """While the client does not read, what is said is not kept for it: it is read later."""
-    kept, table = Kept(100, "x" * 900), Table()
+    kept, table = Kept(100, "x" * 900), Table(opens_later=True, memory=0)
     guest = Guest(kept, table)
     backlog = guest.join(0)
     kept.answer()
     guest.wire.congested = True
     kept.answer()
     for _ in range(50):
-        table.room.publish(kept.add())
+        table.arrive(kept.add())
         table.turn()
     assert cast("Any", backlog).broadcasts is None
     guest.wire.congested = False
@@ -175,7 +175,7 @@ def test_a_long_wait_keeps_nothing_that_the_store_has() -> None:
 
 def test_only_the_newest_are_told_if_too_many_were_missed() -> None:
     kept = Kept(100)
-    guest = Guest(kept, Table())
+    guest = Guest(kept, Table(opens_later=True, memory=0))
     guest.join(5, most=60)
     while kept.open:
         kept.answer()
@@ -185,17 +185,17 @@ def test_only_the_newest_are_told_if_too_many_were_missed() -> None:
 
 
 def test_joining_again_without_since_loses_nothing_while_the_answer_waits() -> None:
-    kept, table = Kept(5), Table()
+    kept, table = Kept(5), Table(opens_later=True, memory=0)
     guest = Guest(kept, table)
     guest.join(None)
     kept.answer()
     guest.wire.congested = True
     request = Join("lobby", None, "again")
     guest.errands.add(greet_again(guest.asker, table.room, guest.member, request), "again")
-    table.room.publish(kept.add())
+    table.arrive(kept.add())
     table.turn()
     guest.wire.congested = False
-    table.room.publish(kept.add())
+    table.arrive(kept.add())
     guest.errands.go_on()
     table.turn()
     told = [(told["type"], told.get("last_seq", told.get("seq"))) for told in guest.wire.heard()]
@@ -203,9 +203,10 @@ def test_joining_again_without_since_loses_nothing_while_the_answer_waits() -> N
 
 
 def test_news_comes_to_a_member_that_is_still_catching_up() -> None:
-    kept, table = Kept(100, "x" * 900), Table()
+    kept, table = Kept(100, "x" * 900), Table(opens_later=True, memory=0)
     guest = Guest(kept, table)
     guest.join(0)
+    kept.answer()  # the room is open
     kept.answer()
     table.turn()
     table.enter("mei")
@@ -214,7 +215,7 @@ def test_news_comes_to_a_member_that_is_still_catching_up() -> None:
 
 
 def test_a_question_of_a_member_that_left_is_withdrawn() -> None:
-    kept, table = Kept(100, "x" * 900), Table()
+    kept, table = Kept(100, "x" * 900), Table(opens_later=True, memory=0)
     guest = Guest(kept, table)
     backlog = guest.join(0)
     table.room.exit(guest.member)
@@ -228,7 +229,7 @@ def test_a_question_of_a_member_that_left_is_withdrawn() -> None:
 
 def test_after_the_end_nothing_is_asked() -> None:
     kept = Kept(100)
-    guest = Guest(kept, Table())
+    guest = Guest(kept, Table(opens_later=True, memory=0))
     guest.join(0)
     for _ in range(5):
         guest.errands.add(page_of_history(guest.asker, History("lobby")), None)
@@ -241,7 +242,7 @@ def test_after_the_end_nothing_is_asked() -> None:
 
 def test_errands_take_turns() -> None:
     kept = Kept(30, "x" * 900)
-    guest = Guest(kept, Table())
+    guest = Guest(kept, Table(opens_later=True, memory=0))
     guest.join(0)
     guest.errands.add(page_of_history(guest.asker, History("lobby", ref="h")), "h")
     while kept.open:
@@ -252,7 +253,7 @@ def test_errands_take_turns() -> None:
 
 def test_few_questions_are_open_at_a_time() -> None:
     kept = Kept(30)
-    guest = Guest(kept, Table())
+    guest = Guest(kept, Table(opens_later=True, memory=0))
     for _ in range(10):
         guest.errands.add(page_of_history(guest.asker, History("lobby")), None)
     assert len(kept.open) == MOST_OPEN
@@ -265,7 +266,7 @@ def test_few_questions_are_open_at_a_time() -> None:
 def test_a_store_that_is_away_refuses_all_that_wait() -> None:
     kept = Kept(30)
     kept.away = True
-    guest = Guest(kept, Table())
+    guest = Guest(kept, Table(opens_later=True, memory=0))
     guest.join(0)
     for number in range(5):
         guest.errands.add(page_of_history(guest.asker, History("lobby")), str(number))
@@ -280,8 +281,9 @@ def test_a_store_that_is_away_refuses_all_that_wait() -> None:
 def test_a_store_that_fails_in_the_middle_sends_the_client_away() -> None:
     """It is in the room already, and would not know that it has missed something."""
     kept = Kept(100, "x" * 900)
-    guest = Guest(kept, Table())
+    guest = Guest(kept, Table(opens_later=True, memory=0))
     guest.join(0)
+    kept.answer()  # the room is open
     kept.away = True
     kept.answer()
     kept.answer()
@@ -290,7 +292,7 @@ def test_a_store_that_fails_in_the_middle_sends_the_client_away() -> None:
 
 
 def test_errands_are_not_kept_without_end() -> None:
-    guest = Guest(Kept(), Table())
+    guest = Guest(Kept(), Table(opens_later=True, memory=0))
     guest.wire.congested = True
     for _ in range(1000):
         guest.errands.check()

@@ -434,11 +434,11 @@ def test_questions_that_the_store_cannot_answer() -> None:
             lisa, tom = await Person.come(server, "lisa"), await Person.come(server, "tom")
             await lisa.join()
             store.broken = True
-            assert (await tom.join(since=0))["code"] == "unavailable"
-            assert (await tom.say("hi"))["code"] == "not_joined"
+            assert (await tom.join("den", since=0))["code"] == "unavailable"
+            assert (await tom.say("hi", room_id="den"))["code"] == "not_joined"
             assert (await lisa.ask(type="history", room_id="lobby"))["code"] == "unavailable"
             store.broken = False
-            assert (await tom.join(since=0))["members"] == ["lisa", "tom"]
+            assert (await tom.join("den", since=0))["members"] == ["tom"]
         store.close()
 
     run(test())

@@ -44,7 +44,7 @@ def _open_the_gate(names: dict[str, Any]) -> None:
 
 def _say_the_second_first(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
     """Of two messages the later one is handed on first."""
-    publish = Room.publish
+    publish = Room._publish
     held: list[StoredMessage] = []
 
     def in_pairs(self: Room, stored: StoredMessage) -> None:
@@ -53,7 +53,7 @@ def _say_the_second_first(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> N
             publish(self, held.pop())
             publish(self, held.pop())
 
-    patch.setattr(Room, "publish", in_pairs)
+    patch.setattr(Room, "_publish", in_pairs)
 
 
 def _name_each_copy(patch: pytest.MonkeyPatch, names: dict[str, Any]) -> None:
