@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urljoin
 
-from goim_edu.client.options import Options
+from goim_edu.client.options import Options, URIs, each_of
 from goim_edu.client.proxy import Proxy, find_proxy
 from goim_edu.client.retry import Attempts, Backoff
 from goim_edu.errors import HandshakeError
@@ -59,6 +59,16 @@ class Attempt:
         if found.credentials and _has_authorization(options.pairs):
             raise ValueError("headers has an Authorization, and the address a user: give one only")
         return cls(found, options, options.max_redirects)
+
+    @classmethod
+    def to_each(cls, uri: URIs, options: Options) -> list[Attempt]:
+        """The first attempts to reach the servers of one chat, in the order of their addresses.
+
+        Raises:
+            TypeError: there is something else than addresses.
+            ValueError: there is none, or one is wrong.
+        """
+        return [cls.to(one, options) for one in each_of(uri)]
 
     def endpoint(self) -> tuple[Endpoint, bytes]:
         """A new endpoint, and the octets with which it asks for the WebSocket.

@@ -28,7 +28,7 @@ from goim_edu.client.core import (
 )
 from goim_edu.client.events import ChatEvent, ChatRefused, ChatState
 from goim_edu.client.heard import Gap
-from goim_edu.client.options import ConnectOptions
+from goim_edu.client.options import ConnectOptions, URIs
 from goim_edu.client.paging import Page, Question, Whole, read_history, read_members
 from goim_edu.transport import ConnectionClosed, WebSocket
 from goim_edu.transport.misuse import EnteredNotAwaited
@@ -61,7 +61,7 @@ class ChatClient(ChatCore, EnteredNotAwaited):
     other threads: ``goim_edu.client.sync`` has a client that needs no loop.
 
     Args:
-        uri: of the chat.
+        uri: of the chat; of several servers of the same chat, each attempt takes the next one.
         user_id: our name.
         rooms: the rooms to be in; a mapping also says up to which number each is known already,
             as ``rooms`` of an earlier client does.
@@ -82,7 +82,7 @@ class ChatClient(ChatCore, EnteredNotAwaited):
 
     def __init__(
         self,
-        uri: str,
+        uri: URIs,
         user_id: str,
         rooms: Iterable[str] | Mapping[str, int | None] = (),
         *,

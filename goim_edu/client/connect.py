@@ -31,7 +31,7 @@ from weakref import WeakValueDictionary
 
 from goim_edu.client.attempt import Attempt
 from goim_edu.client.dial import reach
-from goim_edu.client.options import ConnectOptions, Options, shows_options
+from goim_edu.client.options import ConnectOptions, Options, URIs, each_of, shows_options
 from goim_edu.client.proxy import ProxyError
 from goim_edu.client.retry import Backoff
 from goim_edu.errors import HandshakeError
@@ -62,9 +62,11 @@ def _engine() -> Engine:
 class Connect(UsedWithAsync):
     """A connection that is not yet made: await it, use ``async with``, or iterate over it."""
 
-    def __init__(self, uri: str, options: Options) -> None:
-        self._shown = without_secrets(uri)
-        self._attempt = Attempt.to(uri, options)
+    def __init__(self, uri: URIs, options: Options) -> None:
+        self._shown = ", ".join(map(without_secrets, each_of(uri)))
+        first_attempts = Attempt.to_each(uri, options)
+        self._attempt = first_attempts[0]
+        self._turns = itertools.cycle(first_attempts)
         self._backoff = options.backoff or Backoff()
         self._ws: WebSocket | None = None
 
@@ -120,7 +122,7 @@ class Connect(UsedWithAsync):
             await asyncio.sleep(pause)
 
     async def _open(self) -> WebSocket:
-        attempt = self._attempt
+        attempt = next(self._turns)
         async with asyncio.timeout(attempt.options.open_timeout):
             while True:
                 try:
@@ -154,12 +156,13 @@ async def _try(attempt: Attempt) -> WebSocket:
 
 
 @shows_options
-def connect(uri: str, **options: Unpack[ConnectOptions]) -> Connect:
+def connect(uri: URIs, **options: Unpack[ConnectOptions]) -> Connect:
     """Open a WebSocket.
 
     Args:
         uri: ``ws://host:port/path`` or ``wss://...``; a user and a password before the host,
-            percent-encoded, are sent as ``Authorization``.
+            percent-encoded, are sent as ``Authorization``. Of several addresses, which lead to
+            servers of the same chat, each attempt takes the next one.
         subprotocols: those that we speak, the preferred one first.
         compression: whether to offer permessage-deflate, or how.
         headers: more header fields, such as ``Authorization``: a mapping, or pairs.

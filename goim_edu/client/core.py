@@ -32,7 +32,7 @@ from goim_edu.client.checks import check_number
 from goim_edu.client.conversation import Conversation
 from goim_edu.client.events import ChatRefused, ChatState, RefusedRequest
 from goim_edu.client.heard import Heard
-from goim_edu.client.options import ConnectOptions, Options
+from goim_edu.client.options import ConnectOptions, Options, URIs, each_of
 from goim_edu.transport import ConnectionClosed
 from goim_edu.websocket.uri import without_secrets
 
@@ -107,7 +107,7 @@ class ChatCore:
 
     def __init__(
         self,
-        uri: str,
+        uri: URIs,
         user_id: str,
         rooms: Iterable[str] | Mapping[str, int | None],
         token: str | None,
@@ -126,7 +126,7 @@ class ChatCore:
             if seq is not None:
                 check_number("the number of a room", seq, 0)
         self.losses = 0
-        self._uri = uri
+        self._uris = each_of(uri)
         self._state = ChatState.CLOSED
         self._on_state = on_state
         self._talk = Conversation(
@@ -141,7 +141,7 @@ class ChatCore:
         self.limits: WelcomeLimits | None = None
 
     def __repr__(self) -> str:
-        where = without_secrets(self._uri)
+        where = ", ".join(map(without_secrets, self._uris))
         who, rooms = self._talk.user_id, ", ".join(map(repr, self._talk.rooms))
         return f"<ChatClient {who!r} {self._state.value} {where} rooms [{rooms}]>"
 

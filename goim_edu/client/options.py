@@ -18,11 +18,30 @@ from goim_edu.client.retry import Backoff, is_passing
 from goim_edu.transport import Tap
 from goim_edu.websocket.deflate import DeflateConfig
 
-__all__ = ["ConnectOptions", "HeaderFields", "Log", "Options", "shows_options"]
+__all__ = ["ConnectOptions", "HeaderFields", "Log", "Options", "URIs", "each_of", "shows_options"]
 
 HeaderFields = Mapping[str, str] | Iterable[tuple[str, str]]
 Log = logging.Logger | logging.LoggerAdapter[Any]
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+URIs = str | list[str] | tuple[str, ...]
+"""The address of a server, or those of several that serve the same."""
+
+
+def each_of(uri: URIs) -> tuple[str, ...]:
+    """The addresses one by one.
+
+    >>> each_of("ws://a/chat"), each_of(["ws://a/chat", "ws://b/chat"])
+    (('ws://a/chat',), ('ws://a/chat', 'ws://b/chat'))
+
+    Raises:
+        ValueError: there is none.
+    """
+    uris = tuple(uri) if isinstance(uri, list | tuple) else (uri,)
+    if not uris:
+        raise ValueError("there is no address to connect to")
+    return uris
 
 
 class ConnectOptions(TypedDict, total=False):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from threading import Event, get_ident
@@ -25,7 +26,7 @@ from goim_edu.client.core import (
 )
 from goim_edu.client.events import ChatEvent, ChatState
 from goim_edu.client.heard import Gap
-from goim_edu.client.options import ConnectOptions
+from goim_edu.client.options import ConnectOptions, URIs
 from goim_edu.client.paging import Page, Question, Whole, read_history, read_members
 from goim_edu.client.retry import Backoff
 from goim_edu.client.sync_connect import WebSocket, connect
@@ -58,7 +59,7 @@ class ChatClient(ChatCore):
     ``close`` may be called from any thread; it ends the call that waits, and the loop.
 
     Args:
-        uri: of the chat.
+        uri: of the chat; of several servers of the same chat, each attempt takes the next one.
         user_id: our name.
         rooms: the rooms to be in; a mapping also says up to which number each is known already,
             as ``rooms`` of an earlier client does.
@@ -81,7 +82,7 @@ class ChatClient(ChatCore):
 
     def __init__(
         self,
-        uri: str,
+        uri: URIs,
         user_id: str,
         rooms: Iterable[str] | Mapping[str, int | None] = (),
         *,
@@ -94,7 +95,9 @@ class ChatClient(ChatCore):
         super().__init__(uri, user_id, rooms, token, on_state, max_heard, options)
         self.timeout = timeout
         backoff = self._settings.backoff or Backoff()
-        self._attempts = Attempt.to(uri, self._settings).attempts(backoff)
+        first_attempts = Attempt.to_each(uri, self._settings)
+        self._attempts = first_attempts[0].attempts(backoff)
+        self._turns = itertools.cycle(self._uris)
         self._next_attempt = 0.0  # by the clock ``time.monotonic``
         self._began = 0.0
         self._welcome_by: float | None = None
@@ -376,7 +379,7 @@ class ChatClient(ChatCore):
         timeout = _least(self._settings.open_timeout, remaining)
         options: ConnectOptions = {**self._options, "open_timeout": timeout}
         try:
-            ws = connect(self._uri, **options)
+            ws = connect(next(self._turns), **options)
         except Exception as error:  # noqa: BLE001 (raised again unless it passes)
             self._next_attempt = monotonic() + self._attempts.failed(error)
             return

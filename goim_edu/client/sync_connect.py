@@ -17,13 +17,14 @@ Pings: nobody needs to be in ``recv`` for that. It stops reading when ``max_wait
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from collections.abc import Iterator
 from time import monotonic
 from typing import Unpack
 
 from goim_edu.client.attempt import Attempt
-from goim_edu.client.options import ConnectOptions, Options, shows_options
+from goim_edu.client.options import ConnectOptions, Options, URIs, shows_options
 from goim_edu.client.proxy import ProxyError
 from goim_edu.client.retry import Backoff
 from goim_edu.client.sync_dial import reach_sync
@@ -75,11 +76,12 @@ def connect(uri: str, **options: Unpack[ConnectOptions]) -> WebSocket:
 
 
 @shows_options
-def reconnect(uri: str, **options: Unpack[ConnectOptions]) -> Iterator[WebSocket]:
+def reconnect(uri: URIs, **options: Unpack[ConnectOptions]) -> Iterator[WebSocket]:
     """Connect, and each time that the loop comes round connect again, after a pause.
 
     Args:
-        uri: ``ws://host:port/path`` or ``wss://...``.
+        uri: ``ws://host:port/path`` or ``wss://...``. Of several addresses, which lead to servers
+            of the same chat, each attempt takes the next one.
         **options: those of ``goim_edu.client.connect``; ``backoff`` and ``retry`` say after which
             pause, and after which errors.
 
@@ -90,9 +92,10 @@ def reconnect(uri: str, **options: Unpack[ConnectOptions]) -> Iterator[WebSocket
         Exception: what ``connect`` raises, if ``retry`` says that trying again will not help.
         ValueError: there is a ``sock``, which is for one connection only.
     """
-    attempt = Attempt.to(uri, Options.of(options))
-    attempts = attempt.attempts(attempt.options.backoff or Backoff())
-    while True:
+    first_attempts = Attempt.to_each(uri, Options.of(options))
+    backoff = first_attempts[0].options.backoff or Backoff()
+    attempts = first_attempts[0].attempts(backoff)
+    for attempt in itertools.cycle(first_attempts):
         began = monotonic()
         try:
             ws = _open(attempt)
