@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import random
 from abc import ABC, abstractmethod
@@ -35,16 +36,17 @@ class Chatter(ABC):
 
     Attributes:
         name: its user id.
+        urls: of the servers; each connection is to the next one.
         stop: to be set when it is to say nothing new.
         open: what it has said and was not acknowledged, by id: room and text.
         heard: the last number that it was told, by room.
     """
 
     def __init__(
-        self, name: str, url: str, rooms: Sequence[str], history: list[Record], seed: int
+        self, name: str, urls: Sequence[str], rooms: Sequence[str], history: list[Record], seed: int
     ) -> None:
         self.name = name
-        self.url = url
+        self.urls = urls
         self.rooms = rooms
         self.history = history
         self.stop = asyncio.Event()
@@ -103,7 +105,7 @@ class OurChatter(Chatter):
             self.history.append(Joined(self.name, room, 0))
         async with (
             ChatClient(
-                *(self.url, self.name, dict.fromkeys(self.rooms, 0)),
+                *(list(self.urls), self.name, dict.fromkeys(self.rooms, 0)),
                 backoff=Backoff(0.2, 1.0),
                 compression=False,
                 tap=Wire(self.name, self.history),
@@ -187,11 +189,11 @@ class PeerChatter(Chatter):
         """Chat until cancelled."""
         async with self._group:
             self._group.create_task(self._speak())
-            while True:
+            for url in itertools.cycle(self.urls):
                 # OSError: nothing listens there, or it took too long.
                 with contextlib.suppress(OSError, ConnectionClosed, InvalidHandshake):
                     async with connect(
-                        self.url, subprotocols=[Subprotocol("goim.v1.json")], proxy=None
+                        url, subprotocols=[Subprotocol("goim.v1.json")], proxy=None
                     ) as ws:
                         await self._talk(ws)
                 await asyncio.sleep(self._dice.uniform(0.1, 0.5))

@@ -1,18 +1,19 @@
 """A chat under a nemesis: real processes, clients of two kinds, and a checker that judges.
 
-    python -m tools.nemesis --seeds 1 2 3 --seconds 60
+    python -m tools.nemesis --seeds 1 2 3 --seconds 60 --servers 3
 
 For each seed twelve clients chat in three rooms, six of our ``ChatClient`` and six of the
-``websockets`` library, at a server process on a replica set of three real mongods. A nemesis does
-harm to both for so many seconds. Then all is healed, the clients get their last answers, and the
-history is compared with what a majority has stored. There is one line for each seed; the exit code
-is 1 if a promise was broken.
+``websockets`` library, at one or several server processes on a replica set of three real mongods.
+A nemesis does harm to all of them for so many seconds. Then all is healed, the clients get their
+last answers, and the history is compared with what a majority has stored. There is one line for
+each seed; the exit code is 1 if a promise was broken.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import sys
 import tempfile
 import time
@@ -72,11 +73,13 @@ class Outcome:
         return line
 
 
-async def run_chat(url: str, seed: int, harm: Callable[[], Awaitable[None]], read: Read) -> Outcome:
+async def run_chat(
+    urls: Sequence[str], seed: int, harm: Callable[[], Awaitable[None]], read: Read
+) -> Outcome:
     """Let clients chat while harm is done; then let them finish, and judge.
 
     Args:
-        url: of the chat.
+        urls: of the servers; clients begin at one after the other, and go on to the next.
         seed: of what the clients do.
         harm: returns when all is well again.
         read: called when all is answered.
@@ -86,7 +89,7 @@ async def run_chat(url: str, seed: int, harm: Callable[[], Awaitable[None]], rea
     history: list[Record] = []
     kinds: dict[str, type[Chatter]] = {"ours": OurChatter, "peer": PeerChatter}
     chatters = [
-        kind(f"{name} {number} {run}", url, rooms, history, seed)
+        kind(f"{name} {number} {run}", _turned(urls, number), rooms, history, seed)
         for name, kind in kinds.items()
         for number in range(CHATTERS)
     ]
@@ -105,6 +108,12 @@ async def run_chat(url: str, seed: int, harm: Callable[[], Awaitable[None]], rea
     refused = any(isinstance(record, Refused) for record in history)
     violations = check_history(history, stored, strict=not refused)
     return Outcome(history, stored, violations, unfinished)
+
+
+def _turned(urls: Sequence[str], number: int) -> list[str]:
+    """The same addresses, beginning with another one."""
+    begin = number % len(urls)
+    return [*urls[begin:], *urls[:begin]]
 
 
 async def _wait(ready: Callable[[], bool]) -> None:
@@ -136,15 +145,17 @@ def run_seed(
     seed: int,
     seconds: float,
     *,
+    servers: int = 1,
     targets: Sequence[str] = TARGETS,
     tree: Path | None = None,
 ) -> tuple[Nemesis, Outcome]:
-    """One run against a server process of its own.
+    """One run against server processes of its own.
 
     Args:
         members: the replica set, well.
         seed: of the faults, and of what the clients do.
         seconds: for which harm is done.
+        servers: how many there are.
         targets: of the nemesis.
         tree: serve with the package that stands there, instead of this one.
     """
@@ -153,23 +164,30 @@ def run_seed(
         environment = {"PYTHONPATH": str(tree.resolve()), "PYTHONSAFEPATH": "1"}
     with (
         tempfile.TemporaryDirectory(prefix="goim-nemesis-") as folder,
-        ServerProcess(
-            Path(folder, "log"), members.uri, *OPTIONS, environment=environment
-        ) as server,
+        contextlib.ExitStack() as running,
     ):
-        nemesis = Nemesis(server, members, seed, targets=targets)
+        processes = [
+            running.enter_context(
+                ServerProcess(
+                    *(Path(folder, f"log{number}"), members.uri, *OPTIONS), environment=environment
+                )
+            )
+            for number in range(servers)
+        ]
+        nemesis = Nemesis(processes, members, seed, targets=targets)
 
         async def harm() -> None:
             await asyncio.to_thread(nemesis.run, seconds)
 
-        read = read_majority(members.uri)
-        return nemesis, asyncio.run(run_chat(server.chat, seed, harm, read))
+        urls = [process.chat for process in processes]
+        return nemesis, asyncio.run(run_chat(urls, seed, harm, read_majority(members.uri)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], metavar="N")
     parser.add_argument("--seconds", type=float, default=60.0, help="of harm for each seed")
+    parser.add_argument("--servers", type=int, default=1, help="that serve the one chat")
     parser.add_argument("--targets", nargs="+", choices=TARGETS, default=TARGETS)
     parser.add_argument("--tree", type=Path, help="serve with the package that stands there")
     parser.add_argument("--show", type=int, default=10, help="violations to print for each seed")
@@ -178,7 +196,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with LocalReplicaSet(3, election_timeout=1.5) as members:
         for seed in args.seeds:
             nemesis, outcome = run_seed(
-                members, seed, args.seconds, targets=args.targets, tree=args.tree
+                *(members, seed, args.seconds),
+                servers=args.servers,
+                targets=args.targets,
+                tree=args.tree,
             )
             print(f"seed {seed}: {len(nemesis.faults)} faults ({nemesis.summary()}); {outcome}")
             worst = sorted(outcome.violations, key=lambda one: one.kind not in SHOWN)

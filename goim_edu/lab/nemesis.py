@@ -1,4 +1,4 @@
-"""The nemesis of a chat: it harms the server and its replica set at random, and heals them again.
+"""The nemesis of a chat: it harms servers and their replica set at random, and heals them again.
 
 The name is that of Jepsen. While clients chat, the nemesis kills, stops and freezes processes. What
 the clients heard and what is stored in the end is judged by ``lab.history``.
@@ -24,16 +24,16 @@ from goim_edu.mongod import LocalReplicaSet
 __all__ = ["FAULTS", "TARGETS", "Nemesis"]
 
 TARGETS: Final = ("server", "primary")
-"""What a nemesis harms, each beside the other."""
+"""What a nemesis harms, each beside the other. Of several servers it harms one at a time."""
 _SHORTEST: Final = 0.2  # seconds that a fault lasts at least
 _PATIENCE: Final = 60.0  # seconds until all must be well again
 
 
 class Nemesis:
-    """Harms a chat server and the primary of its replica set, one fault at a time for each.
+    """Harms chat servers and the primary of their replica set, one fault at a time for each.
 
     Args:
-        server: it runs and keeps its messages in ``members``.
+        servers: one or several; they run and keep their messages in ``members``.
         members: three or more, so that the others can elect a new primary.
         seed: the same seed gives the same faults of each of the two, in the same order.
         pause: seconds from the end of a fault to the next one of the same target, on average.
@@ -52,7 +52,7 @@ class Nemesis:
 
     def __init__(
         self,
-        server: ServerProcess,
+        servers: ServerProcess | Sequence[ServerProcess],
         members: LocalReplicaSet,
         seed: int,
         *,
@@ -60,7 +60,7 @@ class Nemesis:
         longest: float = 4.0,
         targets: Sequence[str] = TARGETS,
     ) -> None:
-        self.server = server
+        self.servers = [servers] if isinstance(servers, ServerProcess) else list(servers)
         self.members = members
         self.seed = seed
         self.pause = pause
@@ -94,7 +94,7 @@ class Nemesis:
                 return
             time.sleep(pause)
             self.faults.append(name)
-            FAULTS[name](self, lasts)
+            FAULTS[name](self, lasts, dice.choice(self.servers))
 
     def summary(self) -> str:
         """How often each fault came, in words."""
@@ -103,42 +103,42 @@ class Nemesis:
 
     # The faults: each takes so many seconds, and heals what it has done.
 
-    def kill_server(self, seconds: float) -> None:
+    def kill_server(self, seconds: float, server: ServerProcess) -> None:
         """``kill -9``; no answer that is not yet written is ever given."""
-        self.server.kill()
+        server.kill()
         time.sleep(seconds)
-        self._start_server()
+        self._start(server)
 
-    def terminate_server(self, seconds: float) -> None:
+    def terminate_server(self, seconds: float, server: ServerProcess) -> None:
         """SIGTERM: it drains, and should end with exit code 0."""
         try:
-            code = self.server.stop(_PATIENCE)
+            code = server.stop(_PATIENCE)
         except subprocess.TimeoutExpired:
             self.remarks.append(f"the server did not end within {_PATIENCE:.0f} s of SIGTERM")
         else:
             if code != 0:
                 self.remarks.append(f"the server ended with exit code {code} after SIGTERM")
         time.sleep(seconds)
-        self._start_server()
+        self._start(server)
 
-    def freeze_server(self, seconds: float) -> None:
+    def freeze_server(self, seconds: float, server: ServerProcess) -> None:
         """SIGSTOP, later SIGCONT: for its clients it is there, and silent."""
-        self.server.freeze()
+        server.freeze()
         time.sleep(seconds)
-        self.server.thaw()
+        server.thaw()
 
-    def kill_primary(self, seconds: float) -> None:
+    def kill_primary(self, seconds: float, _: ServerProcess) -> None:
         """``kill -9``: the others elect a new one; what only it had is rolled back."""
         member = self.members.kill("primary")
         time.sleep(seconds)
         self.members.restart(member)
 
-    def freeze_primary(self, seconds: float) -> None:
+    def freeze_primary(self, seconds: float, _: ServerProcess) -> None:
         """SIGSTOP, later SIGCONT: meanwhile there may be a new one, and it does not know yet."""
         with self.members.paused("primary"):
             time.sleep(seconds)
 
-    def step_down(self, seconds: float) -> None:
+    def step_down(self, seconds: float, _: ServerProcess) -> None:
         """``replSetStepDown``: it closes its connections, and cannot be elected for a while."""
         # The answer may be lost with the connection, and there may be no primary to step down.
         with (
@@ -147,12 +147,12 @@ class Nemesis:
         ):
             client.admin.command("replSetStepDown", max(1, round(seconds)), force=True)
 
-    def _start_server(self) -> None:
+    def _start(self, server: ServerProcess) -> None:
         """Start it as a supervisor would: again and again, since it needs a primary."""
         deadline = time.monotonic() + _PATIENCE
         while True:
             try:
-                self.server.start()
+                server.start()
             except RuntimeError:
                 if time.monotonic() > deadline:
                     raise
@@ -160,7 +160,7 @@ class Nemesis:
                 return
 
 
-FAULTS: Final[dict[str, Callable[[Nemesis, float], None]]] = {
+FAULTS: Final[dict[str, Callable[[Nemesis, float, ServerProcess], None]]] = {
     "kill server": Nemesis.kill_server,
     "terminate server": Nemesis.terminate_server,
     "freeze server": Nemesis.freeze_server,
