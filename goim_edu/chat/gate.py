@@ -120,6 +120,12 @@ class Gate:
         self._held[seq] = message
         self._go_on("gap")
 
+    def expect(self, seq: int) -> None:
+        """A message of this number is stored, whether it comes by itself or not."""
+        if seq > self.highest:
+            self.highest = seq
+            self._go_on("head")
+
     def check(self, why: str) -> None:
         """Something may have been missed: ask the store, whatever was heard.
 

@@ -141,6 +141,12 @@ class Hub:
             room.gate.forget()
             self.peers.closed(room.room_id)
 
+    def hear_head(self, room_id: str, seq: int) -> None:
+        """Another server says that a room has a message of this number."""
+        room = self.rooms.get(room_id)
+        if room is not None:
+            room.gate.expect(seq)
+
     def check(self, why: str, room_id: str | None = None) -> None:
         """Messages may have been missed on their way from other servers: look into the store.
 
@@ -159,11 +165,20 @@ class Hub:
 
     def _fill(self, room: Room, why: str) -> None:
         """Ask the store what comes after the last message of a room."""
-        self.stats.fills[why] += 1
-        if self.peers.fill_delay:
-            self.engine.loop.call_later(self.peers.fill_delay, self._ask_on, room, _FIRST_PAUSE)
+        delay = self.peers.fill_delay
+        if delay and room.gate.is_behind:
+            self.engine.loop.call_later(delay, self._ask_if_behind, room, why)
         else:
+            self.stats.fills[why] += 1
             self._ask_on(room, _FIRST_PAUSE)
+
+    def _ask_if_behind(self, room: Room, why: str) -> None:
+        """Some time has passed: what was missing may have come."""
+        if not room.gate.is_behind:
+            room.gate.filled((), complete=True)
+            return
+        self.stats.fills[why] += 1
+        self._ask_on(room, _FIRST_PAUSE)
 
     def _ask_on(self, room: Room, pause: float) -> None:
         gate, loop = room.gate, self.engine.loop

@@ -20,10 +20,10 @@ from bson.timestamp import Timestamp
 from pymongo.database import Database
 
 from goim_edu.chat.hub import Hub
-from goim_edu.chat.ports import Company, Moves, StoredMessage, Whereabouts
-from goim_edu.chat.room import Room
-from goim_edu.cluster.bulletins import Bulletin, Outbox, RoomNews, from_document
+from goim_edu.chat.ports import Company, StoredMessage, Whereabouts
+from goim_edu.cluster.bulletins import Bulletin, Outbox, from_document
 from goim_edu.cluster.follower import Event, Follower
+from goim_edu.cluster.hearing import hear_news
 from goim_edu.cluster.peers import BEAT_EVERY, DEAD_AFTER, Clock, Peer, PeerTable
 from goim_edu.cluster.registry import BULLETINS, PEERS, Registry
 from goim_edu.errors import StoreError
@@ -88,7 +88,7 @@ class Node:
         self.peers = PeerTable()
         self.url = ""
         self._store = store
-        self._registry = Registry(store.database)
+        self._registry = Registry(store.database, store.messages)
         self.follower = Follower(
             store.database, [store.messages, PEERS, BULLETINS], self._wake, self._stream_opened
         )
@@ -99,7 +99,7 @@ class Node:
         self._clock = Clock(monotonic())
         self._beats = self._bulletins = 0
         self._next_beat = 0.0
-        self._beat_seen = 0.0
+        self._beat_seen = self._mended = 0.0
         self._beating = self._telling = self._draining = False
         self._unseen: dict[str, tuple[int, float]] = {}  # our last number of a room, and since when
         self._timer: asyncio.TimerHandle | None = None
@@ -145,10 +145,10 @@ class Node:
         """Do what blocks in a thread; ``then`` gets the result, or the StoreError, in the loop."""
         future = self._pool.submit(_or_error, write)
         if then is not None:
-            future.add_done_callback(partial(self._written, then))
+            future.add_done_callback(partial(self._is_written, then))
         return future
 
-    def _written(self, then: Callable[[Any], None], future: Future[Any]) -> None:
+    def _is_written(self, then: Callable[[Any], None], future: Future[Any]) -> None:
         if not future.cancelled() and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(then, future.result())
 
@@ -162,14 +162,18 @@ class Node:
         if self._outbox and not self._telling:
             self._tell()
         self._look_for_unseen(now)
-        if now - self._beat_seen > DEAD_AFTER:
-            self._beat_seen = now - DEAD_AFTER / 2  # so it is not reopened at each tick
-            log.warning("change stream stalled")
-            self.follower.reopen()
+        if now - max(self._beat_seen, self._mended) > DEAD_AFTER:
+            self._mended = now
+            log.warning("we hear nothing, not even of ourselves: look into the store")
+            self._mend()
             self._hub.check("stalled")
-        elif now - self._beat_seen < DEAD_AFTER / 2:  # else it is us who hear nothing
+        elif now - self._beat_seen < 2 * BEAT_EVERY:  # else it is us who hear nothing
             for peer in self.peers.silent(now):
                 self._bury(peer, now)
+
+    def _mend(self) -> None:
+        """Open another stream: the one that is open says nothing."""
+        self.follower.reopen()
 
     def _enter(self) -> None:
         """Be one of the servers, under a new name."""
@@ -200,6 +204,9 @@ class Node:
 
     def _beaten(self, is_known: Any) -> None:
         self._beating = False
+        if is_known is True and self._tells_by_bus:
+            beat = {"_id": self.server, "url": self.url, "beat": self._beats}
+            self._tell_by_bus("beat", beat | {"draining": self._draining})
         if is_known is False:
             log.warning("the other servers had given this one up: it goes on under a new name")
             self.server, self._bulletins = uuid4().hex, 0
@@ -278,15 +285,24 @@ class Node:
         }
         most = self._hub.limits.presence_limit
         self._telling = True
+        by_bus = self._tells_by_bus
         self._write(
-            partial(self._registry.tell, bulletin, lists, most), partial(self._told, bulletin)
+            lambda: self._registry.tell(bulletin, lists, most, only_lists=by_bus),
+            partial(self._told, bulletin, by_bus),
         )
 
-    def _told(self, bulletin: Bulletin, answer: Any) -> None:
+    def _told(self, bulletin: Bulletin, by_bus: bool, answer: Any) -> None:
         self._telling = False
         if isinstance(answer, StoreError):
             log.warning("news was not told why=%r", str(answer))
             self._outbox.put_back(bulletin)
+        elif by_bus:
+            self._tell_by_bus("bulletin", bulletin.to_document())
+
+    _tells_by_bus = False
+
+    def _tell_by_bus(self, kind: str, document: dict[str, Any]) -> None:
+        """Tell all servers something; there is no bus here."""
 
     def _look_for_unseen(self, now: float) -> None:
         """What we have stored should have come back by the stream; else more may be missing."""
@@ -358,7 +374,7 @@ class Node:
         for room_id, news in bulletin.rooms.items():
             room = self._hub.rooms.get(room_id)
             if room is not None:
-                _hear_news(room, bulletin, news)
+                hear_news(room, bulletin, news)
         if not is_next:
             self._ask_for_lists(peer.server)
 
@@ -425,20 +441,3 @@ def _or_error(write: Callable[[], Any]) -> Any:
     except Exception as error:  # a mistake of ours must not end the beats
         log.exception("the other servers were not told")
         return StoreError(f"{type(error).__name__}: {error}")
-
-
-def _hear_news(room: Room, bulletin: Bulletin, news: RoomNews) -> None:
-    """What is new in one room at another server."""
-    server, number = bulletin.server, bulletin.number
-    if news.names is not None and room.gate.last is not None:
-        room.meet([Whereabouts(server, number, news.names, news.member_count)])
-    elif news.names is not None:
-        room.hear_moves(Moves(server, number, news.names, (), news.member_count))
-    elif news.moved:
-        came = [name for name, here in news.moved.items() if here]
-        went = [name for name, here in news.moved.items() if not here]
-        room.hear_moves(Moves(server, number, came, went))
-    for user_id in news.typing:
-        room.hear_typing(user_id, monotonic())
-    for user_id, seq in news.reads.items():
-        room.hear_read(user_id, seq)

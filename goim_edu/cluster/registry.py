@@ -35,12 +35,14 @@ class Registry:
 
     Args:
         database: where the messages are.
+        messages: the name of their collection.
 
     Every method raises StoreUnavailable if the database does not answer.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, messages: str) -> None:
         self._database = database
+        self._messages = messages
         options = {"write_concern": _NEWS, "read_concern": ReadConcern("local")}
         self._peers = database.get_collection(PEERS, **options)  # type: ignore[arg-type]
         self._bulletins = database.get_collection(BULLETINS, **options)  # type: ignore[arg-type]
@@ -92,19 +94,34 @@ class Registry:
             self._presence.delete_many({"server": server})
             return True
 
-    def tell(self, bulletin: Bulletin, lists: Mapping[str, Sequence[str]], most: int) -> None:
+    def tell(
+        self,
+        bulletin: Bulletin,
+        lists: Mapping[str, Sequence[str]],
+        most: int,
+        *,
+        only_lists: bool = False,
+    ) -> None:
         """Store a bulletin, and the lists of the rooms in it.
 
         Args:
             bulletin: what is new.
             lists: all users that the server counts, of each room whose presence has changed.
             most: users of a room up to which their names are kept.
+            only_lists: whether the bulletin goes another way.
         """
         writes = [self._list(bulletin, room_id, names, most) for room_id, names in lists.items()]
         with reading(_WHAT):
             if writes:  # first: whoever comes later and has missed the bulletin reads the list
                 self._presence.bulk_write(writes, ordered=False)
-            self._bulletins.insert_one(bulletin.to_document())
+            if not only_lists:
+                self._bulletins.insert_one(bulletin.to_document())
+
+    def chat(self) -> str:
+        """What tells this chat from any other: the collection of its messages has a UUID."""
+        with reading(_WHAT):
+            (info,) = self._database.list_collections(filter={"name": self._messages})
+            return str(info["info"]["uuid"].hex())
 
     @staticmethod
     def _list(

@@ -28,6 +28,7 @@ from goim_edu.chat.hooks import ServerHooks
 from goim_edu.chat.hub import Hub
 from goim_edu.chat.session import Session
 from goim_edu.chat.vocabulary import SUBPROTOCOLS
+from goim_edu.cluster.addresses import bus_servers
 from goim_edu.errors import HandshakeError, StoreError
 from goim_edu.serving.base import BaseServer
 from goim_edu.serving.config import ServerConfig, make_authenticate, read_metrics_token
@@ -164,10 +165,7 @@ class ChatServer(BaseServer):
         if self._warning:
             log.warning("insecure why=%r", self._warning)
         config = self.config
-        if getattr(self.store, "is_shared", False):  # a store of one's own need not know
-            from goim_edu.cluster.node import Node  # slow to import
-
-            self.node = Node(cast("SharedStore", self.store))
+        self.node = self._make_node()
         self.hub = Hub(
             *(self.store, self.engine, config.limits, self._authenticate, self._hooks),
             self.node or NO_PEERS,
@@ -180,6 +178,18 @@ class ChatServer(BaseServer):
         self._pages = Pages(
             *(self, self._gate.hosts, shown.text if shown else None, self._metrics_token)
         )
+
+    def _make_node(self) -> Node | None:
+        """This server as one of several, if the store can be shared."""
+        if not getattr(self.store, "is_shared", False):  # a store of one's own need not know
+            if self.config.bus:
+                raise ValueError("bus needs a store in a MongoDB that is a replica set")
+            return None
+        from goim_edu.cluster.bus_node import BusNode  # slow to import
+        from goim_edu.cluster.node import Node
+
+        store = cast("SharedStore", self.store)
+        return BusNode(store, bus_servers(self.config.bus)) if self.config.bus else Node(store)
 
     async def start(self) -> None:
         """Start to listen, and to follow the other servers; once.

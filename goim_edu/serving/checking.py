@@ -69,7 +69,7 @@ def _rules(default: Any, given: Any, zero: bool) -> Iterator[tuple[str, bool]]:
     if isinstance(default, bool):
         yield "True or False", isinstance(given, bool)
     elif isinstance(default, str):
-        yield "a str that is not empty", isinstance(given, str) and given != ""
+        yield "a str that is not empty", isinstance(given, str) and (given != "" or not default)
     elif default is None:
         yield "a path", isinstance(given, str | Path | None) and given != ""
     elif isinstance(default, tuple):

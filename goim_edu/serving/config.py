@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, Self, get_args
 
 from goim_edu.chat.auth import Authenticate, TokenVerifier, anybody
 from goim_edu.chat.limits import ChatLimits
+from goim_edu.cluster.addresses import bus_servers
 from goim_edu.errors import UnsafeConfig
 from goim_edu.serving.access import AllowedOrigins, is_loopback
 from goim_edu.serving.checking import check_settings
@@ -79,6 +80,8 @@ class ServerConfig:
             without it only programs of this machine are answered.
         metrics: whether there are figures at ``/metrics``.
         health: whether there is an answer at ``/healthz``.
+        bus: addresses of NATS servers, ``nats://a,b,c``, by which the servers of one chat tell each
+            other of messages; without it they follow MongoDB's change streams.
         insecure: listen beyond this machine even without authentication and TLS.
 
     A path may be a str, and a sequence of names a list.
@@ -122,13 +125,14 @@ class ServerConfig:
     metrics_token: str | Path | None = None
     metrics: bool = True
     health: bool = True
+    bus: str = ""
     insecure: bool = False
 
     def __post_init__(self) -> None:
         check_settings(self, or_none=_OR_NONE, but=("compression",))
         if not isinstance(self.limits, ChatLimits):
             raise ValueError(f"limits must be a ChatLimits, not {self.limits!r}")
-        check_settings(self.limits)
+        check_settings(self.limits, or_none=("presence_grace",))
         if self.port > 65535:
             raise ValueError(f"port must be from 0 to 65535, not {self.port}")
         if self.auth not in get_args(_Auth):
@@ -140,6 +144,8 @@ class ServerConfig:
         for host in self.hosts:
             if not host or "/" in host:
                 raise ValueError(f"hosts: {host!r} is not a name such as chat.example.com")
+        if self.bus:
+            bus_servers(self.bus)
         for name, kind in (("origins", AllowedOrigins), ("trusted_proxies", TrustedProxies)):
             try:
                 kind(getattr(self, name))
