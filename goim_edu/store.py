@@ -53,7 +53,8 @@ import os
 import signal
 import sys
 import threading
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Unpack
@@ -101,6 +102,7 @@ __all__ = [
     "close_mongo",
     "connect_mongodb",
     "create_indexes",
+    "database_of",
     "get_mongo",
     "insert_one_message",
     "message_indexes",
@@ -201,6 +203,33 @@ def open_store(
         store = MessageStore(backend, **settings)
         backend.on_close = opened.pop_all().close
     return store
+
+
+@contextmanager
+def database_of(
+    spec: str = "auto", data_dir: str | os.PathLike[str] | None = None
+) -> Iterator[str]:
+    """The URI of the database that ``spec`` names, for processes that each open a store of it.
+
+    Args:
+        spec: as for :func:`open_store`; a mongod of our own runs while the block does.
+        data_dir: where ``local`` keeps its data.
+
+    Raises:
+        StoreConfigError: it is no database that other processes can reach.
+
+    >>> with database_of("memory"):
+    ...     pass
+    Traceback (most recent call last):
+    ...
+    goim_edu.errors.StoreConfigError: messages in memory are seen by one process only: ...
+    """
+    spec, remark = _chosen(spec)
+    if spec == "memory":
+        way_out = remark or "use a MongoDB (--mongo local, or the address of one)"
+        raise StoreConfigError(f"messages in memory are seen by one process only: {way_out}")
+    with ExitStack() as opened:
+        yield _start_local(data_dir, opened)[0] if spec == "local" else spec
 
 
 def _none_beside_a_client(spec: str) -> str:

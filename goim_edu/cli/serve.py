@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
@@ -16,8 +17,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from goim_edu.chat.limits import ChatLimits
 from goim_edu.cli.command import CommandError, Subparsers, say
 from goim_edu.cli.options import in_flags, options_of
+from goim_edu.cli.workers import Place, join_parent, run_parent, share
 from goim_edu.errors import needs_extra
 from goim_edu.serving.config import ServerConfig
+from goim_edu.serving.tally import SharedTally
 
 if TYPE_CHECKING:
     from goim_edu.store import MessageStore
@@ -51,6 +54,14 @@ def add(commands: Subparsers) -> None:
     )
     storage.add_argument("--data-dir", type=Path, metavar="DIR", help="where local keeps its data")
     running.add_argument(
+        "--workers",
+        type=_at_least_one,
+        default=1,
+        metavar="N",
+        help="processes that share the port and serve one chat",
+    )
+    running.add_argument("--worker", type=Place.parse, help=argparse.SUPPRESS)
+    running.add_argument(
         "--loop", choices=("asyncio", "uvloop"), default="asyncio", help="the event loop"
     )
     running.add_argument(
@@ -59,6 +70,13 @@ def add(commands: Subparsers) -> None:
         default="info",
         help="what is logged on stderr",
     )
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, not {text!r}")
+    return number
 
 
 _ADDRESS: Final = ("host", "port")
@@ -84,7 +102,6 @@ def _config(args: argparse.Namespace, parser: argparse.ArgumentParser) -> Server
 
 def _run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     config = _config(args, parser)
-    from goim_edu.server import ChatServer
     from goim_edu.serving.logs import log_to_stderr
     from goim_edu.store import open_store
 
@@ -95,15 +112,33 @@ def _run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     except (OSError, ValueError) as error:
         why = in_flags(str(error), options_of(ServerConfig, ChatLimits))
         raise CommandError(f"cannot serve: {why}") from None
+    if args.workers > 1 and args.worker is None:
+        return run_parent(args, config)
+    sock = None
+    if args.worker is not None:
+        config, sock = share(config, args.worker)
     with (
         log_to_stderr(args.log_level),
         _open_or_say_why(lambda: open_store(args.mongo, data_dir=args.data_dir)) as store,
     ):
-        _warn_of_password(args.mongo)
-        say(f"messages are kept in {store.description}", error=True)
-        server = ChatServer(config, store)
+        server = _make_server(config, store, sock)
+        if args.worker is None:
+            _warn_of_password(args.mongo)
+            say(f"messages are kept in {store.description}", error=True)
+        else:
+            place = args.worker
+            server.admission.others = SharedTally(place.tally, place.workers, place.index)
         with asyncio.Runner(loop_factory=new_loop) as runner:
-            return runner.run(_run_server(server))
+            return runner.run(_run_server(server, args.worker))
+
+
+def _make_server(config: ServerConfig, store: MessageStore, sock: socket.socket | None) -> Any:
+    from goim_edu.server import ChatServer
+
+    try:
+        return ChatServer(config, store, sock=sock)
+    except ValueError as error:
+        raise CommandError(in_flags(str(error), options_of(ServerConfig, ChatLimits))) from None
 
 
 def _warn_of_password(spec: str) -> None:
@@ -123,7 +158,7 @@ def _open_or_say_why(open_: Callable[[], MessageStore]) -> MessageStore:
         raise CommandError(f"cannot open the store: {error}") from None
 
 
-async def _run_server(server: Any) -> int:
+async def _run_server(server: Any, place: Place | None = None) -> int:
     """Serve until SIGTERM or SIGINT, then drain; a second one ends it at once.
 
     SIGHUP reads the certificate anew. It does not end the server, also where there is none.
@@ -147,9 +182,15 @@ async def _run_server(server: Any) -> int:
     except OSError as error:
         where = f"{config.host}:{config.port}"
         raise CommandError(f"cannot listen on {where}: {error.strerror or error}") from None
-    say(f"listening on {server.base_url}")
+    line = None
+    if place is None:
+        say(f"listening on {server.base_url}")
+    else:
+        line = loop.create_task(join_parent(server, place, stop.set))
     await stop.wait()
     await server.drain()
+    if line is not None:
+        line.cancel()
     return 0
 
 

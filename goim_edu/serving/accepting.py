@@ -17,6 +17,7 @@ from time import monotonic
 from typing import Any, Final
 
 from goim_edu.errors import HandshakeError
+from goim_edu.serving.tally import ALONE, Others
 from goim_edu.transport import Connection, ConnectionState
 from goim_edu.transport.engine import EngineStats
 from goim_edu.websocket.handshake import error_response
@@ -52,6 +53,7 @@ class Admission:
         most_per_host: connections from one host.
         unlimited: hosts without a bound of their own, such as trusted proxies. Each of their
             connections stands for a client, which the request names.
+        others: the connections of other workers on this machine, for which the bounds are, too.
 
     Attributes:
         total: connections that are in.
@@ -63,8 +65,15 @@ class Admission:
     >>> admission.enter("192.0.2.1")
     """
 
-    def __init__(self, most: int, most_per_host: int, unlimited: Container[str] = ()) -> None:
+    def __init__(
+        self,
+        most: int,
+        most_per_host: int,
+        unlimited: Container[str] = (),
+        others: Others = ALONE,
+    ) -> None:
         self.total = 0
+        self.others = others
         self._most = most
         self._most_per_host = most_per_host
         self._unlimited = unlimited
@@ -72,21 +81,19 @@ class Admission:
 
     def enter(self, host: str) -> str | None:
         """Let a connection in and count it, or say why it cannot come in."""
-        if self.total >= self._most:
+        if self.total + self.others.total() >= self._most:
             return "the server is full"
-        if self._per_host[host] >= self._most_per_host and host not in self._unlimited:
+        if self._from(host) >= self._most_per_host and host not in self._unlimited:
             return _CROWDED
-        self.total += 1
-        self._per_host[host] += 1
+        self._count(host)
         return None
 
     def rename(self, newcomer: Newcomer, host: str) -> str | None:
         """Count a proxy's connection for the client that it named, or say why it cannot stay."""
         self.leave(newcomer.counted_as)
-        self.total += 1
-        self._per_host[host] += 1
+        self._count(host)
         newcomer.counted_as = host
-        return _CROWDED if self._per_host[host] > self._most_per_host else None
+        return _CROWDED if self._from(host) > self._most_per_host else None
 
     def leave(self, host: str) -> None:
         """A connection that was let in from this host is gone."""
@@ -94,6 +101,15 @@ class Admission:
         self._per_host[host] -= 1
         if not self._per_host[host]:
             del self._per_host[host]
+        self.others.note(self.total, host, -1)
+
+    def _count(self, host: str) -> None:
+        self.total += 1
+        self._per_host[host] += 1
+        self.others.note(self.total, host, 1)
+
+    def _from(self, host: str) -> int:
+        return self._per_host[host] + self.others.from_host(host)
 
 
 class Acceptor:

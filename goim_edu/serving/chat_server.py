@@ -17,10 +17,10 @@ import asyncio
 import logging
 import socket
 import ssl as tls
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from goim_edu.chat.alone import NO_PEERS
 from goim_edu.chat.auth import Authenticate
@@ -100,6 +100,9 @@ class ChatServer(BaseServer):
         handlers: the sync handlers by path; each connection gets one of its own.
         hub: the sessions and rooms, known after ``start``.
         node: this server as one of several; None if it is alone.
+        pages: what it answers to requests that are not for a WebSocket, known after ``start``.
+        ask_all: asks all workers of this machine for their ``metrics`` or ``health``; None if
+            there are no others.
         engine: what all connections share, known after ``start``.
         admission: counts the connections, in all and from each host, and has the bounds.
         certificate: the certificate of the settings, which can be renewed.
@@ -149,12 +152,13 @@ class ChatServer(BaseServer):
         self.routes = Routes(routes, taken=(_CHAT, *self.handlers, *pages, *page_files()))
         self.hub: Hub
         self.node: Node | None = None
+        self.ask_all: Callable[[str], Awaitable[Any]] | None = None
         self._authenticate = authenticate or make_authenticate(config)
         self._hooks = hooks
         self._registry = registry
         self._metrics_token = read_metrics_token(config)
         self._metrics: ServerMetrics | None = None
-        self._pages: Pages
+        self.pages: Pages
         self._warning = config.warning(
             authenticated=authenticate is not None, encrypted=self._tls is not None
         )
@@ -175,7 +179,7 @@ class ChatServer(BaseServer):
 
             self._metrics = ServerMetrics(self, self._registry)
         shown = self._metrics if config.metrics else None
-        self._pages = Pages(
+        self.pages = Pages(
             *(self, self._gate.hosts, shown.text if shown else None, self._metrics_token)
         )
 
@@ -266,7 +270,7 @@ class ChatServer(BaseServer):
     def _answer(self, connection: Connection, request: Request, visitor: Visitor) -> None:
         path = connection.path
         if not (request.wants_upgrade or self._is_websocket(path)):
-            self._pages.serve(connection, request, visitor)
+            self.pages.serve(connection, request, visitor)
             return
         self._check_upgrade(request, visitor)
         if path == _CHAT:

@@ -6,7 +6,7 @@ import os
 import socket
 from typing import Final
 
-__all__ = ["address_of", "host_in_url", "listen"]
+__all__ = ["address_of", "host_in_url", "listen", "shared_socket"]
 
 
 def listen(host: str, port: int, given: socket.socket | None = None) -> socket.socket:
@@ -30,7 +30,20 @@ def listen(host: str, port: int, given: socket.socket | None = None) -> socket.s
     return link
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def shared_socket(host: str, port: int) -> socket.socket:
+    """A socket that is bound to a port, which others that ask for it like this have, too.
+
+    New connections go to one of those that listen (Linux, ``SO_REUSEPORT``).
+
+    Raises:
+        OSError: the system has no such thing, or the port is taken by others.
+    """
+    if not hasattr(socket, "SO_REUSEPORT"):
+        raise OSError("this system cannot share a port among processes")
+    return _bound(host, port, shared=True)
+
+
+def _bound(host: str, port: int, *, shared: bool = False) -> socket.socket:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, kind, protocol, _, address = min(found, key=lambda one: one[0] is not socket.AF_INET)
     # Accepted sockets inherit the protocol number, and asyncio turns off Nagle's algorithm only for
@@ -39,6 +52,8 @@ def _bound(host: str, port: int) -> socket.socket:
     try:
         if os.name == "posix":  # elsewhere two servers could share the port
             link.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         link.bind(address)
     except BaseException:
         link.close()

@@ -104,14 +104,13 @@ class Pages:
         fields = self._fields(request, visitor)
         try:
             self._check(request)
-            if (
-                path == HEALTH and self._server.config.health
-            ):  # the answer is written when the store has one
+            if path == HEALTH and self._server.config.health:
+                # The answer is written when the store has one.
                 health = self._serve_health(connection, visitor.local, fields)
                 self._server.start_task(health)
             elif path == METRICS and self._metrics is not None:
                 self._check_reader(request, visitor)
-                connection.reject(_response(*self._metrics(), fields=fields))
+                self._serve_metrics(connection, fields)
             elif path in page_files():
                 connection.reject(_response(*page_files()[path], fields=fields))
             else:
@@ -170,10 +169,35 @@ class Pages:
                 headers=[("WWW-Authenticate", 'Bearer realm="metrics"')],
             )
 
+    def _serve_metrics(self, connection: Connection, fields: list[tuple[str, str]]) -> None:
+        """Of this server alone; or of all the workers of this machine, when they have answered."""
+        figures, kind = self._metrics() if self._metrics is not None else (b"", "")
+        ask_all = self._server.ask_all
+        if ask_all is None:
+            connection.reject(_response(figures, kind, fields=fields))
+            return
+
+        async def serve_all() -> None:
+            found = await ask_all("metrics")
+            body = figures if found is None else str(found).encode()
+            if connection.state is ConnectionState.CONNECTING:
+                connection.reject(_response(body, kind, fields=fields))
+
+        self._server.start_task(serve_all())
+
+    async def answer(self, what: str) -> Any:
+        """What the parent of the workers asks: the ``metrics`` or the ``health`` of this one."""
+        if what == "metrics":
+            return "" if self._metrics is None else self._metrics()[0].decode()
+        return await self._health()
+
     async def _serve_health(
         self, connection: Connection, local: bool, fields: list[tuple[str, str]]
     ) -> None:
-        health = await self._health()
+        ask_all = self._server.ask_all
+        health = None if ask_all is None else await ask_all("health")
+        if health is None:
+            health = await self._health()
         status = 200 if health["status"] == "ok" else 503
         if not local:  # a load balancer needs no more, and a stranger may know no more
             health = {"status": health["status"]}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence, Sized
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Coroutine, Sequence, Sized
+from typing import Any, Protocol
 
 from goim_edu.chat.hub import Hub
 from goim_edu.chat.ports import Store
@@ -91,6 +91,7 @@ class ObservedServer(Protocol):
     store: ServerStore
     engine: Engine
     hub: Hub
+    ask_all: Callable[[str], Awaitable[Any]] | None
 
     @property
     def node(self) -> ObservedNode | None:

@@ -1,0 +1,306 @@
+"""``serve --workers``: several processes share a port and one chat; their parent looks after them.
+
+The parent holds the port, starts the workers, and starts one again that has died. Each worker is a
+``serve`` of its own, with a socket of its own on that port: the system deals new connections out.
+A line to each worker carries questions for figures. If the parent dies, the line ends, and the
+workers drain.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+from goim_edu.cli.command import CommandError, say
+from goim_edu.serving.config import ServerConfig
+from goim_edu.serving.control import ControlLine
+from goim_edu.serving.listening import host_in_url, listen, shared_socket
+from goim_edu.serving.summed import sum_health, sum_metrics
+from goim_edu.serving.tally import SharedTally
+
+if TYPE_CHECKING:
+    from goim_edu.server import ChatServer
+
+__all__ = ["Place", "join_parent", "run_parent", "share"]
+
+log = logging.getLogger("goim_edu.server")
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds until a worker that died is started again
+_STEADY: Final = 10.0  # seconds of life after which the pauses begin anew
+_MORE: Final = 10.0  # seconds beyond drain_timeout that a worker may take to end
+_PATIENCE: Final = 2.0  # seconds in which a worker answers, if it is well
+_UNUSABLE: Final = 2  # the exit code of a command that cannot work
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the parent hands to a worker.
+
+    Args:
+        index: which worker it is, from 0.
+        workers: how many there are.
+        control: the descriptor of its end of the line.
+        tally: the descriptor of the memory in which connections are counted.
+    """
+
+    index: int
+    workers: int
+    control: int
+    tally: int
+
+    @classmethod
+    def parse(cls, text: str) -> Place:
+        """The place that ``str`` has written.
+
+        >>> Place.parse(str(Place(0, 3, 5, 6)))
+        Place(index=0, workers=3, control=5, tally=6)
+        """
+        return cls(*map(int, text.split(":")))
+
+    def __str__(self) -> str:
+        return f"{self.index}:{self.workers}:{self.control}:{self.tally}"
+
+
+# ---------------------------------------------------------------------- in a worker
+
+
+def share(config: ServerConfig, place: Place) -> tuple[ServerConfig, socket.socket]:
+    """The settings of one of the workers, and its socket."""
+    link = shared_socket(config.host, config.port)
+    return replace(config, memory_limit=max(1, config.memory_limit // place.workers)), link
+
+
+async def join_parent(server: ChatServer, place: Place, on_end: Callable[[], None]) -> None:
+    """Tell the parent that this worker listens, and answer what it asks; return when it is gone.
+
+    Args:
+        server: it has started.
+        place: of this worker.
+        on_end: is called when the parent is gone.
+    """
+    line = ControlLine(socket.socket(fileno=place.control), server.pages.answer, _PATIENCE + 1.0)
+    server.ask_all = line.ask
+    answering = await line.open()
+    await line.ask("ready")
+    await answering
+    on_end()
+
+
+# ---------------------------------------------------------------------- in the parent
+
+
+class _Worker:
+    """One worker, in all its lives."""
+
+    def __init__(self, parent: _Parent, index: int) -> None:
+        self.ready = asyncio.Event()
+        self.process: asyncio.subprocess.Process | None = None
+        self.line: ControlLine | None = None
+        self._parent = parent
+        self._index = index
+
+    async def live(self) -> None:
+        """Run, and run again, until the parent is stopping."""
+        pause = _FIRST_PAUSE
+        parent = self._parent
+        while not parent.stopping:
+            begin = monotonic()
+            code = await self._run_once()
+            parent.tally.clear(self._index)
+            if parent.stopping or (code == _UNUSABLE and not self.ready.is_set()):
+                parent.ended(code)
+                return
+            log.error("worker died worker=%d exit=%s again_in=%.1f", self._index, code, pause)
+            if monotonic() - begin > _STEADY:
+                pause = _FIRST_PAUSE
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(parent.stopped.wait(), pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def _run_once(self) -> int:
+        """One life; its exit code, below 0 for a signal."""
+        ours, theirs = socket.socketpair()
+        parent = self._parent
+        place = Place(self._index, parent.count, theirs.fileno(), parent.tally_descriptor)
+        with theirs:
+            # A session of its own: Ctrl-C in the terminal is for the parent, which passes it on.
+            self.process = await asyncio.create_subprocess_exec(
+                *parent.command(place),
+                pass_fds=(place.control, place.tally),
+                env=parent.environment,
+                start_new_session=True,
+            )
+        ours.setblocking(False)
+        self.line = ControlLine(ours, self._answer, _PATIENCE)
+        answering = await self.line.open()
+        try:
+            return await self.process.wait()
+        finally:
+            self.line = None
+            answering.cancel()
+            await asyncio.gather(answering, return_exceptions=True)
+            ours.close()
+
+    async def _answer(self, what: str) -> Any:
+        if what == "ready":
+            self.ready.set()
+            return True
+        return await self._parent.ask_all(what)
+
+    async def ask(self, what: str) -> Any:
+        """Ask this worker; None if it does not answer."""
+        return None if self.line is None else await self.line.ask(what)
+
+    def send(self, number: int) -> None:
+        """Pass a signal on."""
+        if self.process is not None and self.process.returncode is None:
+            self.process.send_signal(number)
+
+
+class _Parent:
+    """Starts the workers, and looks after them.
+
+    Args:
+        count: how many.
+        command: the program and its arguments for a worker.
+        environment: of the workers.
+    """
+
+    def __init__(
+        self, count: int, command: Callable[[Place], Sequence[str]], environment: dict[str, str]
+    ) -> None:
+        self.count = count
+        self.command = command
+        self.environment = environment
+        self.tally_descriptor = SharedTally.create(count)
+        self.tally = SharedTally(self.tally_descriptor, count, -1)
+        self.stopped = asyncio.Event()
+        self._code = 0
+        self._workers = [_Worker(self, index) for index in range(count)]
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the workers are to end."""
+        return self.stopped.is_set()
+
+    def ended(self, code: int) -> None:
+        """A worker has ended, and will not be started again: so do the others."""
+        self._code = self._code or (code if code >= 0 else 1)
+        if not self.stopping:
+            self.stop()
+
+    def stop(self) -> None:
+        """Have all workers drain; the second time they end at once."""
+        again = self.stopping
+        self.stopped.set()
+        for worker in self._workers:
+            worker.send(signal.SIGKILL if again else signal.SIGTERM)
+
+    def renew(self) -> None:
+        """Have all workers read the certificate anew."""
+        for worker in self._workers:
+            worker.send(signal.SIGHUP)
+
+    async def ask_all(self, what: str) -> Any:
+        """Ask all workers at once, and add up what they say."""
+        each = await asyncio.gather(*(worker.ask(what) for worker in self._workers))
+        if what == "health":
+            return sum_health(each)
+        return sum_metrics(text for text in each if text).decode()
+
+    async def run(self, address: str, patience: float) -> int:
+        """Run until the workers have ended.
+
+        Args:
+            address: where they listen.
+            patience: seconds that they may take to end.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self.renew)
+        lives = [loop.create_task(worker.live()) for worker in self._workers]
+        telling = loop.create_task(self._tell_when_ready(address))
+        await self.stopped.wait()
+        telling.cancel()
+        _, pending = await asyncio.wait(lives, timeout=patience)
+        if pending:
+            log.error("workers did not end in time number=%d", len(pending))
+            self.stop()
+            await asyncio.wait(pending)
+            return 1
+        return self._code
+
+    async def _tell_when_ready(self, address: str) -> None:
+        for worker in self._workers:
+            await worker.ready.wait()
+        say(f"listening on {address}")
+
+
+def run_parent(args: argparse.Namespace, config: ServerConfig) -> int:
+    """Serve with several workers, until a signal ends it.
+
+    Args:
+        args: of ``serve``.
+        config: the settings in them.
+
+    Raises:
+        CommandError: it cannot be done, and why.
+    """
+    from goim_edu.serving.logs import log_to_stderr
+    from goim_edu.store import database_of, open_store
+
+    if sys.platform != "linux":
+        raise CommandError("--workers needs Linux, which deals connections out to processes")
+    port = _reserve(config)
+    with port, log_to_stderr(args.log_level):
+        address = f"{'wss' if config.tls_cert else 'ws'}://{host_in_url(config.host)}"
+        number = port.getsockname()[1]
+        try:
+            with database_of(args.mongo, args.data_dir) as uri:
+                with open_store(uri) as store:  # makes the indexes, once
+                    if not store.is_shared:
+                        raise CommandError(
+                            "--workers needs a MongoDB that is a replica set: each worker "
+                            "follows the others by its change stream"
+                        )
+                    say(f"messages are kept in {store.description}", error=True)
+                environment = {**os.environ, "GOIM_MONGO_URI": uri}
+
+                async def run() -> int:
+                    parent = _Parent(
+                        args.workers, lambda place: _command(place, number), environment
+                    )
+                    return await parent.run(f"{address}:{number}", config.drain_timeout + _MORE)
+
+                return asyncio.run(run())
+        except (OSError, ValueError) as error:
+            raise CommandError(f"cannot open the store: {error}") from None
+
+
+def _reserve(config: ServerConfig) -> socket.socket:
+    """Hold the port, so that it stays ours while workers come and go."""
+    try:
+        # Alone first: another server that shares its port would let us in unnoticed.
+        with listen(config.host, config.port) as alone:
+            port = alone.getsockname()[1]
+        return shared_socket(config.host, port)
+    except OSError as error:
+        where = f"{config.host}:{config.port}"
+        raise CommandError(f"cannot listen on {where}: {error.strerror or error}") from None
+
+
+def _command(place: Place, port: int) -> list[str]:
+    """A worker is started with our own arguments; later ones win."""
+    words = [*sys.orig_argv, "--worker", str(place), "--port", str(port)]
+    return [*words, "--mongo", "auto"]
