@@ -33,7 +33,9 @@ async def running_server(
     own = store is None
     store = open_store("memory") if store is None else store
     try:
-        async with ChatServer(ServerConfig.of(**{"port": 0} | settings), store) as server:
+        async with ChatServer(
+            ServerConfig.of(**{"port": 0, "presence_grace": 0.0} | settings), store
+        ) as server:
             try:
                 yield server
             finally:

@@ -155,6 +155,8 @@ MAY_BE_ANY_THERE = {
     "server.ServerStore.submit_async": "a future of one class of Saved is not one of another",
     "store.Change.__init__": "the driver alone knows what a resume token is",
     "store.MemoryBackend.insert": "a document of MongoDB may hold anything",
+    "store.MessageStore.moment": "the driver alone knows what a moment of the set is",
+    "store.MessageStore.reach": "the driver alone knows what a moment of the set is",
     "store.MessageStore.database": "a database of pymongo, whose documents may hold anything",
     "store.MongoBackend.__init__": "a client of pymongo, whose documents may hold anything",
     "store.MongoBackend.insert": "a document of MongoDB may hold anything",

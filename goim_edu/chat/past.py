@@ -127,7 +127,7 @@ def catch_up(
     backlog.rest()
     yield nothing
     if room.gate.last is None:
-        # Whoever comes first has the gate opened; all who come meanwhile wait for that.
+        # The first one has the gate opened, and all that come meanwhile wait for that.
         opening = yield partial(_look_in, to.store, room, backlog)
         if isinstance(opening, StoreError):
             raise refusal(opening)

@@ -129,7 +129,7 @@ class Store(Protocol):
 
 
 class Whereabouts(NamedTuple):
-    """Who is in a room at another server.
+    """The users of a room at another server.
 
     Args:
         server: its name.
@@ -145,7 +145,7 @@ class Whereabouts(NamedTuple):
 
 
 class Moves(NamedTuple):
-    """Who has come into a room at another server, and who has gone there.
+    """What has moved in a room at another server: users that have come, and users that have gone.
 
     Args:
         server: its name.
@@ -163,7 +163,7 @@ class Moves(NamedTuple):
 
 
 Company = Sequence[Whereabouts]
-"""Who is in a room at the other servers."""
+"""The users of a room at the other servers."""
 
 
 class Peers(Protocol):
@@ -191,7 +191,7 @@ class Peers(Protocol):
         ...
 
     def company(self, room_id: str) -> Company:
-        """Who is in the room at the others; it blocks, and raises StoreError."""
+        """The users of the room at the others; it blocks, and raises StoreError."""
         ...
 
     def came(self, room_id: str, user_id: str) -> None:

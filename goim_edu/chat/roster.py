@@ -35,7 +35,7 @@ NO_CHANGES: Final = Changes((), (), False)
 
 
 class Roster:
-    """Who is in one room.
+    """The users of one room.
 
     Each method that changes something says who has come or gone by it, for all who look.
 
@@ -117,7 +117,7 @@ class Roster:
     # ------------------------------------------------------------------ at others
 
     def meet(self, where: Whereabouts) -> Changes:
-        """Who is at another server: these, and nobody else; what is older than we know is not so.
+        """At another server are these users, and nobody else; what is older than we know is not so.
 
         >>> Roster().meet(Whereabouts("server 2", 1, ["lisa", "tom"]))
         Changes(came=['lisa', 'tom'], went=[], counted=False)

@@ -242,7 +242,7 @@ class Node:
         self._unseen.pop(room_id, None)
 
     def company(self, room_id: str) -> Company:
-        """Who is in the room at the other servers; it blocks."""
+        """The users of the room at the other servers; it blocks."""
         return self._registry.company(room_id, self.server)
 
     def stored(self, message: StoredMessage) -> None:

@@ -140,7 +140,7 @@ class Registry:
         return pymongo.ReplaceOne({"_id": key}, document, upsert=True)
 
     def company(self, room_id: str, but: str) -> list[Whereabouts]:
-        """Who is in a room at the other servers that are there."""
+        """The users of a room at the other servers that are there."""
         with reading(_WHAT):
             alive = {peer["_id"] for peer in self._peers.find({}, {"_id": 1})} - {but}
             found = self._presence.find({"room_id": room_id})

@@ -26,6 +26,7 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "host": HOST,
     "port": 0,
     "compression": False,  # in a lesson the bytes on the wire should be readable
+    "presence_grace": 0.0,  # and who leaves is told at once
 }
 _START_TIMEOUT: Final = 30.0  # seconds until the server must listen
 _STOP_TIMEOUT: Final = 20.0  # seconds to drain, to flush the store and to end

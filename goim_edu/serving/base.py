@@ -17,8 +17,8 @@ from goim_edu.errors import HandshakeError
 from goim_edu.protocol import Endpoint, Limits, Side
 from goim_edu.serving.accepting import Acceptor, Admission, Newcomer, too_busy
 from goim_edu.serving.config import ServerConfig
-from goim_edu.serving.gate import Gate
 from goim_edu.serving.listening import address_of, host_in_url, listen
+from goim_edu.serving.policy import AccessPolicy
 from goim_edu.serving.routes import Route, run_handler
 from goim_edu.serving.tls import Certificate
 from goim_edu.serving.visitor import Visitor
@@ -94,7 +94,7 @@ class BaseServer(EnteredNotAwaited):
         self.tap = tap
         self.certificate = Certificate(config.tls_cert, config.tls_key)
         self._tls = _server_context(ssl, self.certificate)
-        self._gate = Gate(config, page_key, tls=self._tls is not None)
+        self._policy = AccessPolicy(config, page_key, tls=self._tls is not None)
         self._limits = Limits(
             max_frame_size=config.max_message_size,
             max_message_size=config.max_message_size,
@@ -104,7 +104,7 @@ class BaseServer(EnteredNotAwaited):
         self._deflate = _DEFLATE if compression is True else compression or None
         most = config.max_connections
         self.admission = Admission(
-            *(most, most if self._unix else config.max_per_ip), unlimited=self._gate.proxies
+            *(most, most if self._unix else config.max_per_ip), unlimited=self._policy.proxies
         )
         self._life: Literal["new", "listening", "closing", "closed"] = "new"
         self._acceptor: Acceptor | None = None
@@ -363,8 +363,8 @@ class BaseServer(EnteredNotAwaited):
     def on_request(self, connection: Connection, request: Request) -> None:
         """Find out where a request comes from, and answer it."""
         connection.path = request.path
-        visitor = self._gate.identify(connection.remote, request)
-        if connection.remote in self._gate.proxies:  # it is counted for its client
+        visitor = self._policy.identify(connection.remote, request)
+        if connection.remote in self._policy.proxies:  # it is counted for its client
             why = self.admission.rename(cast("Newcomer", connection), visitor.address)
             connection.remote = visitor.address
             if why is not None:
@@ -384,7 +384,7 @@ class BaseServer(EnteredNotAwaited):
                 section="RFC 9110 §15.6.4",
                 headers=[("Retry-After", "1")],
             )
-        self._gate.check_page(request, visitor)
+        self._policy.check_page(request, visitor)
 
     def _open_route(self, connection: Connection, request: Request, route: Route) -> None:
         """Agree to a WebSocket, and start its handler."""

@@ -180,7 +180,7 @@ class ChatServer(BaseServer):
             self._metrics = ServerMetrics(self, self._registry)
         shown = self._metrics if config.metrics else None
         self.pages = Pages(
-            *(self, self._gate.hosts, shown.text if shown else None, self._metrics_token)
+            *(self, self._policy.hosts, shown.text if shown else None, self._metrics_token)
         )
 
     def _make_node(self) -> Node | None:

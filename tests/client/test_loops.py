@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import itertools
 import logging
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -253,7 +254,7 @@ def test_an_end_for_good_reaches_everybody_that_waits() -> None:
             await asyncio.sleep(0)
             attempt = chat._connect._attempt
             refused = replace(attempt.options, origin="https://evil.example")
-            chat._connect._attempt = replace(attempt, options=refused)
+            chat._connect._turns = itertools.cycle([replace(attempt, options=refused)])
             for session in tuple(server.hub.sessions):
                 session.connection.abort()  # type: ignore[attr-defined]
             for loop in (*loops, asyncio.create_task(hear(chat))):

@@ -1,4 +1,4 @@
-"""The gate of the server: from where, by which name, and from which page a client may come."""
+"""The access policy of a server: from where, by which name, from which page one may come."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from goim_edu.serving.visitor import TrustedProxies, Visitor
 from goim_edu.websocket.handshake import Request, check_origin, offered_subprotocols
 from goim_edu.websocket.http11 import quoted
 
-__all__ = ["Gate"]
+__all__ = ["AccessPolicy"]
 
 log = logging.getLogger("goim_edu.server")
 
@@ -23,7 +23,7 @@ _HINT: Final = (
 )
 
 
-class Gate:
+class AccessPolicy:
     """Decides which clients may come in, by the settings of a server.
 
     Args:
@@ -36,7 +36,7 @@ class Gate:
         hosts: the names by which browsers may reach the server.
         proxies: those whose word on their clients is believed.
 
-    >>> "192.0.2.1" in Gate(ServerConfig(trusted_proxies=("192.0.2.0/24",))).proxies
+    >>> "192.0.2.1" in AccessPolicy(ServerConfig(trusted_proxies=("192.0.2.0/24",))).proxies
     True
     """
 
