@@ -150,6 +150,11 @@ class Roster:
         self._told.pop(server, None)
         return changes
 
+    @property
+    def servers(self) -> set[str]:
+        """The other servers at which somebody is."""
+        return set(self._counts).union(*self._elsewhere.values())
+
     def _came(self, server: str, user_id: str) -> bool:
         self._elsewhere.setdefault(user_id, set()).add(server)
         return self._appear(user_id)

@@ -24,6 +24,9 @@ from bson.timestamp import Timestamp
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_preferences import ReadPreference
 
+from goim_edu.storage.mongodb_answers import UNSURE_CODES
+from goim_edu.storage.mongodb_client import Database, unavailable
+
 __all__ = ["Event", "Follower", "FollowerStats"]
 
 log = logging.getLogger("goim_edu.cluster")
@@ -33,9 +36,6 @@ _BATCH: Final = 1000  # events that are asked for at once
 _IDLE: Final = 0.5  # seconds that mongod waits for an event before it answers
 _ANSWER: Final = 10.0  # seconds until a member that does not answer is given up
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
-_LOST: Final = frozenset({260, 280, 286, 40585, 40615})
-"""InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost, and resume tokens that are
-not in the stream: there is no going on from here (MongoDB, ``error_codes.yml``)."""
 
 
 class Event(NamedTuple):
@@ -82,7 +82,7 @@ class Follower:
 
     def __init__(
         self,
-        database: pymongo.database.Database[dict[str, Any]],
+        database: Database,
         collections: Sequence[str],
         deliver: Callable[[], None],
         opened: Callable[[bool], None],
@@ -157,12 +157,12 @@ class Follower:
                 self._follow(stop)
                 pause = _FIRST_PAUSE
             except OperationFailure as error:
-                if error.code in _LOST:
-                    self._forget(f"it cannot go on where it was: {error.details or error}")
-                else:
-                    log.warning("change stream broke why=%r", str(error)[:300])
+                if error.code in UNSURE_CODES:  # such as a member that is no longer primary
+                    log.warning("change stream broke why=%r", _words(error))
+                else:  # such as 286, ChangeStreamHistoryLost: the oplog does not reach back so far
+                    self._forget(_words(error))
             except PyMongoError as error:
-                log.warning("change stream broke why=%r", str(error)[:300])
+                log.warning("change stream broke why=%r", _words(error))
             if not stop.is_set():
                 self.stats.reopened += 1
                 stop.wait(pause)
@@ -170,7 +170,7 @@ class Follower:
 
     def _forget(self, why: str) -> None:
         """The next stream begins now."""
-        log.warning("change stream lost why=%r", why[:300])
+        log.warning("change stream lost why=%r", why)
         self._token = self._begin = None
         self.stats.lost += 1
 
@@ -212,3 +212,7 @@ class Follower:
             is_first = len(self._events) == 1
         if is_first:
             self._deliver()
+
+
+def _words(error: PyMongoError) -> str:
+    return str(unavailable(error, "it cannot go on"))
