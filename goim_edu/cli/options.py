@@ -26,6 +26,7 @@ _METAVARS: Final = {
     "characters": "CHARACTERS",
     "requests a second": "PER_SECOND",
     "frames a second": "PER_SECOND",
+    "handshakes a second": "PER_SECOND",
     "file": "FILE",
     "pages": "ORIGIN",
     "names": "NAME",

@@ -187,11 +187,12 @@ async def _run_server(server: Any, place: Place | None = None) -> int:
         say(f"listening on {server.base_url}")
     else:
         line = loop.create_task(join_parent(server, place, stop.set))
-    await stop.wait()
+    ends = {loop.create_task(stop.wait()), loop.create_task(server.wait_closed())}
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     await server.drain()
     if line is not None:
         line.cancel()
-    return 0
+    return 0 if stop.is_set() else 1  # another server has taken our place
 
 
 def _loop_factory(name: Literal["asyncio", "uvloop"]) -> Callable[[], asyncio.AbstractEventLoop]:

@@ -17,6 +17,7 @@ from goim_edu.errors import HandshakeError
 from goim_edu.protocol import Endpoint, Limits, Side
 from goim_edu.serving.accepting import Acceptor, Admission, Newcomer, too_busy
 from goim_edu.serving.config import ServerConfig
+from goim_edu.serving.handshakes import HandshakeRate
 from goim_edu.serving.listening import address_of, host_in_url, listen
 from goim_edu.serving.policy import AccessPolicy
 from goim_edu.serving.routes import Route, run_handler
@@ -64,6 +65,7 @@ class BaseServer(EnteredNotAwaited):
         port: where it listens, known after ``start``; 0 for a Unix socket.
         engine: what all connections share, known after ``start``.
         admission: counts the connections, in all and from each host, and has the bounds.
+        handshakes: how many a second it takes.
         certificate: the certificate of the settings, which can be renewed.
         tap: called for each new connection; what it returns is given every octet of it.
 
@@ -106,6 +108,7 @@ class BaseServer(EnteredNotAwaited):
         self.admission = Admission(
             *(most, most if self._unix else config.max_per_ip), unlimited=self._policy.proxies
         )
+        self.handshakes = HandshakeRate(config.handshake_rate)
         self._life: Literal["new", "listening", "closing", "closed"] = "new"
         self._acceptor: Acceptor | None = None
         self._connections: set[Connection] = set()
@@ -236,6 +239,10 @@ class BaseServer(EnteredNotAwaited):
             await self._closed.wait()
         finally:
             await self.close()
+
+    async def wait_closed(self) -> None:
+        """Wait until the server is closed, by whoever closes it."""
+        await self._closed.wait()
 
     async def serve_until_signal(self) -> None:
         """Serve until Ctrl-C or SIGTERM, and close in good order; a second one cuts off the rest.
@@ -385,6 +392,7 @@ class BaseServer(EnteredNotAwaited):
                 headers=[("Retry-After", "1")],
             )
         self._policy.check_page(request, visitor)
+        self.handshakes.check()
 
     def _open_route(self, connection: Connection, request: Request, route: Route) -> None:
         """Agree to a WebSocket, and start its handler."""

@@ -43,6 +43,7 @@ from goim_edu.websocket.handshake import Request, select_subprotocol
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
+    from goim_edu.cluster.keeper import LeaseKeeper
     from goim_edu.cluster.node import Node, SharedStore
     from goim_edu.serving.metrics import ServerMetrics
 
@@ -52,6 +53,7 @@ log = logging.getLogger("goim_edu.server")
 
 _CHAT: Final = "/chat"
 _ECHO: Final = "/echo"
+_HANDSHAKES: Final = 500.0  # a second, where there are other servers: their clients may come
 
 
 class ConnectionInfo(NamedTuple):
@@ -152,6 +154,7 @@ class ChatServer(BaseServer):
         self.routes = Routes(routes, taken=(_CHAT, *self.handlers, *pages, *page_files()))
         self.hub: Hub
         self.node: Node | None = None
+        self._keeper: LeaseKeeper | None = None
         self.ask_all: Callable[[str], Awaitable[Any]] | None = None
         self._authenticate = authenticate or make_authenticate(config)
         self._hooks = hooks
@@ -201,10 +204,33 @@ class ChatServer(BaseServer):
         Raises:
             OSError: it cannot listen on this address; it may be tried again.
             RuntimeError: it was started before.
+            StoreConfigError: another server serves this MongoDB, which is no replica set.
         """
-        await super().start()
+        if self._life == "new" and getattr(self.store, "is_exclusive", False):
+            from goim_edu.cluster.keeper import LeaseKeeper
+
+            self._keeper = LeaseKeeper(cast("SharedStore", self.store).database, self._lose)
+            await self._keeper.take(self.url)
+        try:
+            await super().start()
+        except BaseException:
+            await self._give_back()
+            raise
         if self.node is not None:
             self.node.start(self.hub, self.url)
+        if self._keeper is not None:
+            self._keeper.url = self.url  # with the port, now that it is known
+
+    async def _give_back(self) -> None:
+        """Let another server have our place."""
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            await keeper.give_back()
+
+    def _lose(self, first: str) -> None:
+        """Another server has taken our place: end."""
+        log.error("closing why=%r", first)
+        self.start_task(self.drain())
 
     def _details(self) -> str:
         return f" store={self.store.description!r}"
@@ -257,6 +283,7 @@ class ChatServer(BaseServer):
         await super()._close(end)
         if self.node is not None:
             await self.node.stop()
+        await self._give_back()
 
     def _clean_up(self) -> None:
         if self.node is not None:
@@ -281,6 +308,11 @@ class ChatServer(BaseServer):
             self._open_route(connection, request, self.routes[path])
         else:
             raise no_such_path()
+
+    def _check_upgrade(self, request: Request, visitor: Visitor) -> None:
+        if self.node is not None and not self.config.handshake_rate:
+            self.handshakes.rate = _HANDSHAKES if len(self.node.peers) else 0.0
+        super()._check_upgrade(request, visitor)
 
     def _is_websocket(self, path: str) -> bool:
         return path == _CHAT or path in self.handlers or path in self.routes

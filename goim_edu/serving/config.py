@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 _Auth = Literal["none", "jwt"]
-_OR_NONE: Final = ("port", "heartbeat_interval", "hsts", "jwt_leeway")
+_OR_NONE: Final = ("port", "heartbeat_interval", "handshake_rate", "hsts", "jwt_leeway")
 """Those that may be 0."""
 
 
@@ -59,6 +59,8 @@ class ServerConfig:
         tls_timeout: seconds for the TLS handshake, absolute; it counts as a connection.
         open_timeout: seconds for the opening handshake, absolute.
         close_timeout: seconds for the closing handshake, absolute.
+        handshake_rate: handshakes a second that are taken; more are answered 503 and come again a
+            few seconds later. 0: as many as come, and 500 where there are other servers.
         drain_timeout: seconds that draining may take.
         origins: pages that may connect besides our own: ``https://chat.example.com``,
             ``loopback`` for any page of this machine, ``*`` for every page.
@@ -110,6 +112,7 @@ class ServerConfig:
     tls_timeout: float = 10.0
     open_timeout: float = 10.0
     close_timeout: float = 5.0
+    handshake_rate: float = 0.0
     drain_timeout: float = 10.0
     origins: Sequence[str] = ()
     hosts: Sequence[str] = ()

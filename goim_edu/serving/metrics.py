@@ -89,6 +89,11 @@ class ServerMetrics(Collector):
         yield GaugeMetricFamily(
             "goim_kept_bytes_limit", "What these may be", self._server.config.memory_limit
         )
+        yield CounterMetricFamily(
+            "goim_handshakes_deferred",
+            "Opening handshakes that were asked to come later",
+            self._server.handshakes.deferred,
+        )
         for name, what in _ENGINE.items():
             yield CounterMetricFamily(f"goim_{name}", what.capitalize(), getattr(stats, name))
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from goim_edu.chat.hub import Hub
 from goim_edu.chat.ports import Store
 from goim_edu.serving.config import ServerConfig
+from goim_edu.serving.handshakes import HandshakeRate
 from goim_edu.transport import Engine
 
 __all__ = ["MeasuredConnection", "ObservedNode", "ObservedServer", "ServerStore"]
@@ -92,6 +93,7 @@ class ObservedServer(Protocol):
     engine: Engine
     hub: Hub
     ask_all: Callable[[str], Awaitable[Any]] | None
+    handshakes: HandshakeRate
 
     @property
     def node(self) -> ObservedNode | None:

@@ -165,6 +165,11 @@ class Backend(Protocol):
         ...
 
     @property
+    def is_exclusive(self) -> bool:
+        """Whether one server only can serve a chat from it, and another could try."""
+        ...
+
+    @property
     def moment(self) -> Any:
         """The latest moment of the database's own time that is known here; None if it has none."""
         ...

@@ -175,6 +175,11 @@ class MemoryBackend:
         return False
 
     @property
+    def is_exclusive(self) -> bool:
+        """Nobody else can try."""
+        return False
+
+    @property
     def moment(self) -> None:
         """There is only now."""
         return None

@@ -175,6 +175,11 @@ class MongoBackend:
         return self.topology != "standalone" and self._is_majority and not self.read_only
 
     @property
+    def is_exclusive(self) -> bool:
+        """Whether one server only can serve a chat from it, since others could not follow it."""
+        return self.topology == "standalone" and not self.read_only
+
+    @property
     def moment(self) -> Timestamp | None:
         """The latest moment in the set's own time that we know of; None on a standalone server."""
         return self._moment

@@ -114,6 +114,11 @@ class MessageStore:
         return self.backend.is_shared
 
     @property
+    def is_exclusive(self) -> bool:
+        """Whether one server only can serve a chat from it: MongoDB is no replica set."""
+        return self.backend.is_exclusive
+
+    @property
     def messages(self) -> str:
         """The name of the collection of the messages."""
         return self.backend.collections.messages
