@@ -18,6 +18,7 @@ from tests.conftest import require
 DOCUMENT: Final = Path(__file__).resolve().parent.parent / "docs" / "operations.md"
 NAME: Final = "chat.example.com"
 BACKEND: Final = "127.0.0.1:8765"
+OTHERS: Final = ("127.0.0.1:8766", "127.0.0.1:8767")
 START_TIMEOUT: Final = 20.0  # seconds until it accepts
 LANGUAGES: Final = {"nginx": "nginx", "haproxy": "haproxy", "apache2": "apache"}
 MODULES: Final = (
@@ -25,11 +26,11 @@ MODULES: Final = (
 )
 
 
-def block(language: str) -> str:
-    """The only code block of this language in the document."""
+def block(language: str, *, several: bool = False) -> str:
+    """The code block of this language in the document, for one server or for several."""
     found = re.findall(rf"^```{language}\n(.*?)^```", DOCUMENT.read_text("utf-8"), re.S | re.M)
-    assert len(found) == 1
-    return str(found[0])
+    assert len(found) == 1 + (language != "apache")
+    return str(found[several])
 
 
 def find(program: str) -> str:
@@ -57,6 +58,7 @@ class Proxy:
         folder: for its files.
         backend: the port of our server.
         change: what else stands in place of what in its configuration.
+        others: the ports of two more servers.
 
     Attributes:
         plain, tls: its ports.
@@ -64,7 +66,12 @@ class Proxy:
     """
 
     def __init__(
-        self, program: str, folder: Path, backend: int, change: dict[str, str] | None = None
+        self,
+        program: str,
+        folder: Path,
+        backend: int,
+        change: dict[str, str] | None = None,
+        others: tuple[int, int] | None = None,
     ) -> None:
         self.program = program
         self.path = find(program)
@@ -76,7 +83,11 @@ class Proxy:
         (folder / "chat.pem").write_bytes(chain)
         (folder / "chat.key").write_bytes(issued.private_key_pem.bytes())
         (folder / "chat.both.pem").write_bytes(chain + issued.private_key_pem.bytes())
-        self._config = self._filled_in(block(LANGUAGES[program]), backend, change or {})
+        if others is not None:
+            more = zip(OTHERS, others, strict=True)
+            change = (change or {}) | {old: f"127.0.0.1:{new}" for old, new in more}
+        text = block(LANGUAGES[program], several=others is not None)
+        self._config = self._filled_in(text, backend, change or {})
         self._log = folder / "proxy.log"
 
     def _filled_in(self, text: str, backend: int, change: dict[str, str]) -> str:
