@@ -26,7 +26,9 @@ from typing import Any, Final
 import pymongo
 from pymongo.read_concern import ReadConcern
 
+from goim_edu.lab.bus_process import BusProcess
 from goim_edu.lab.history import Acked, Kind, Record, Refused, Violation, check_history
+from goim_edu.lab.link import Link
 from goim_edu.lab.nemesis import TARGETS, Nemesis
 from goim_edu.lab.server_process import ServerProcess
 from goim_edu.mongod import LocalReplicaSet
@@ -146,7 +148,7 @@ def run_seed(
     seconds: float,
     *,
     servers: int = 1,
-    targets: Sequence[str] = TARGETS,
+    targets: Sequence[str] = ("server", "primary"),
     tree: Path | None = None,
 ) -> tuple[Nemesis, Outcome]:
     """One run against server processes of its own.
@@ -156,7 +158,8 @@ def run_seed(
         seed: of the faults, and of what the clients do.
         seconds: for which harm is done.
         servers: how many there are.
-        targets: of the nemesis.
+        targets: of the nemesis; with ``link`` the clients come over links that fail, with ``bus``
+            the servers tell each other by NATS, over such links, too.
         tree: serve with the package that stands there, instead of this one.
     """
     environment = {}
@@ -166,20 +169,28 @@ def run_seed(
         tempfile.TemporaryDirectory(prefix="goim-nemesis-") as folder,
         contextlib.ExitStack() as running,
     ):
-        processes = [
-            running.enter_context(
-                ServerProcess(
-                    *(Path(folder, f"log{number}"), members.uri, *OPTIONS), environment=environment
-                )
-            )
-            for number in range(servers)
-        ]
-        nemesis = Nemesis(processes, members, seed, targets=targets)
+        links: list[Link] = []
+
+        def link_to(port: int) -> int:
+            """The port of a link that leads there; or the port itself, if links do not fail."""
+            if "link" not in targets:
+                return port
+            links.append(running.enter_context(Link(port)))
+            return links[-1].port
+
+        bus = running.enter_context(BusProcess()) if "bus" in targets else None
+        processes = []
+        for number in range(servers):
+            by_bus = () if bus is None else ("--bus", f"nats://127.0.0.1:{link_to(bus.port)}")
+            log = Path(folder, f"log{number}")
+            server = ServerProcess(log, members.uri, *OPTIONS, *by_bus, environment=environment)
+            processes.append(running.enter_context(server))
+        urls = [f"ws://127.0.0.1:{link_to(process.port)}/chat" for process in processes]
+        nemesis = Nemesis(processes, members, seed, targets=targets, links=links, bus=bus)
 
         async def harm() -> None:
             await asyncio.to_thread(nemesis.run, seconds)
 
-        urls = [process.chat for process in processes]
         return nemesis, asyncio.run(run_chat(urls, seed, harm, read_majority(members.uri)))
 
 
@@ -188,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], metavar="N")
     parser.add_argument("--seconds", type=float, default=60.0, help="of harm for each seed")
     parser.add_argument("--servers", type=int, default=1, help="that serve the one chat")
-    parser.add_argument("--targets", nargs="+", choices=TARGETS, default=TARGETS)
+    parser.add_argument("--targets", nargs="+", choices=TARGETS, default=TARGETS[:2])
     parser.add_argument("--tree", type=Path, help="serve with the package that stands there")
     parser.add_argument("--show", type=int, default=10, help="violations to print for each seed")
     args = parser.parse_args(arguments)
