@@ -10,7 +10,7 @@ PIP        := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test full serve lint notebooks diagrams html reference gallery lock conformance bench-protocol bench-server bench-store clean
+.PHONY: help lab test full chaos serve lint notebooks diagrams html reference gallery lock conformance bench-protocol bench-server bench-store clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -48,10 +48,15 @@ full: $(VENV)/.test ## what takes longer than CI: all of Autobahn, ten seeds of 
 	$(BIN)/python conformance/run.py
 	$(BIN)/python -m tools.nemesis --seeds 1 2 3 4 5 6 7 8 9 10 --seconds 60
 	$(BIN)/python -m tools.nemesis --seeds 11 12 13 14 --seconds 60 --targets primary
+	$(BIN)/python -m tools.chaos --minutes 2 --seed 1 2
+	$(BIN)/python -m tools.chaos --minutes 2 --seed 3 4 --bus
 	GOIM_SERVER_KILLS=20 GOIM_FREEZE_SECONDS=20 GOIM_PRIMARY_KILLS=5 \
 	    GOIM_SOAK_SECONDS=60 GOIM_SOAK_CLIENTS=500 \
 	    $(BIN)/python -m pytest -q --timeout 1200 tests/test_soak.py \
 	    tests/peers/test_promises_store.py tests/peers/test_failover.py
+
+chaos: $(VENV)/.test ## three servers of one chat under all faults (ARGS="--minutes 10 --seed 1 --bus")
+	$(BIN)/python -m tools.chaos $(ARGS)
 
 lint: $(VENV)/.test ## ruff and mypy, both strict, and the sizes of modules and functions
 	$(BIN)/ruff check .

@@ -3,10 +3,10 @@
     python -m tools.chaos --minutes 10 --seed 1
     python -m tools.chaos --minutes 10 --seed 1 --bus
 
-Three server processes serve one chat on a replica set of three real mongods, twelve clients chat at
-all of them over links that fail, and a nemesis kills and freezes servers and primaries, has primaries
-step down, cuts and silences links, and with ``--bus`` kills NATS. At the end every client must have
-heard everything, in order and once. The exit code is 1 if a promise was broken.
+Three server processes serve one chat on a replica set of three real mongods, and twelve clients
+chat at all of them over links that fail. A nemesis kills and freezes servers and primaries, has
+primaries step down, cuts and silences links, and with ``--bus`` kills NATS. At the end every client
+must have heard everything, in order and once. The exit code is 1 if a promise was broken.
 """
 
 from __future__ import annotations
