@@ -105,7 +105,8 @@ def server(
     mongod: LocalMongod, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerProcess]:
     log = tmp_path_factory.mktemp("serve") / "log"
-    with ServerProcess(log, mongod.uri, "--rate", "100000", "--burst", "100000") as running:
+    options = ("--rate", "100000", "--burst", "100000", "--presence-grace", "1")
+    with ServerProcess(log, mongod.uri, *options) as running:
         yield running
 
 
