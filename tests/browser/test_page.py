@@ -27,7 +27,7 @@ from playwright.sync_api import (
 )
 from websockets.sync.client import connect
 
-from goim_edu.mongod import LocalMongod
+from goim_edu.mongod import LocalMongod, LocalReplicaSet
 from goim_edu.palette import contrast
 from tests.serving import ServerProcess
 
@@ -138,7 +138,7 @@ def somebody(browser: Browser, server: ServerProcess) -> Iterator[NewPerson]:
     }
 
 
-def documents(mongod: LocalMongod, room: str) -> list[dict[str, Any]]:
+def documents(mongod: LocalMongod | LocalReplicaSet, room: str) -> list[dict[str, Any]]:
     with pymongo.MongoClient[dict[str, Any]](mongod.uri, tz_aware=True) as client:
         return list(client["GOIM"]["messages"].find({"room_id": room}).sort("seq"))
 
@@ -520,9 +520,9 @@ def test_what_is_in_sight_stays_when_older_messages_come_above_it(
 
 
 def test_a_restart_of_the_server_loses_and_repeats_nothing(
-    somebody: NewPerson, mongod: LocalMongod, tmp_path: Path, room: str
+    somebody: NewPerson, replica_set: LocalReplicaSet, tmp_path: Path, room: str
 ) -> None:
-    with ServerProcess(tmp_path / "log", mongod.uri) as server:
+    with ServerProcess(tmp_path / "log", replica_set.uri) as server:
         lisa = somebody(server).enter("lisa", room)
         mei = somebody(server).enter("mei", room)
         lisa.say("before")
@@ -557,7 +557,7 @@ def test_a_restart_of_the_server_loses_and_repeats_nothing(
             # The browser itself reports each attempt that failed; nothing else may be reported.
             assert all(LOST_CONNECTION.search(text) for text in person.complaints)
             person.complaints.clear()
-    found = documents(mongod, room)
+    found = documents(replica_set, room)
     assert len({one["client_msg_id"] for one in found}) == len(found) == 4
 
 
@@ -864,12 +864,12 @@ def test_what_the_server_refuses_is_told_in_words(somebody: NewPerson, room: str
 
 
 def test_a_token_is_asked_for_and_taken(
-    somebody: NewPerson, mongod: LocalMongod, tmp_path: Path, room: str
+    somebody: NewPerson, replica_set: LocalReplicaSet, tmp_path: Path, room: str
 ) -> None:
     secret = tmp_path / "secret"
     secret.write_text(secrets.token_hex(32))
     options = ("--auth", "jwt", "--jwt-secret", str(secret))
-    with ServerProcess(tmp_path / "log", mongod.uri, *options) as server:
+    with ServerProcess(tmp_path / "log", replica_set.uri, *options) as server:
         lisa = somebody(server)
         lisa.page.goto(f"{server.page}/?room={room}&name=lisa")
         expect(lisa["entrance-error"]).to_contain_text("does not accept this name or token")
