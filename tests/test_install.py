@@ -275,7 +275,7 @@ def test_the_course_brings_all_that_notebooks_import(course: set[str]) -> None:
 
 
 def test_core_and_extras_bring_all_that_the_package_imports() -> None:
-    brought = closure(["goim-edu", "goim-edu[lab,fast,proxy]"])
+    brought = closure(["goim-edu", "goim-edu[lab,bus,fast,proxy]"])
     found = others({name for path in imports.modules() for name in imported(path.read_text())})
     assert len(found) >= 12
     assert {name: brings for name, brings in found.items() if not brings & brought} == {}

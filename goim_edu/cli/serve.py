@@ -60,6 +60,7 @@ def add(commands: Subparsers) -> None:
         metavar="N",
         help="processes that share the port and serve one chat",
     )
+    running.add_argument("--end-with-stdin", action="store_true", help=argparse.SUPPRESS)
     running.add_argument("--worker", type=Place.parse, help=argparse.SUPPRESS)
     running.add_argument(
         "--loop", choices=("asyncio", "uvloop"), default="asyncio", help="the event loop"
@@ -129,7 +130,7 @@ def _run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
             place = args.worker
             server.admission.others = SharedTally(place.tally, place.workers, place.index)
         with asyncio.Runner(loop_factory=new_loop) as runner:
-            return runner.run(_run_server(server, args.worker))
+            return runner.run(_run_server(server, args.worker, end_with_stdin=args.end_with_stdin))
 
 
 def _make_server(config: ServerConfig, store: MessageStore, sock: socket.socket | None) -> Any:
@@ -158,10 +159,14 @@ def _open_or_say_why(open_: Callable[[], MessageStore]) -> MessageStore:
         raise CommandError(f"cannot open the store: {error}") from None
 
 
-async def _run_server(server: Any, place: Place | None = None) -> int:
+async def _run_server(
+    server: Any, place: Place | None = None, *, end_with_stdin: bool = False
+) -> int:
     """Serve until SIGTERM or SIGINT, then drain; a second one ends it at once.
 
-    SIGHUP reads the certificate anew. It does not end the server, also where there is none.
+    SIGHUP reads the certificate anew. It does not end the server, also where there is none. With
+    ``end_with_stdin`` it also ends when its standard input does: when the process that started it
+    is gone, however that went.
     """
     config = server.config
     stop = asyncio.Event()
@@ -177,6 +182,8 @@ async def _run_server(server: Any, place: Place | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
     loop.add_signal_handler(signal.SIGHUP, server.certificate.renew)
+    if end_with_stdin:
+        loop.add_reader(0, _at_its_end, stop)
     try:
         await server.start()
     except OSError as error:
@@ -193,6 +200,13 @@ async def _run_server(server: Any, place: Place | None = None) -> int:
     if line is not None:
         line.cancel()
     return 0 if stop.is_set() else 1  # another server has taken our place
+
+
+def _at_its_end(stop: asyncio.Event) -> None:
+    """Standard input has something to read: nothing, if it has come to its end."""
+    if not os.read(0, 1024):
+        asyncio.get_running_loop().remove_reader(0)
+        stop.set()
 
 
 def _loop_factory(name: Literal["asyncio", "uvloop"]) -> Callable[[], asyncio.AbstractEventLoop]:

@@ -207,7 +207,9 @@ class _Parent:
             worker.send(signal.SIGKILL if again else signal.SIGTERM)
 
     def renew(self) -> None:
-        """Have all workers read the certificate anew."""
+        """Have all workers read the certificate anew; not those that are about to end."""
+        if self.stopping:
+            return
         for worker in self._workers:
             worker.send(signal.SIGHUP)
 

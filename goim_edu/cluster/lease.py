@@ -46,7 +46,7 @@ class Lease:
     """
 
     def __init__(self, database: Database, stale_after: float = STALE_AFTER) -> None:
-        self._leases = database["lease"]
+        self._leases = database.get_collection("lease")
         self._owner = uuid4().hex
         self._stale_after = stale_after
 

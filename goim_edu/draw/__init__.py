@@ -16,6 +16,7 @@ from goim_edu.draw.replica_roles import replica_roles
 from goim_edu.draw.round_trips import round_trips
 from goim_edu.draw.scans import scans
 from goim_edu.draw.shards import shards
+from goim_edu.draw.story import story
 from goim_edu.draw.traffic import traffic
 from goim_edu.draw.trips import trips
 from goim_edu.palette import OKABE_ITO
@@ -38,6 +39,7 @@ __all__ = [
     "round_trips",
     "scans",
     "shards",
+    "story",
     "traffic",
     "trips",
 ]

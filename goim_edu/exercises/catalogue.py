@@ -24,7 +24,7 @@ __all__ = [
     "with_texts",
 ]
 
-CHAPTERS: Final = tuple(f"{number:02}" for number in range(1, 15))
+CHAPTERS: Final = tuple(f"{number:02}" for number in range(1, 16))
 """The chapters that have exercises."""
 
 _own: dict[str, Exercise] = {}

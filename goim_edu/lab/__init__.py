@@ -9,6 +9,7 @@ from goim_edu.lazy import lazy_names
 
 if TYPE_CHECKING:
     from goim_edu.feedback.wording import said
+    from goim_edu.lab.cluster import Cluster
     from goim_edu.lab.conformance import take_cases
     from goim_edu.lab.counting_file import CountingFile
     from goim_edu.lab.gated_server import GatedServer
@@ -30,6 +31,7 @@ __all__ = [
     "BROWSER",
     "Acked",
     "Chunk",
+    "Cluster",
     "CountingFile",
     "Faults",
     "GatedServer",
@@ -65,6 +67,7 @@ _MODULES = {
     "BROWSER": "goim_edu.lab.news",
     "Acked": "goim_edu.lab.records",
     "Chunk": "goim_edu.lab.sharding",
+    "Cluster": "goim_edu.lab.cluster",
     "CountingFile": "goim_edu.lab.counting_file",
     "Faults": "goim_edu.lab.link",
     "GatedServer": "goim_edu.lab.gated_server",

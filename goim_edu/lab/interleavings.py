@@ -55,12 +55,29 @@ class Verdict:
     story: tuple[str, ...]
     states: int
 
+    @property
+    def steps(self) -> list[tuple[str, str]]:
+        """The story for ``draw.story``: who, and what."""
+        return [_told_apart(words) for words in self.story]
+
     def __str__(self) -> str:
         seen = f"{self.states:,} states"
         if self.wrong is None:
             return f"nothing wrong in {seen}"
         steps = "".join(f"\n  {number}. {step}" for number, step in enumerate(self.story, 1))
         return f"{self.wrong}, after {len(self.story)} steps ({seen} seen):{steps}"
+
+
+def _told_apart(words: str) -> tuple[str, str]:
+    """The one that acts, and the rest.
+
+    >>> _told_apart("A reads the head: 0"), _told_apart("a majority has one more")
+    (('server A', 'reads the head: 0'), ('database', 'a majority has one more'))
+    """
+    who, _, what = words.removeprefix("the ").partition(" ")
+    if who == "database":
+        return who, what
+    return (f"server {who}", what) if len(who) == 1 and who.isupper() else ("database", words)
 
 
 def explore(model: Model[S], most: int = MOST) -> Verdict:

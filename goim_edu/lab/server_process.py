@@ -67,7 +67,7 @@ class ServerProcess:
     def command(self) -> list[str]:
         """The program and its arguments."""
         command = [sys.executable, "-m", "goim_edu", "serve", "--port", str(self.port)]
-        return [*command, *self._options]
+        return [*command, "--end-with-stdin", *self._options]
 
     @property
     def pid(self) -> int:
@@ -89,6 +89,7 @@ class ServerProcess:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own package
                 self.command,
+                stdin=subprocess.PIPE,  # which ends with us, however we end
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=self.environment,
@@ -143,6 +144,9 @@ class ServerProcess:
             process.kill()
             process.wait()
             raise
+        finally:
+            if process.stdin is not None:
+                process.stdin.close()
 
     def __enter__(self) -> Self:
         return self.start()

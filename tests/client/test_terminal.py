@@ -29,7 +29,7 @@ from websockets.sync.client import connect
 from goim_edu.client.conversation import Conversation
 from goim_edu.client.names import clipped, company
 from goim_edu.client.terminal import TerminalChat, chat_uri, run
-from goim_edu.mongod import LocalMongod
+from goim_edu.mongod import LocalMongod, LocalReplicaSet
 from tests.serving import ServerProcess
 
 ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[=>]")
@@ -203,9 +203,9 @@ def test_history_is_shown_and_more_of_it_on_request(
 
 
 def test_it_survives_a_restart_and_loses_and_repeats_nothing(
-    terminal: NewTerminal, mongod: LocalMongod, tmp_path: Path, room: str
+    terminal: NewTerminal, replica_set: LocalReplicaSet, tmp_path: Path, room: str
 ) -> None:
-    with ServerProcess(tmp_path / "log", mongod.uri) as server:
+    with ServerProcess(tmp_path / "log", replica_set.uri) as server:
         lisa = terminal(server.chat, "--name", "lisa", "--room", room)
         lisa.wait_for("you are in")
         lisa.enter("before")
@@ -226,7 +226,7 @@ def test_it_survives_a_restart_and_loses_and_repeats_nothing(
         lisa.type("\x04")
         assert lisa.wait_end() == 0
         lisa.wait_for("1 of your messages were not stored")
-    assert texts(mongod, room) == ["before", "while the server was gone"]
+    assert texts(replica_set, room) == ["before", "while the server was gone"]
     assert lisa.plain().count("lisa: before") == 1
 
 
