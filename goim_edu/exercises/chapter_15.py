@@ -22,12 +22,9 @@ def handed_on(last: int, arrived: Sequence[int]) -> list[int]:
     held: set[int] = set()
     passed = []
     for seq in arrived:
-        if seq <= last:
-            continue
         held.add(seq)
         while last + 1 in held:
             last += 1
-            held.discard(last)
             passed.append(last)
     return passed
 
@@ -79,7 +76,6 @@ _GATE = Function(
                 return passed
         """,
         ("while last + 1 in held:", "if last + 1 in held:"),
-        ("if seq <= last:", "if seq < last:"),
     ),
 )
 
@@ -91,7 +87,7 @@ def broken_promise(stored: Sequence[str], heard: Sequence[int]) -> str | None:
     expected = 1
     for seq in heard:
         if seq < expected:
-            return "repeated" if seq >= 1 else "invented"
+            return "repeated"
         if seq > len(stored):
             return "invented"
         if seq > expected:
@@ -100,7 +96,7 @@ def broken_promise(stored: Sequence[str], heard: Sequence[int]) -> str | None:
     return "missed" if expected <= len(stored) else None
 
 
-_FOUR: Final = ["a", "b", "c", "d"]
+_FOUR: Final = ["hi", "ho", "hi", "bye"]
 
 
 def _history(c: Choices) -> tuple[list[str], list[int]]:

@@ -13,6 +13,8 @@ from goim_edu.mongod.temporary import new_temporary, remove_temporary
 
 __all__ = ["Cluster"]
 
+_current: Cluster | None = None
+
 
 class Cluster:
     """Server processes that serve one chat, and the replica set that they keep it in.
@@ -26,7 +28,8 @@ class Cluster:
         servers: the processes.
         members: the replica set.
 
-    Use it with ``with``, or call ``start`` and ``close``.
+    Use it with ``with``, or call ``start`` and ``close``. A process has one: to start another ends
+    the one before, so a cell of a notebook can be run twice.
 
     >>> Cluster(servers=2)
     <Cluster of 2 servers, not started>
@@ -59,6 +62,10 @@ class Cluster:
 
     def start(self) -> Self:
         """Start everything, which takes some seconds; it says so."""
+        global _current
+        if _current is not None:
+            _current.close()
+        _current = self
         print(f"starting a replica set and {self._count} servers ...", flush=True)
         with ExitStack() as running:
             running.enter_context(self.members)

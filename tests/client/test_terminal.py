@@ -138,7 +138,7 @@ def room() -> str:
     return f"room-{secrets.token_hex(4)}"
 
 
-def texts(mongod: LocalMongod, room: str) -> list[str]:
+def texts(mongod: LocalMongod | LocalReplicaSet, room: str) -> list[str]:
     with pymongo.MongoClient[dict[str, Any]](mongod.uri) as client:
         found = client["GOIM"]["messages"].find({"room_id": room}).sort("seq")
         return [document["text"] for document in found]

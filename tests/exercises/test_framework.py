@@ -496,7 +496,7 @@ def test_a_file_of_progress_of_version_0_1_is_read_as_it_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An exercise keeps its number, also where its chapter was cut in two."""
-    numbers = {one.id for one in all_exercises()} - {"03.9"}
+    numbers = {one.id for one in all_exercises() if one.id[:3] != "15."} - {"03.9"}
     assert len(numbers) == 99
     file = tmp_path / "progress"
     file.write_text("".join(f"{number} done\n" for number in sorted(numbers)))
