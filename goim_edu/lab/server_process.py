@@ -80,11 +80,13 @@ class ServerProcess:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> Self:
-        """Start it and return once it accepts.
+        """Start it and return once it accepts; one that runs goes on.
 
         Raises:
             RuntimeError: it ended, or did not accept within 30 s; with what it printed.
         """
+        if self.running:
+            return self
         begin = self._log.stat().st_size if self._log.exists() else 0
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own package
