@@ -10,7 +10,7 @@ PIP        := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test full chaos serve lint notebooks diagrams html reference gallery lock conformance bench-protocol bench-server bench-store clean
+.PHONY: help lab test full chaos serve lint notebooks diagrams html reference gallery lock conformance bench-protocol bench-server bench-store bench-cluster clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -92,6 +92,9 @@ bench-server: $(VENV)/.test ## echo, fan-out, handshakes, memory against other s
 
 bench-store: $(VENV)/.test ## group commit, history and indexes on a real mongod
 	$(BIN)/python benchmarks/store.py $(ARGS)
+
+bench-cluster: $(VENV)/.test ## several servers: delivery, rates, the cost of following; --sheet computes docs/capacity.md
+	$(BIN)/python benchmarks/cluster.py $(ARGS)
 
 lock: $(VENV)/.test ## pin the newest versions anew (ARGS=--keep moves none that is pinned)
 	$(BIN)/python tools/lock.py $(ARGS)
