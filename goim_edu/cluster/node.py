@@ -157,6 +157,8 @@ class Node:
     def _tick(self) -> None:
         now = self._clock.tick(monotonic())
         self._timer = self._loop.call_later(_TICK, self._tick)
+        if self._clock.stood_still:
+            self._next_beat = 0.0  # at once: the others may have given us up
         if now >= self._next_beat and not self._beating:
             self._beat(now)
         if self._outbox and not self._telling:

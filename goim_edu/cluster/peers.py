@@ -23,18 +23,25 @@ _LONGEST_STEP: Final = 1.0  # seconds; what is longer was not spent waiting
 class Clock:
     """Seconds that its owner was awake.
 
+    Attributes:
+        time: those seconds.
+        stood_still: whether its owner was asleep before the last tick.
+
     >>> clock = Clock(100.0)
-    >>> clock.tick(100.5), clock.tick(160.5), clock.tick(160.75)
-    (0.5, 1.5, 1.75)
+    >>> clock.tick(100.5), clock.tick(160.5), clock.stood_still, clock.tick(160.75)
+    (0.5, 1.5, True, 1.75)
     """
 
     def __init__(self, now: float) -> None:
         self.time = 0.0
+        self.stood_still = False
         self._last = now
 
     def tick(self, now: float) -> float:
         """Let it go on; to be called several times a second."""
-        self.time += min(max(0.0, now - self._last), _LONGEST_STEP)
+        step = max(0.0, now - self._last)
+        self.stood_still = step > _LONGEST_STEP
+        self.time += min(step, _LONGEST_STEP)
         self._last = now
         return self.time
 
