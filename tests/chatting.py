@@ -39,9 +39,7 @@ async def running_server(
             try:
                 yield server
             finally:
-                for guest in _guests:
-                    guest.go()
-                _guests.clear()
+                send_home()
     finally:
         if own:
             await asyncio.to_thread(store.close)
@@ -139,6 +137,18 @@ class Person:
                     self.heard.append(self._read(await self.ws.recv()))
             await self.ws.wait_closed()
         return self.ws.close_code, self.ws.close_reason
+
+
+def expect(guest: Person | RawClient) -> None:
+    """Have it go when the test ends, however that is."""
+    _guests.append(guest)
+
+
+def send_home() -> None:
+    """Whoever came to the running test vanishes."""
+    for guest in _guests:
+        guest.go()
+    _guests.clear()
 
 
 def _fits(message: dict[str, Any], kind: str, wanted: dict[str, Any]) -> bool:
@@ -282,11 +292,15 @@ class Link:
             self._server.close()
 
 
-def run(test: Awaitable[None]) -> None:
+def run(test: Awaitable[None], within: float = 60.0) -> None:
     """Run a test's coroutine, but not for ever."""
 
     async def bounded() -> None:
-        async with asyncio.timeout(60):
-            await test
+        try:
+            async with asyncio.timeout(within):
+                await test
+        finally:
+            send_home()
+            await asyncio.sleep(0)  # for their connections to end
 
     asyncio.run(bounded())

@@ -125,12 +125,12 @@ async def _wait(ready: Callable[[], bool]) -> None:
         await asyncio.sleep(0.1)
 
 
-def read_majority(uri: str) -> Read:
+def read_majority(uri: str, database: str = "GOIM") -> Read:
     """A reader that asks MongoDB itself, past the store that is under test."""
 
     def read(rooms: Sequence[str]) -> list[StoredMessage]:
         with pymongo.MongoClient[dict[str, Any]](uri, tz_aware=True) as client:
-            messages = client["GOIM"].get_collection(
+            messages = client[database].get_collection(
                 "messages", read_concern=ReadConcern("majority")
             )
             found = messages.find({"room_id": {"$in": list(rooms)}}, {"_id": 0})

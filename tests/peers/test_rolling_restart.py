@@ -6,9 +6,7 @@ Twelve clients chat through the proxy meanwhile. Nothing may be lost, doubled, o
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,22 +14,9 @@ import pytest
 
 from goim_edu.lab.server_process import ServerProcess
 from goim_edu.mongod import LocalReplicaSet
+from tests.cluster.processes import PATIENCE, wait_for_peers
 from tests.proxies import Proxy
 from tools.nemesis import OPTIONS, read_majority, run_chat
-
-PATIENCE = 30.0
-
-
-def peers_of(server: ServerProcess) -> int:
-    with urllib.request.urlopen(f"{server.page}/healthz", timeout=5) as page:
-        return int(json.load(page)["peers"])
-
-
-def wait_for_peers(servers: list[ServerProcess]) -> None:
-    end = time.monotonic() + PATIENCE
-    while any(peers_of(server) != len(servers) - 1 for server in servers):
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 @pytest.mark.timeout(180)
