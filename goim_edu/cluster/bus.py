@@ -34,6 +34,7 @@ log = logging.getLogger("goim_edu.cluster")
 
 _MOST_OCTETS: Final = 500_000  # of one publication; NATS takes 1 MiB unless it is told otherwise
 _PING_EVERY: Final = 5  # seconds
+_CLOSE: Final = 1.0  # seconds to close it
 _PINGS: Final = 2  # without an answer, until the connection is given up
 
 
@@ -128,10 +129,13 @@ class Bus:
             self._do(self._subscribe(room_id))
 
     async def stop(self) -> None:
-        """Close the connection."""
+        """Close the connection; one that is broken is left to itself."""
         for task in tuple(self._tasks):
             task.cancel()
-        await self._client.close()
+        # In a task of its own: what it raises on a broken connection is nobody's business here.
+        closing = asyncio.get_running_loop().create_task(_or_log(self._client.close()))
+        await asyncio.wait({closing}, timeout=_CLOSE)
+        closing.cancel()
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(_or_log(work))
