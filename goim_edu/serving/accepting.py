@@ -10,7 +10,6 @@ import asyncio
 import logging
 import socket
 import ssl
-from asyncio import sslproto
 from collections import Counter
 from collections.abc import Callable, Container
 from time import monotonic
@@ -18,6 +17,7 @@ from typing import Any, Final
 
 from goim_edu.errors import HandshakeError
 from goim_edu.serving.tally import ALONE, Others
+from goim_edu.serving.tls_link import BUFFER_SIZE, begin_tls
 from goim_edu.transport import Connection, ConnectionState
 from goim_edu.transport.engine import EngineStats
 from goim_edu.websocket.handshake import error_response
@@ -30,7 +30,6 @@ _ACCEPTS_PER_TURN: Final = 8  # so that a crowd of new clients does not hold up 
 _CROWDED: Final = "too many connections from your address"
 _RETRY: Final = 0.5  # seconds until we try again, where the system has no file left for a socket
 _QUIET: Final = 60.0  # seconds for which that is logged once
-_TLS_BUFFER: Final = 32 * 1024  # octets; a TLS record has 16 KiB at most (RFC 8446 §5.1)
 
 
 class Newcomer(Connection):
@@ -139,12 +138,11 @@ class Acceptor:
         self._make = make
         self._stats = stats
         self._tls = tls
-        self._tls_timeout = tls_timeout if tls else None
+        self._tls_timeout = tls_timeout
         self._failures = 0  # to accept, since the last line in the log
         self._logged_at = -_QUIET
         self._starting: set[asyncio.Task[None]] = set()
-        if tls is not None:
-            _shrink_tls_buffers()
+        self._buffer = bytearray(BUFFER_SIZE if tls is not None else 0)
         self._watching: asyncio.Task[None] | None = None
         self._retrying: asyncio.TimerHandle | None = None
         self._listen()
@@ -221,9 +219,10 @@ class Acceptor:
     async def _start(self, link: socket.socket, newcomer: Newcomer) -> None:
         """Hand the socket to its connection; with TLS, when the handshake is done."""
         try:
-            await self._loop.connect_accepted_socket(
-                lambda: newcomer, link, ssl=self._tls, ssl_handshake_timeout=self._tls_timeout
-            )
+            if self._tls is None:
+                await self._loop.connect_accepted_socket(lambda: newcomer, link)
+            else:
+                await begin_tls(link, newcomer, self._tls, self._tls_timeout, self._buffer)
         except OSError as error:
             self._stats.tls_failed += 1
             log.debug("no connection remote=%s why=%r", newcomer.remote, str(error))
@@ -245,9 +244,3 @@ class Acceptor:
 def too_busy(why: str) -> HandshakeError:
     """The refusal of a connection that is one too many."""
     return HandshakeError(why, status=503, section="RFC 6455 §10.4", headers=[("Retry-After", "5")])
-
-
-def _shrink_tls_buffers() -> None:
-    """Let asyncio keep 32 KiB for each TLS connection, not 256: ten thousand would take 2.5 GiB."""
-    if hasattr(sslproto.SSLProtocol, "max_size"):
-        sslproto.SSLProtocol.max_size = _TLS_BUFFER
