@@ -25,12 +25,10 @@ class LeaseKeeper:
         database: where the messages are.
         on_lost: is called, with words, when another server has it.
 
-    Attributes:
-        url: of the server, to be told to others.
     """
 
     def __init__(self, database: Database, on_lost: Callable[[str], None]) -> None:
-        self.url = ""
+        self._url = ""
         self._lease = Lease(database)
         self._on_lost = on_lost
         self._renewing: asyncio.Task[None] | None = None
@@ -45,15 +43,29 @@ class LeaseKeeper:
             LeaseHeld: another server has it.
             StoreUnavailable: the database does not answer.
         """
-        self.url = url
+        self._url = url
         await asyncio.to_thread(self._lease.take, url)
         self._renewing = asyncio.get_running_loop().create_task(self._renew())
+
+    async def tell(self, url: str) -> None:
+        """Say where the server is, now that this is known; if that fails it is said a little later.
+
+        Args:
+            url: of the server.
+        """
+        if url == self._url:
+            return
+        self._url = url
+        try:
+            await asyncio.to_thread(self._lease.take, url)
+        except StoreError as error:
+            log.warning("lease not renewed why=%r", str(error))
 
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(RENEW_EVERY)
             try:
-                await asyncio.to_thread(self._lease.take, self.url)
+                await asyncio.to_thread(self._lease.take, self._url)
             except LeaseHeld as error:
                 self._on_lost(str(error))
                 return

@@ -10,6 +10,7 @@ import os
 import socket
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
@@ -85,6 +86,7 @@ class Lease:
             "url": {"$literal": url},
             "host": {"$literal": socket.gethostname()},
             "pid": os.getpid(),
+            "machine": {"$literal": _machine()},
             "renewed": "$$NOW",
         }
 
@@ -95,9 +97,23 @@ class Lease:
             self._leases.delete_one({"_id": _KEY, "owner": self._owner})
 
 
+def _machine() -> str:
+    """Where a process is the only one with its number; empty if we cannot ask for it there.
+
+    Containers may share the name of their machine, and each of them has a process 1.
+    """
+    if os.name != "posix":
+        return ""  # to ask for a process there would end it
+    with suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    return socket.gethostname()
+
+
 def _is_dead(first: dict[str, Any]) -> bool:
     """Whether the process of a lease ran on this machine, and has ended."""
-    if first.get("host") != socket.gethostname():
+    machine = _machine()
+    if not machine or first.get("machine") != machine:
         return False
     pid = int(first.get("pid", 0))
     if pid == os.getpid():

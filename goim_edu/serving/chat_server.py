@@ -155,6 +155,7 @@ class ChatServer(BaseServer):
         self.hub: Hub
         self.node: Node | None = None
         self._keeper: LeaseKeeper | None = None
+        self._ending: asyncio.Task[None] | None = None
         self.ask_all: Callable[[str], Awaitable[Any]] | None = None
         self._authenticate = authenticate or make_authenticate(config)
         self._hooks = hooks
@@ -219,7 +220,7 @@ class ChatServer(BaseServer):
         if self.node is not None:
             self.node.start(self.hub, self.url)
         if self._keeper is not None:
-            self._keeper.url = self.url  # with the port, now that it is known
+            await self._keeper.tell(self.url)  # with the port
 
     async def _give_back(self) -> None:
         """Let another server have our place."""
@@ -230,7 +231,8 @@ class ChatServer(BaseServer):
     def _lose(self, first: str) -> None:
         """Another server has taken our place: end."""
         log.error("closing why=%r", first)
-        self.start_task(self.drain())
+        # Not among the tasks of the server, since draining waits for those.
+        self._ending = asyncio.get_running_loop().create_task(self.drain())
 
     def _details(self) -> str:
         return f" store={self.store.description!r}"
