@@ -45,6 +45,38 @@ def test_clients_come_in_when_it_is_their_turn() -> None:
     run(test())
 
 
+def test_what_asks_for_no_websocket_is_not_counted() -> None:
+    async def test() -> None:
+        async with running_server(handshake_rate=0.001) as server:
+            for _ in range(3):
+                assert (await http(server.port, "/"))[0] == 200
+                assert (await http(server.port, "/chat"))[0] == 426
+            async with connect(f"{server.base_url}/echo") as ws:  # the one of a second
+                await ws.send("in")
+                assert await ws.recv() == "in"
+            with pytest.raises(HandshakeError, match="too many are coming in"):
+                await connect(f"{server.base_url}/chat")
+            assert (await http(server.port, "/chat"))[0] == 426
+
+    run(test())
+
+
+def test_the_rate_can_be_changed_while_it_serves() -> None:
+    async def test() -> None:
+        async with running_server() as server:
+            for _ in range(2):
+                await asyncio.gather(*(connect(f"{server.base_url}/echo") for _ in range(5)))
+                assert server.handshakes.deferred == 0
+                server.handshakes.rate = 1000.0
+            server.handshakes.rate = 0.001
+            await connect(f"{server.base_url}/echo")
+            with pytest.raises(HandshakeError) as refused:
+                await connect(f"{server.base_url}/echo")
+            assert refused.value.status == 503
+
+    run(test())
+
+
 def test_by_default_all_come_in() -> None:
     async def test() -> None:
         async with running_server() as server:

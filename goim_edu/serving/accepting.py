@@ -16,6 +16,7 @@ from time import monotonic
 from typing import Any, Final
 
 from goim_edu.errors import HandshakeError
+from goim_edu.serving.handshakes import come_later
 from goim_edu.serving.tally import ALONE, Others
 from goim_edu.serving.tls_link import BUFFER_SIZE, begin_tls
 from goim_edu.transport import Connection, ConnectionState
@@ -243,4 +244,4 @@ class Acceptor:
 
 def too_busy(why: str) -> HandshakeError:
     """The refusal of a connection that is one too many."""
-    return HandshakeError(why, status=503, section="RFC 6455 §10.4", headers=[("Retry-After", "5")])
+    return come_later(why, 5, section="RFC 6455 §10.4")

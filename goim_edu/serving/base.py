@@ -17,7 +17,7 @@ from goim_edu.errors import HandshakeError
 from goim_edu.protocol import Endpoint, Limits, Side
 from goim_edu.serving.accepting import Acceptor, Admission, Newcomer, too_busy
 from goim_edu.serving.config import ServerConfig
-from goim_edu.serving.handshakes import HandshakeRate
+from goim_edu.serving.handshakes import HandshakeRate, come_later
 from goim_edu.serving.listening import address_of, host_in_url, listen
 from goim_edu.serving.policy import AccessPolicy
 from goim_edu.serving.routes import Route, run_handler
@@ -385,14 +385,10 @@ class BaseServer(EnteredNotAwaited):
     def _check_upgrade(self, request: Request, visitor: Visitor) -> None:
         """Refuse a WebSocket while the server closes, and to the page of a stranger."""
         if self.draining:
-            raise HandshakeError(
-                "the server is closing",
-                status=503,
-                section="RFC 9110 §15.6.4",
-                headers=[("Retry-After", "1")],
-            )
+            raise come_later("the server is closing", 1)
         self._policy.check_page(request, visitor)
-        self.handshakes.check()
+        if request.wants_upgrade:
+            self.handshakes.check()
 
     def _open_route(self, connection: Connection, request: Request, route: Route) -> None:
         """Agree to a WebSocket, and start its handler."""

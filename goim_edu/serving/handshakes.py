@@ -8,7 +8,7 @@ from typing import Final
 
 from goim_edu.errors import HandshakeError
 
-__all__ = ["HandshakeRate"]
+__all__ = ["HandshakeRate", "come_later"]
 
 _FIRST, _LAST = 1, 5  # seconds after which one that was refused may come again
 _BURST: Final = 1.0  # seconds for which nobody has come
@@ -58,10 +58,19 @@ class HandshakeRate:
             self._tokens -= 1.0
             return
         self.deferred += 1
-        later = random.randint(_FIRST, _LAST)
-        raise HandshakeError(
-            "too many are coming in at once",
-            status=503,
-            section="RFC 9110 §15.6.4",
-            headers=[("Retry-After", str(later))],
-        )
+        raise come_later("too many are coming in at once", random.randint(_FIRST, _LAST))
+
+
+def come_later(why: str, seconds: int, section: str = "RFC 9110 §15.6.4") -> HandshakeError:
+    """The refusal of a client that may come again.
+
+    Args:
+        why: what it is told.
+        seconds: for which it is to wait at least (``Retry-After``).
+        section: where that status is written of.
+
+    >>> come_later("the server is closing", 1).headers
+    (('Retry-After', '1'),)
+    """
+    retry = ("Retry-After", str(seconds))
+    return HandshakeError(why, status=503, section=section, headers=[retry])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 import trustme
 
-from goim_edu.client import Backoff, ChatClient, connect
+from goim_edu.client import Backoff, ChatClient, connect, sync
 from goim_edu.client.conversation import Conversation
 from goim_edu.client.retry import asked_pause, is_passing, reason_of
 from goim_edu.client.terminal import TerminalChat
 from goim_edu.errors import HandshakeError
 from goim_edu.websocket.handshake import generate_accept
-from tests.chatting import run
+from tests.chatting import run, running_server, until
 
 Answer = bytes | str  # octets, or more header fields of a 101
 
@@ -212,6 +212,60 @@ def test_the_pause_that_was_asked_for_has_a_bound(monkeypatch: pytest.MonkeyPatc
 
     run(test())
     assert asked == [33, 0]
+
+
+def each_way(uri: str) -> dict[str, Callable[[], Awaitable[object]]]:
+    """Every client of ours that connects again by itself; each goes on until it is let in."""
+
+    async def chat() -> None:
+        async with ChatClient(uri, "ann"):
+            pass
+
+    def sync_connections() -> None:
+        for ws in sync.reconnect(uri):
+            ws.close()
+            return
+
+    def sync_chat() -> None:
+        with sync.ChatClient(uri, "ann"):
+            pass
+
+    async def terminal() -> None:
+        talk = TerminalChat(uri, Conversation("ann", "lobby"))
+        staying = asyncio.create_task(talk._stay_connected())
+        await until(lambda: talk.talk.online)
+        staying.cancel()
+
+    return {
+        "chat": chat,
+        "sync connections": lambda: asyncio.to_thread(sync_connections),
+        "sync chat": lambda: asyncio.to_thread(sync_chat),
+        "terminal": terminal,
+    }
+
+
+@pytest.mark.parametrize("way", each_way(""))
+def test_each_client_waits_as_a_busy_server_asks(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    async def test() -> None:
+        async with running_server(handshake_rate=0.001) as server:
+            await connect(f"{server.base_url}/echo")
+
+            def next_(_: Backoff, seconds: float = 0.0) -> float:
+                asked.append(seconds)
+                if len(asked) == 3:
+                    server.handshakes.rate = 0.0
+                return 0.0
+
+            monkeypatch.setattr(Backoff, "next", next_)
+            await each_way(f"{server.base_url}/{'echo' if way == 'sync connections' else 'chat'}")[
+                way
+            ]()
+
+    run(test())
+    assert len(asked) == 3
+    assert all(1 <= seconds <= 5 for seconds in asked)
 
 
 # ---------------------------------------------------------------------- what a refusal says
