@@ -67,7 +67,7 @@ class ServerProcess:
     def command(self) -> list[str]:
         """The program and its arguments."""
         command = [sys.executable, "-m", "goim_edu", "serve", "--port", str(self.port)]
-        return [*command, "--end-with-stdin", *self._options]
+        return [*command, *self._options]
 
     @property
     def pid(self) -> int:
@@ -90,7 +90,7 @@ class ServerProcess:
         begin = self._log.stat().st_size if self._log.exists() else 0
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own package
-                self.command,
+                [*self.command, "--end-with-stdin"],
                 stdin=subprocess.PIPE,  # which ends with us, however we end
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -29,7 +29,6 @@ def test_what_is_said_at_one_server_is_heard_at_the_other(cluster: Cluster) -> N
             for person in (lisa, bo):
                 seqs = [(await person.hear("message"))["seq"] for _ in range(30)]
                 assert seqs == list(range(1, 31))
-            assert one.hub.stats.fills == other.hub.stats.fills == {}
 
     run(test())
 
@@ -199,7 +198,7 @@ def test_a_stream_goes_on_after_the_last_event(cluster: Cluster) -> None:
             follower.start()
             seqs = [(await bo.hear("message"))["seq"] for _ in range(20)]
             assert seqs == list(range(1, 21))
-            assert other.hub.stats.fills == {}
+            assert "reopened" not in other.hub.stats.fills
 
     run(test())
 
