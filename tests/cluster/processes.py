@@ -18,6 +18,7 @@ from goim_edu.client import connect
 from goim_edu.lab.history import Acked, Heard, Joined, Left, Record, Refused, Sent, check_history
 from goim_edu.lab.server_process import ServerProcess
 from goim_edu.mongod import LocalReplicaSet
+from goim_edu.server import ChatServer
 from goim_edu.transport import WebSocket
 from tests.chatting import Person, expect
 from tools.nemesis import read_majority
@@ -97,7 +98,7 @@ class Witness(Person):
     @classmethod
     async def enter(
         cls,
-        server: ServerProcess,
+        server: ServerProcess | ChatServer,
         user_id: str,
         history: list[Record],
         *,
@@ -113,7 +114,8 @@ class Witness(Person):
             since: the last number that it knows.
             reader: names it among the readers; default: its connection.
         """
-        ws = await connect(server.chat, subprotocols=[JSON.name], heartbeat_interval=None)
+        url = server.chat if isinstance(server, ServerProcess) else f"{server.base_url}/chat"
+        ws = await connect(url, subprotocols=[JSON.name], heartbeat_interval=None)
         one = cls(ws, JSON, user_id, history)
         expect(one)
         one.reader = reader or one.session

@@ -11,8 +11,10 @@ from bson.timestamp import Timestamp
 from goim_edu.chat import room as room_module
 from goim_edu.chat.gate import Gate
 from goim_edu.cluster.follower import Follower
+from goim_edu.lab.history import Record, check_history
 from tests.chatting import Person, http, run, until
 from tests.cluster.conftest import Cluster, node, store_of
+from tests.cluster.processes import Witness
 
 # ---------------------------------------------------------------------- messages
 
@@ -74,18 +76,20 @@ def test_without_the_gate_a_member_hears_its_own_words_first(
         monkeypatch.setattr(Gate, "arrived", arrived)
         monkeypatch.setattr(Follower, "_put", _late(Follower._put))
         async with cluster(burst=10_000, rate=10_000) as (one, other):
-            lisa, bo = await Person.come(one, "lisa"), await Person.come(other, "bo")
-            await lisa.join()
-            await bo.join()
+            history: list[Record] = []
+            lisa = await Witness.enter(one, "lisa", history)
+            bo = await Witness.enter(other, "bo", history)
             for number in range(20):
-                await bo.say("ho", f"b{number}")
-                await lisa.say("hi", f"l{number}")
+                for person in (bo, lisa):
+                    await person.shout([f"m{number}"])
+                    await person.acked([f"m{number}"])
             await asyncio.sleep(1.5)  # all have come by then that ever will
-            await lisa.say("end", "end")
-            seqs: list[int] = []
-            while 41 not in seqs:
-                seqs.append((await lisa.hear("message"))["seq"])
-            assert seqs != list(range(1, 42))
+            await lisa.shout(["end"])
+            await lisa.hear_all(41)
+            bo.leave()
+            stored = store_of(one).history("lobby", limit=100)
+            kinds = {violation.kind for violation in check_history(history, stored)}
+            assert kinds & {"out of order", "repeated", "missed"}
 
     run(test())
 

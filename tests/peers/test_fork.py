@@ -10,15 +10,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, cast
 
 import pytest
 
+from goim_edu.lab.history import Heard, Joined, Record, Sent, check_history
 from goim_edu.mongod import LocalMongod, LocalReplicaSet
+from goim_edu.storage.documents import to_message
 from goim_edu.storage.heads import Heads
-from goim_edu.store import Saved, connect_mongodb, open_store
+from goim_edu.store import Saved, StoredMessage, connect_mongodb, open_store
 from tests.conftest import require_mongod
 from tests.storing import send
+from tools.nemesis import read_majority
 
 BEFORE = 10
 
@@ -63,8 +67,8 @@ def until(happened: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def fork(members: LocalReplicaSet, *, trusting: bool) -> tuple[list[int], list[int]]:
-    """Play it; returns the numbers of both servers' messages, and the order of the stream."""
+def fork(members: LocalReplicaSet, *, trusting: bool) -> tuple[list[int], list[StoredMessage]]:
+    """Play it; returns the numbers of both servers' messages, and what the stream tells."""
     first = Server(members.uri, trusting=trusting)
     second = Server(members.uri, trusting=trusting)
     with first.store, second.store:
@@ -102,15 +106,15 @@ def local_count(member: LocalMongod) -> int:
         return client["goim_fork"]["messages"].count_documents({})
 
 
-def stream_since(backend: Any, start: Any) -> list[int]:
-    """The numbers of two messages, in the order in which the change stream tells them."""
-    found: list[int] = []
+def stream_since(backend: Any, start: Any) -> list[StoredMessage]:
+    """The two messages, in the order in which the change stream tells them."""
+    found: list[StoredMessage] = []
     with backend._messages.watch(start_at_operation_time=start, max_await_time_ms=200) as stream:
         deadline = time.monotonic() + 30
         while len(found) < 2 and time.monotonic() < deadline:
             change = stream.try_next()
             if change is not None and change["fullDocument"]["seq"] > BEFORE:
-                found.append(change["fullDocument"]["seq"])
+                found.append(to_message(change["fullDocument"]))
     return found
 
 
@@ -119,8 +123,21 @@ def test_the_order_of_a_room_survives_a_fork(trusting: bool) -> None:
     require_mongod()
     with LocalReplicaSet(members=3, election_timeout=8.0) as members:
         given, told = fork(members, trusting=trusting)
+        stored = sorted(read_majority(members.uri, "goim_fork")(["r"]), key=attrgetter("seq"))
+    history: list[Record] = [
+        *(Sent(one.user_id, "r", one.user_id, one.client_msg_id, one.text) for one in stored),
+        Joined("the stream", "r", BEFORE),
+        *(
+            Heard("the stream", "r", one.seq, one.user_id, one.client_msg_id, one.text)
+            for one in told
+        ),
+    ]
+    found = [violation.kind for violation in check_history(history, stored)]
+    numbers = [one.seq for one in told]
     if trusting:
-        assert told == [BEFORE + 2, BEFORE + 1]  # so it must not be done
+        assert numbers == [BEFORE + 2, BEFORE + 1]  # so it must not be done
+        assert found == ["out of order"]
     else:
-        assert told == [BEFORE + 1, BEFORE + 2]
+        assert numbers == [BEFORE + 1, BEFORE + 2]
+        assert found == []
         assert given == [BEFORE + 2, BEFORE + 1]

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from pymongo.errors import AutoReconnect, OperationFailure
 
+from goim_edu.lab.history import Sent, check_history
 from goim_edu.mongod import LocalMongod, LocalReplicaSet
 from goim_edu.storage.documents import StoredMessage, message_key, to_document
 from goim_edu.storage.heads import Heads
@@ -128,7 +129,13 @@ class TestTwoServers:
             one.submit(room, f"{user}!", "x", client_msg_id="first").result(20)
             send(other, room, f"{user}?", 2)
             send(one, room, user, BATCH)
-            assert texts(other, room, user) != SAID
+            history = [
+                Sent(f"{user}!", room, f"{user}!", "first", "x"),
+                *(Sent(f"{user}?", room, f"{user}?", f"m{n}", f"text {n}") for n in range(2)),
+                *(Sent(user, room, user, f"m{n}", f"text {n}") for n in range(BATCH)),
+            ]
+            violations = check_history(history, other.history(room, limit=100))
+            assert {violation.kind for violation in violations} == {"out of order"}
 
     def test_a_resent_message_in_the_middle_while_the_other_server_writes(
         self, mongod: LocalMongod, room: str, user: str, monkeypatch: pytest.MonkeyPatch
