@@ -63,13 +63,15 @@ def wait_for_peers(servers: Sequence[ServerProcess]) -> None:
         time.sleep(0.1)
 
 
-def figure(server: ServerProcess, name: str) -> float:
-    """What it says on /metrics."""
+def figure(server: ServerProcess, name: str, otherwise: float | None = None) -> float:
+    """What it says on /metrics, or else ``otherwise``."""
     with urllib.request.urlopen(f"{server.page}/metrics", timeout=5) as page:
         for line in page.read().decode().splitlines():
             if line.startswith(f"{name} "):
                 return float(line.rpartition(" ")[2])
-    raise KeyError(name)
+    if otherwise is None:
+        raise KeyError(name)
+    return otherwise
 
 
 def on_the_primary(members: LocalReplicaSet, database: str) -> int:
