@@ -96,11 +96,12 @@ class Attempt:
         )
         return endpoint, greeting
 
-    def attempts(self, backoff: Backoff) -> Attempts:
+    def attempts(self, backoff: Backoff, others: Iterable[Attempt] = ()) -> Attempts:
         """The pauses of a loop that connects again and again.
 
         Args:
             backoff: how long they are.
+            others: to further servers, each in its turn.
 
         Raises:
             ValueError: there is a socket for one connection only.
@@ -109,7 +110,8 @@ class Attempt:
         if options.sock is not None:
             raise ValueError("sock is for one connection: it cannot be connected again")
         # Without path and query, where some servers want a token.
-        return Attempts(self.uri.host_header, backoff, options.retry, options.log)
+        elsewhere = [one.uri.host_header for one in others]
+        return Attempts(self.uri.host_header, backoff, options.retry, options.log, elsewhere)
 
     def heartbeat(self) -> Heartbeat | None:
         """When to ping, or None."""

@@ -64,8 +64,7 @@ class Connect(UsedWithAsync):
 
     def __init__(self, uri: URIs, options: Options) -> None:
         self._shown = ", ".join(map(without_secrets, each_of(uri)))
-        first_attempts = Attempt.to_each(uri, options)
-        self._attempt = first_attempts[0]
+        self._attempt, *self._others = first_attempts = Attempt.to_each(uri, options)
         self._turns = itertools.cycle(first_attempts)
         self._backoff = options.backoff or Backoff()
         self._ws: WebSocket | None = None
@@ -104,7 +103,7 @@ class Connect(UsedWithAsync):
             Exception: of an attempt, if ``retry`` says that trying again will not help.
             ValueError: there is a ``sock``, which is for one connection only.
         """
-        attempts = self._attempt.attempts(self._backoff)
+        attempts = self._attempt.attempts(self._backoff, self._others)
         while True:
             began = monotonic()
             try:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import random
 import ssl as tls
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any, Final
@@ -121,6 +122,7 @@ class Attempts:
         backoff: how long to wait.
         retry: whether an error is one to try again after.
         log: is told of each pause; the first of several failures is a warning.
+        others: further servers, of which each attempt takes the next one.
 
     Attributes:
         why: what the last attempt failed of, or the last connection ended with.
@@ -132,8 +134,10 @@ class Attempts:
         backoff: Backoff,
         retry: Callable[[Exception], bool],
         log: logging.Logger | logging.LoggerAdapter[Any],
+        others: Sequence[str] = (),
     ) -> None:
-        self._where = where
+        self._turns = itertools.cycle([where, *others])
+        self._where = next(self._turns)
         self._backoff = backoff
         self._retry = retry
         self._log = log
@@ -174,6 +178,7 @@ class Attempts:
 
     def _pause(self, asked: float, why: str, level: int) -> float:
         self.why = why
+        self._where = next(self._turns)
         pause = self._backoff.next(asked)
         self._log.log(level, "connecting again to=%s in=%.2f why=%r", self._where, pause, why)
         return pause

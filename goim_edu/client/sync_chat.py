@@ -96,7 +96,7 @@ class ChatClient(ChatCore):
         self.timeout = timeout
         backoff = self._settings.backoff or Backoff()
         first_attempts = Attempt.to_each(uri, self._settings)
-        self._attempts = first_attempts[0].attempts(backoff)
+        self._attempts = first_attempts[0].attempts(backoff, first_attempts[1:])
         self._turns = itertools.cycle(self._uris)
         self._next_attempt = 0.0  # by the clock ``time.monotonic``
         self._began = 0.0

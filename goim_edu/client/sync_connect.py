@@ -94,7 +94,7 @@ def reconnect(uri: URIs, **options: Unpack[ConnectOptions]) -> Iterator[WebSocke
     """
     first_attempts = Attempt.to_each(uri, Options.of(options))
     backoff = first_attempts[0].options.backoff or Backoff()
-    attempts = first_attempts[0].attempts(backoff)
+    attempts = first_attempts[0].attempts(backoff, first_attempts[1:])
     for attempt in itertools.cycle(first_attempts):
         began = monotonic()
         try:

@@ -215,6 +215,8 @@ def test_a_newcomer_is_told_no_less_than_the_room_has_passed(
                     await asyncio.wait({coming}, timeout=1.5)
                     is_told_at_once = coming.done()
                 newcomer = await coming
+                if reads == "causal":
+                    await newcomer.hear_all(before + meanwhile)
             await asyncio.to_thread(write, writer, history, before + meanwhile, 1)
             for person in (first, newcomer):
                 await person.hear_all(before + meanwhile + 1)
