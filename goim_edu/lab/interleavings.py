@@ -72,10 +72,10 @@ def _told_apart(words: str) -> tuple[str, str]:
     """The one that acts, and the rest.
 
     >>> _told_apart("A reads the head: 0"), _told_apart("a majority has one more")
-    (('server A', 'reads the head: 0'), ('database', 'a majority has one more'))
+    (('server A', 'reads the head: 0'), ('majority', 'has one more'))
     """
-    who, _, what = words.removeprefix("the ").partition(" ")
-    if who == "database":
+    who, _, what = words.removeprefix("the ").removeprefix("a ").partition(" ")
+    if who in ("database", "majority"):
         return who, what
     return (f"server {who}", what) if len(who) == 1 and who.isupper() else ("database", words)
 
