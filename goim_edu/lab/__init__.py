@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from goim_edu.lab.cluster import Cluster
     from goim_edu.lab.conformance import take_cases
     from goim_edu.lab.counting_file import CountingFile
+    from goim_edu.lab.fork import fork
     from goim_edu.lab.gated_server import GatedServer
     from goim_edu.lab.hello import say_hello
     from goim_edu.lab.history import Violation, check_history
@@ -54,6 +55,7 @@ __all__ = [
     "Site",
     "Violation",
     "check_history",
+    "fork",
     "kill_while_talking",
     "race",
     "said",
@@ -90,6 +92,7 @@ _MODULES = {
     "Site": "goim_edu.lab.proxy",
     "Violation": "goim_edu.lab.history",
     "check_history": "goim_edu.lab.history",
+    "fork": "goim_edu.lab.fork",
     "kill_while_talking": "goim_edu.lab.night",
     "race": "goim_edu.lab.news",
     "said": "goim_edu.feedback.wording",
