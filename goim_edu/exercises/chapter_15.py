@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from types import SimpleNamespace
+from typing import Any, Final
 
 from goim_edu.exercises.made_up_inputs import Choices
-from goim_edu.exercises.model import Function, Predict
+from goim_edu.exercises.model import Function, Measure, Predict
 
-__all__ = ["broken_promise", "handed_on"]
+__all__ = ["broken_promise", "gate"]
 
 # ---------------------------------------------------------------------- 15.1
 
@@ -17,30 +18,36 @@ _INVERSION = Predict(id="15.1", right="b")
 # ---------------------------------------------------------------------- 15.2
 
 
-def handed_on(last: int, arrived: Sequence[int]) -> list[int]:
-    """What a gate hands on, in order and each once, of the numbers that arrive in some order."""
+def gate(last: int, arrived: Sequence[int]) -> list[int | str]:
+    """What a gate does with numbers that arrive in any order: it hands on, holds, and asks."""
     held: set[int] = set()
-    passed = []
+    steps: list[int | str] = []
     for seq in arrived:
+        if seq <= last:
+            continue
+        new_gap = not held or seq == last + 1
         held.add(seq)
         while last + 1 in held:
             last += 1
-            passed.append(last)
-    return passed
+            held.discard(last)
+            steps.append(last)
+        if held and new_gap:
+            steps.append("fill")
+    return steps
 
 
 def _arrivals(c: Choices) -> tuple[int, list[int]]:
     last = c.integer(0, 3)
-    return last, c.some(0, 8, lambda: c.integer(1, 7))
+    return last, c.some(0, 8, lambda: c.integer(1, 9))
 
 
 _GATE = Function(
     id="15.2",
     starter="""
-        def handed_on(last, arrived):
+        def gate(last, arrived):
             return arrived
     """,
-    reference=handed_on,
+    reference=gate,
     cases=(
         (10, [11, 12, 13]),
         (10, [11, 11, 12]),
@@ -48,34 +55,40 @@ _GATE = Function(
         (10, [9, 10, 11]),
         (10, [12, 13]),
         (10, [13, 12, 11, 14]),
+        (10, [12, 14, 11, 13]),
+        (10, [12, 12, 11, 12, 13]),
         (0, []),
-        (10, [12, 11, 12, 13]),
     ),
     make=_arrivals,
     wrong=(
         """
-            def handed_on(last, arrived):
-                passed = []
+            def gate(last, arrived):
+                steps = []
                 for seq in arrived:
                     if seq > last:
                         last = seq
-                        passed.append(seq)
-                return passed
+                        steps.append(seq)
+                return steps
         """,
         """
-            def handed_on(last, arrived):
+            def gate(last, arrived):
                 return sorted({seq for seq in arrived if seq > last})
         """,
         """
-            def handed_on(last, arrived):
-                passed = []
+            def gate(last, arrived):
+                steps = []
                 for seq in arrived:
                     if seq == last + 1:
                         last = seq
-                        passed.append(seq)
-                return passed
+                        steps.append(seq)
+                    elif seq > last:
+                        steps.append("fill")
+                return steps
         """,
         ("while last + 1 in held:", "if last + 1 in held:"),
+        ("if held and new_gap:", "if held:"),
+        ("not held or seq == last + 1", "not held"),
+        ("if held and new_gap:", "if False:"),
     ),
 )
 
@@ -151,43 +164,66 @@ _BROKEN = Function(
 
 # ---------------------------------------------------------------------- 15.4
 
+_PROTECTIONS: Final[dict[str, tuple[object, str]]] = {
+    "numbers": (
+        "insert",
+        "A counter grants a number before the message is stored, so another server may be faster.",
+    ),
+    "fence": (True, "Two servers that have read the same head store the same number."),
+    "once": (True, "A server whose answer was lost inserts its message for the second time."),
+    "head": (
+        "majority",
+        "What one member has may be taken back by a failover. Then the next number is a hole.",
+    ),
+}
+"""What each protection has to be, and what happens without it."""
 
-def holes(numbers: Sequence[int]) -> list[int]:
-    """The numbers that are missing from 1 to the highest."""
-    there = set(numbers)
-    return [seq for seq in range(1, max(there, default=0) + 1) if seq not in there]
+
+def _judge_rules(answer: Any) -> str | None:
+    wanted = (*_PROTECTIONS, "ordered", "batch", "faults")
+    if not all(hasattr(answer, name) for name in wanted):
+        return "The rules are wanted: `answer = rules`."
+    if (answer.batch, answer.faults) != (1, 2):
+        return "Leave `batch=1` and `faults=2` as they are: the protections are to be chosen."
+    for name, (needed, without) in _PROTECTIONS.items():
+        if getattr(answer, name) != needed:
+            return f"{without} `explore` finds that with `{name}={getattr(answer, name)!r}`."
+    if answer.ordered:
+        return """Nothing goes wrong any more. But one protection does nothing here, since each
+            insert has one message only: try without it."""
+    return None
 
 
-_HOLES = Function(
+def _rules(**changes: object) -> SimpleNamespace:
+    """Rules as the right answer has them, but for some."""
+    right = {name: needed for name, (needed, _) in _PROTECTIONS.items()}
+    return SimpleNamespace(**right | {"ordered": False, "batch": 1, "faults": 2} | changes)
+
+
+_MEND = Measure(
     id="15.4",
     starter="""
-        def holes(numbers):
-            return [numbers[0] + 1]
+        from goim_edu.lab.interleavings import Rules, explore, writers
+
+        rules = Rules(
+            numbers="counter", head="local", ordered=False, fence=False, once=False,
+            batch=1, faults=2,
+        )
+        print(explore(writers([["a1", "a2"], ["b1"]], rules)))
+        answer = rules
     """,
-    reference=holes,
-    cases=(
-        ([1, 2, 4],),
-        ([1, 2, 3],),
-        ([4, 1, 2],),
-        ([3],),
-        ([1, 6],),
-        ([],),
-        ([2, 2, 1, 4],),
+    solved=(
+        *('numbers="counter"', 'numbers="insert"', 'head="local"', 'head="majority"'),
+        *("fence=False", "fence=True", "once=False", "once=True"),
     ),
-    make=lambda c: (c.some(0, 6, lambda: c.integer(1, 8)),),
+    judge=_judge_rules,
     wrong=(
-        """
-            def holes(numbers):
-                return [a + 1 for a, b in zip(numbers, numbers[1:]) if b > a + 1]
-        """,
-        """
-            def holes(numbers):
-                return sorted(set(range(min(numbers, default=1), max(numbers, default=0) + 1))
-                    - set(numbers))
-        """,
-        """
-            def holes(numbers):
-                return [seq for seq in range(1, len(numbers) + 1) if seq not in numbers]
-        """,
+        (_rules(numbers="counter"), "another server may be faster"),
+        (_rules(fence=False), "store the same number"),
+        (_rules(once=False), "for the second time"),
+        (_rules(head="local"), "is a hole"),
+        (_rules(ordered=True), "does nothing here"),
+        (_rules(faults=0), "as they are"),
+        (5, "rules are wanted"),
     ),
 )

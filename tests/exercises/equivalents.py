@@ -185,13 +185,5 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
     },
     "15.2": {"absolute numbers": _NOT_NEGATIVE},
     "15.3": {"sorts its first argument": "only the number of the texts matters"},
-    "15.4": {
-        "line 4: only the left side": "the highest number is never missing",
-        "line 4: 0 for 1": "the highest number is never missing",
-        "line 4: -1 for 0": "a range up to 0 is as empty as one up to 1",
-        "line 3: without set": "a list can be asked for what is in it, too",
-        "sorts its first argument": "the order does not matter",
-        "each element once": "how often a number comes does not matter",
-    },
 }
 """Number of an exercise -> what was changed -> why this changes nothing."""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,14 @@ import bson
 import pytest
 from pymongo import DESCENDING, MongoClient
 
+from goim_edu.chat.gate import Gate
 from goim_edu.errors import HandshakeError, IncompleteFrame, RemoteProtocolError
-from goim_edu.exercises import chapter_02, chapter_05, chapter_08, chapter_14
+from goim_edu.exercises import chapter_02, chapter_05, chapter_08, chapter_14, chapter_15
 from goim_edu.exercises.catalogue import find
 from goim_edu.exercises.chapter_11 import Shelf
 from goim_edu.exercises.made_up_inputs import made_up
-from goim_edu.exercises.model import Function
+from goim_edu.exercises.model import Function, Measure
+from goim_edu.lab.interleavings import Rules, explore, writers
 from goim_edu.protocol import (
     TRANSITIONS,
     BinaryMessage,
@@ -29,6 +32,7 @@ from goim_edu.protocol import (
     Side,
     TextMessage,
 )
+from goim_edu.store import StoredMessage
 from goim_edu.websocket.frames import Frame, build_frame, parse_frame
 from goim_edu.websocket.handshake import (
     Headers,
@@ -295,3 +299,41 @@ def test_steps_are_counted_from_the_first_call_on() -> None:
     done = subprocess.run([sys.executable, "-c", program], stdout=-1, text=True, check=True)
     first, second = map(int, done.stdout.split())
     assert first == second > 1000
+
+
+def test_the_rules_that_mend_the_model_are_those_in_which_nothing_goes_wrong() -> None:
+    """15.4 judges by a table; the model checker has the last word on each of its rows."""
+    exercise = find("15.4")
+    assert isinstance(exercise, Measure)
+    good = []
+    for numbers, ordered, fence, once, head in product(
+        ("insert", "counter"), *[(False, True)] * 3, ("majority", "local")
+    ):
+        rules = Rules(numbers, ordered, fence, once, head, batch=1, faults=2)  # type: ignore[arg-type]
+        said = exercise.judge(rules)
+        if explore(writers([["a1", "a2"], ["b1"]], rules)).wrong is None:
+            good.append(rules.ordered)
+            assert said is None or "does nothing here" in said
+        else:
+            assert said is not None
+            assert "does nothing here" not in said
+    assert good == [False, True]
+
+
+def handed_on(last: int, arrived: list[int]) -> list[int]:
+    """What the real gate lets pass."""
+    passed: list[int] = []
+    real = Gate(lambda message: passed.append(message.seq), lambda why: None)
+    real.open(last)
+    for seq in arrived:
+        real.arrived(StoredMessage("r", seq, "u", str(seq), "", datetime.now(UTC)))
+    return passed
+
+
+def test_the_gate_of_the_exercise_hands_on_what_the_real_one_does() -> None:
+    exercise = find("15.2")
+    assert isinstance(exercise, Function)
+    assert exercise.make is not None
+    for _, (last, arrived) in made_up(exercise.make, "facts", 300):
+        numbers = [step for step in chapter_15.gate(last, arrived) if step != "fill"]
+        assert numbers == handed_on(last, arrived)
