@@ -127,7 +127,8 @@ class Nemesis:
             self.remarks.append(f"the server did not end within {_PATIENCE:.0f} s of SIGTERM")
         else:
             if code != 0:
-                self.remarks.append(f"the server ended with exit code {code} after SIGTERM")
+                last = " | ".join(server.last_words())
+                self.remarks.append(f"the server ended with code {code} after SIGTERM: {last}")
         time.sleep(seconds)
         self._start(server)
 

@@ -111,6 +111,10 @@ class ServerProcess:
             log.seek(begin)
             return log.read().decode(errors="replace")
 
+    def last_words(self, lines: int = 5) -> list[str]:
+        """The last lines that it has printed."""
+        return self._printed(0).splitlines()[-lines:]
+
     def stop(self, timeout: float = 20.0) -> int:
         """End it in good order (SIGTERM) and return its exit code; 0 if there was none.
 
