@@ -145,7 +145,7 @@ def expect(guest: Person | RawClient) -> None:
 
 
 def send_home() -> None:
-    """Whoever came to the running test vanishes."""
+    """All who came to the running test vanish."""
     for guest in _guests:
         guest.go()
     _guests.clear()

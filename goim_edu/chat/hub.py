@@ -75,6 +75,7 @@ class Hub:
     Attributes:
         sessions: all that are connected.
         rooms: those that are not empty, by name.
+        in_flight: the sender and id of each message that waits for the store.
         draining: whether the server is about to close and takes no more messages.
     """
 
@@ -94,6 +95,7 @@ class Hub:
         self.hooks = hooks
         self.sessions: set[Client] = set()
         self.rooms: dict[str, Room] = {}
+        self.in_flight: set[tuple[str, str]] = set()
         self.draining = False
         self.stats = ChatStats()
         self.peers = peers

@@ -250,12 +250,16 @@ class Session(Guest):
         if not asyncio.isfuture(future):
             raise TypeError(f"submit_async must give an asyncio.Future, not {future!r}")
         room.pending += 1
-        ref = request.ref
-        future.add_done_callback(lambda done: self._stored(room, done, ref))
+        ref, key = request.ref, (self.user_id, request.client_msg_id)
+        hub.in_flight.add(key)
+        future.add_done_callback(lambda done: self._stored(room, done, ref, key))
 
-    def _stored(self, room: Room, future: asyncio.Future[Any], ref: str | None) -> None:
+    def _stored(
+        self, room: Room, future: asyncio.Future[Any], ref: str | None, key: tuple[str, str]
+    ) -> None:
         """The store has answered: acknowledge, then hand on; the sender may be gone by now."""
         hub = self._hub
+        hub.in_flight.discard(key)
         room.pending -= 1
         try:
             saved: Saved = future.result()

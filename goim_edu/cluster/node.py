@@ -24,6 +24,7 @@ from goim_edu.chat.ports import Company, StoredMessage, Whereabouts
 from goim_edu.cluster.bulletins import Bulletin, Outbox, from_document
 from goim_edu.cluster.follower import Event, Follower
 from goim_edu.cluster.hearing import hear_news
+from goim_edu.cluster.inbox import Inbox
 from goim_edu.cluster.peers import BEAT_EVERY, DEAD_AFTER, Clock, Peer, PeerTable
 from goim_edu.cluster.registry import BULLETINS, PEERS, Registry
 from goim_edu.errors import StoreError
@@ -36,7 +37,6 @@ log = logging.getLogger("goim_edu.cluster")
 _TICK: Final = 0.25  # seconds; also between two bulletins
 _UNSEEN: Final = 2.0  # seconds after which the stream should have told what we stored ourselves
 _STALLED: Final = 30.0  # seconds without a beat of our own until we are not well
-_AT_ONCE: Final = 1000  # events that are handed on in one turn of the loop
 _JOINS: Final = 1000.0  # joins a second that a server should take after another has closed
 _SHORTEST: Final = 1.0  # seconds over which clients come back
 
@@ -96,6 +96,7 @@ class Node:
         self._hub: Hub
         self._loop: asyncio.AbstractEventLoop
         self._outbox: Outbox
+        self._inbox: Inbox | None = None
         self._clock = Clock(monotonic())
         self._beats = self._bulletins = 0
         self._next_beat = 0.0
@@ -115,6 +116,9 @@ class Node:
         """
         self._hub, self.url, self._loop = hub, url, asyncio.get_running_loop()
         self._outbox = Outbox(self._names_in, hub.limits.presence_limit)
+        self._inbox = Inbox(
+            *(self.follower, self._loop, self._hear, self._store.reach, self._is_awaited)
+        )
         self.follower.start(self._store.moment)
         self._enter()
         self._tick()
@@ -134,6 +138,8 @@ class Node:
 
     def abort(self) -> None:
         """End at once."""
+        if self._inbox is not None:
+            self._inbox.stop()
         if self._timer is not None:
             self._timer.cancel()
         self.follower.stop(timeout=0.0)
@@ -317,17 +323,15 @@ class Node:
 
     def _wake(self) -> None:
         """Events wait; called in the follower's thread."""
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._take)
+        if self._inbox is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._inbox.take)
 
-    def _take(self) -> None:
-        events = self.follower.take(_AT_ONCE)
-        if not events:
-            return
-        self._store.reach(events[-1].moment)
-        for event in events:
-            self._hear(event)
-        self._loop.call_soon(self._take)
+    def _is_awaited(self, event: Event) -> bool:
+        """Whether it tells a message that a client of ours has sent, and has no ack for yet."""
+        if event.collection != self._store.messages:
+            return False
+        document = event.document
+        return (document["user_id"], document["client_msg_id"]) in self._hub.in_flight
 
     def _hear(self, event: Event) -> None:
         if event.collection == PEERS:

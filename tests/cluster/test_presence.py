@@ -1,4 +1,4 @@
-"""Who is there, while server processes die, close and stand still.
+"""Presence, while server processes die, close and stand still.
 
 A server that is silent is given up after 15 s, and its users have 8 s more to come back. Both are
 as in production, so these tests wait for them; how long it took is printed, and decides nothing.

@@ -35,6 +35,21 @@ def test_what_is_said_at_one_server_is_heard_at_the_other(cluster: Cluster) -> N
     run(test())
 
 
+def test_the_sender_hears_its_ack_first(cluster: Cluster) -> None:
+    """The stream may be quicker than the answer of the store; it waits."""
+
+    async def test() -> None:
+        async with cluster(burst=10_000, rate=10_000) as (one, _):
+            lisa = await Person.come(one, "lisa")
+            await lisa.join()
+            for number in range(200):
+                await lisa.tell(type="send", room_id="lobby", text="hi", client_msg_id=f"m{number}")
+                told = [(await lisa.listen())["type"] for _ in range(2)]
+                assert told == ["ack", "message"]
+
+    run(test())
+
+
 def test_both_at_once_and_everybody_hears_one_order(cluster: Cluster) -> None:
     async def test() -> None:
         async with cluster(3, burst=10_000, rate=10_000) as servers:
