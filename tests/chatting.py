@@ -140,12 +140,12 @@ class Person:
 
 
 def expect(guest: Person | RawClient) -> None:
-    """Have it go when the test ends, however that is."""
+    """Have it go when the test ends, in any way."""
     _guests.append(guest)
 
 
 def send_home() -> None:
-    """All who came to the running test vanish."""
+    """All guests of the running test vanish."""
     for guest in _guests:
         guest.go()
     _guests.clear()
