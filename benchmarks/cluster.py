@@ -34,6 +34,7 @@ from goim_edu.transport import WebSocket
 ROOT: Final = Path(__file__).resolve().parent.parent
 SHEET: Final = ROOT / "docs" / "capacity.md"
 OPTIONS: Final = ("--rate", "1000000", "--burst", "1000000", "--log-level", "error")
+PACE: Final = 400  # messages a second, where the cost of each is measured
 TEXT: Final = "The quick brown fox jumps over the lazy dog. " * 2
 
 
@@ -153,6 +154,20 @@ async def rate(
     return done / seconds
 
 
+async def paced(url: str, room: str, count: int) -> None:
+    """Send so many messages, ``PACE`` a second, so that each run makes the database do the same."""
+    talker = await Talker.come(url, "metronome", room)
+    begin = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        listening = group.create_task(talker.listen())
+        async with asyncio.TaskGroup() as saying:
+            for number in range(count):
+                await asyncio.sleep(max(0.0, begin + number / PACE - time.perf_counter()))
+                saying.create_task(talker.say(room, uuid4().hex))
+        listening.cancel()
+    talker.ws.connection.abort()
+
+
 def cpu(*processes: psutil.Process) -> float:
     """Seconds of processor time that these have used."""
     return sum(sum(process.cpu_times()[:2]) for process in processes)
@@ -219,9 +234,8 @@ def _following(members: LocalReplicaSet, folder: Path, seconds: float) -> tuple[
             room = uuid4().hex
             watchers = [psutil.Process(server.pid) for server in servers[1:]]
             used = cpu(*watchers), cpu(*mongods)
-            names = [f"{room}{number}" for number in range(8)]
-            urls = [servers[0].chat]
-            sent = seconds * asyncio.run(rate(urls, names.__getitem__, 8, 2, seconds))
+            sent = PACE * 2 * seconds
+            asyncio.run(paced(servers[0].chat, room, int(sent)))
             time.sleep(0.5)
             costs.append(((cpu(*watchers) - used[0]) / sent, (cpu(*mongods) - used[1]) / sent))
     return 1e6 * costs[1][0] / 3, 1e6 * (costs[1][1] - costs[0][1]) / 3
