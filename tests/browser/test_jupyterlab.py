@@ -35,7 +35,13 @@ def lab(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         server.stop()
 
 
-@pytest.mark.parametrize("name", [path.name for path in NOTEBOOKS])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(path.name, marks=[pytest.mark.kills_a_server][: path.name.startswith("15b")])
+        for path in NOTEBOOKS
+    ],
+)
 def test_every_notebook_runs_without_an_error(lab: JupyterLab, page: Page, name: str) -> None:
     notebook = Notebook(page, lab, name)
     notebook.run_all()
