@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import sys
+from collections.abc import Callable
 from typing import Any, TextIO
 
 from goim_edu.errors import GoimError
 
-__all__ = ["CommandError", "Subparsers", "say", "stop_writing"]
+__all__ = ["CommandError", "Subparsers", "say", "stop_writing", "when_stdin_ends"]
 
 Subparsers = Any  # argparse has no public name for it
 
@@ -46,3 +48,18 @@ def stop_writing(stream: TextIO) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
+
+
+def when_stdin_ends(do: Callable[[], object]) -> None:
+    """Do something when standard input ends: the process that started us is gone, in whatever way.
+
+    What can be read there is thrown away. It is called in a running event loop.
+    """
+    loop = asyncio.get_running_loop()
+
+    def look() -> None:
+        if not os.read(0, 1024):
+            loop.remove_reader(0)
+            do()
+
+    loop.add_reader(0, look)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from goim_edu.chat.limits import ChatLimits
-from goim_edu.cli.command import CommandError, Subparsers, say
+from goim_edu.cli.command import CommandError, Subparsers, say, when_stdin_ends
 from goim_edu.cli.options import in_flags, options_of
 from goim_edu.cli.workers import Place, join_parent, run_parent, share
 from goim_edu.errors import needs_extra
@@ -61,7 +61,7 @@ def add(commands: Subparsers) -> None:
         help="processes that share the port and serve one chat",
     )
     running.add_argument("--end-with-stdin", action="store_true", help=argparse.SUPPRESS)
-    running.add_argument("--worker", type=Place.parse, help=argparse.SUPPRESS)
+    running.add_argument("--place", type=Place.parse, help=argparse.SUPPRESS)  # of a worker
     running.add_argument(
         "--loop", choices=("asyncio", "uvloop"), default="asyncio", help="the event loop"
     )
@@ -113,24 +113,22 @@ def _run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     except (OSError, ValueError) as error:
         why = in_flags(str(error), options_of(ServerConfig, ChatLimits))
         raise CommandError(f"cannot serve: {why}") from None
-    if args.workers > 1 and args.worker is None:
-        return run_parent(args, config)
-    sock = None
-    if args.worker is not None:
-        config, sock = share(config, args.worker)
-    with (
-        log_to_stderr(args.log_level),
-        _open_or_say_why(lambda: open_store(args.mongo, data_dir=args.data_dir)) as store,
-    ):
-        server = _make_server(config, store, sock)
-        if args.worker is None:
+    place: Place | None = args.place
+    with log_to_stderr(args.log_level):
+        if place is None:
             _warn_of_password(args.mongo)
-            say(f"messages are kept in {store.description}", error=True)
-        else:
-            place = args.worker
-            server.admission.others = SharedTally(place.tally, place.workers, place.index)
-        with asyncio.Runner(loop_factory=new_loop) as runner:
-            return runner.run(_run_server(server, args.worker, end_with_stdin=args.end_with_stdin))
+            if args.workers > 1:
+                return run_parent(args, config)
+        config, sock = (config, None) if place is None else share(config, place)
+        with _open_or_say_why(lambda: open_store(args.mongo, data_dir=args.data_dir)) as store:
+            server = _make_server(config, store, sock)
+            if place is None:
+                say(f"messages are kept in {store.description}", error=True)
+            else:
+                server.admission.others = SharedTally(place.tally, place.workers, place.index)
+            watch = args.end_with_stdin and place is None  # of a family the parent watches it
+            with asyncio.Runner(loop_factory=new_loop) as runner:
+                return runner.run(_run_server(server, place, end_with_stdin=watch))
 
 
 def _make_server(config: ServerConfig, store: MessageStore, sock: socket.socket | None) -> Any:
@@ -183,7 +181,7 @@ async def _run_server(
         loop.add_signal_handler(number, on_signal)
     loop.add_signal_handler(signal.SIGHUP, server.certificate.renew)
     if end_with_stdin:
-        loop.add_reader(0, _at_its_end, stop)
+        when_stdin_ends(stop.set)
     try:
         await server.start()
     except OSError as error:
@@ -200,13 +198,6 @@ async def _run_server(
     if line is not None:
         line.cancel()
     return 0 if stop.is_set() else 1  # another server has taken our place
-
-
-def _at_its_end(stop: asyncio.Event) -> None:
-    """Standard input has something to read: nothing, if it has come to its end."""
-    if not os.read(0, 1024):
-        asyncio.get_running_loop().remove_reader(0)
-        stop.set()
 
 
 def _loop_factory(name: Literal["asyncio", "uvloop"]) -> Callable[[], asyncio.AbstractEventLoop]:

@@ -15,17 +15,18 @@ import logging
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from goim_edu.cli.command import CommandError, say
+from goim_edu.cli.command import CommandError, say, when_stdin_ends
 from goim_edu.serving.config import ServerConfig
 from goim_edu.serving.control import ControlLine
 from goim_edu.serving.listening import host_in_url, listen, shared_socket
-from goim_edu.serving.summed import sum_health, sum_metrics
+from goim_edu.serving.summed import Figures, sum_health, sum_metrics
 from goim_edu.serving.tally import SharedTally
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds until a worker that died is s
 _STEADY: Final = 10.0  # seconds of life after which the pauses begin anew
 _MORE: Final = 10.0  # seconds beyond drain_timeout that a worker may take to end
 _PATIENCE: Final = 2.0  # seconds in which a worker answers, if it is well
-_UNUSABLE: Final = 2  # the exit code of a command that cannot work
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,16 @@ class Place:
 
 
 def share(config: ServerConfig, place: Place) -> tuple[ServerConfig, socket.socket]:
-    """The settings of one of the workers, and its socket."""
-    link = shared_socket(config.host, config.port)
-    return replace(config, memory_limit=max(1, config.memory_limit // place.workers)), link
+    """The settings of one of the workers, and its socket.
+
+    It has its part of the memory and of the rate of handshakes; connections are counted over all.
+    """
+    part = replace(
+        config,
+        memory_limit=max(1, config.memory_limit // place.workers),
+        handshake_rate=config.handshake_rate / place.workers,
+    )
+    return part, shared_socket(config.host, config.port)
 
 
 async def join_parent(server: ChatServer, place: Place, on_end: Callable[[], None]) -> None:
@@ -103,9 +110,12 @@ class _Worker:
     """One worker, in all its lives."""
 
     def __init__(self, parent: _Parent, index: int) -> None:
-        self.ready = asyncio.Event()
-        self.process: asyncio.subprocess.Process | None = None
-        self.line: ControlLine | None = None
+        self.ready = asyncio.Event()  # it has listened, in this life or an earlier one
+        self.figures = Figures()
+        self._process: asyncio.subprocess.Process | None = None
+        self._line: ControlLine | None = None
+        self._listening = False
+        self._renew_later = False
         self._parent = parent
         self._index = index
 
@@ -117,54 +127,96 @@ class _Worker:
             begin = monotonic()
             code = await self._run_once()
             parent.tally.clear(self._index)
-            if parent.stopping or (code == _UNUSABLE and not self.ready.is_set()):
+            self.figures.bury()
+            # What ends by itself before it has ever listened would do so for ever.
+            if parent.stopping or (code > 0 and not self.ready.is_set()):
                 parent.ended(code)
                 return
-            log.error("worker died worker=%d exit=%s again_in=%.1f", self._index, code, pause)
             if monotonic() - begin > _STEADY:
                 pause = _FIRST_PAUSE
+            how = _how_it_ended(code)
+            log.error("worker died worker=%d exit=%s again_in=%.1f", self._index, how, pause)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(parent.stopped.wait(), pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def _run_once(self) -> int:
         """One life; its exit code, below 0 for a signal."""
+        self._renew_later = False
         ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        with ours:
+            with theirs:
+                try:
+                    process = await self._start(theirs)
+                except OSError as error:
+                    log.error("cannot start a worker why=%r", error.strerror)
+                    return 1
+            if self._parent.stopping:  # since a moment ago
+                self.send(signal.SIGTERM)
+            self._line = ControlLine(ours, self._answer, _PATIENCE)
+            answering = await self._line.open()
+            try:
+                return await process.wait()
+            finally:
+                self._line = None
+                self._listening = False
+                answering.cancel()
+                await asyncio.gather(answering, return_exceptions=True)
+
+    async def _start(self, theirs: socket.socket) -> asyncio.subprocess.Process:
         parent = self._parent
         place = Place(self._index, parent.count, theirs.fileno(), parent.tally_descriptor)
-        with theirs:
-            # A session of its own: Ctrl-C in the terminal is for the parent, which passes it on.
-            self.process = await asyncio.create_subprocess_exec(
-                *parent.command(place),
-                pass_fds=(place.control, place.tally),
-                env=parent.environment,
-                start_new_session=True,
-            )
-        ours.setblocking(False)
-        self.line = ControlLine(ours, self._answer, _PATIENCE)
-        answering = await self.line.open()
-        try:
-            return await self.process.wait()
-        finally:
-            self.line = None
-            answering.cancel()
-            await asyncio.gather(answering, return_exceptions=True)
-            ours.close()
+        # A session of its own: Ctrl-C in the terminal is for the parent, which passes it on.
+        self._process = await asyncio.create_subprocess_exec(
+            *parent.command(place),
+            stdin=subprocess.DEVNULL,
+            pass_fds=(place.control, place.tally),
+            env=parent.environment,
+            start_new_session=True,
+        )
+        return self._process
 
     async def _answer(self, what: str) -> Any:
-        if what == "ready":
-            self.ready.set()
-            return True
-        return await self._parent.ask_all(what)
+        if what != "ready":
+            return await self._parent.ask_all(what)
+        self._listening = True
+        self.ready.set()
+        if self._renew_later:
+            self.send(signal.SIGHUP)
+        return True
 
     async def ask(self, what: str) -> Any:
         """Ask this worker; None if it does not answer."""
-        return None if self.line is None else await self.line.ask(what)
+        line = self._line
+        answer = None if line is None else await line.ask(what)
+        if line is not self._line:
+            return None  # it has died since
+        if what == "metrics" and answer is not None:
+            self.figures.take(answer)
+        return answer
+
+    def renew(self) -> None:
+        """Have it read the certificate anew; SIGHUP would end one that does not listen yet."""
+        if self._listening:
+            self.send(signal.SIGHUP)
+        self._renew_later = not self._listening
 
     def send(self, number: int) -> None:
         """Pass a signal on."""
-        if self.process is not None and self.process.returncode is None:
-            self.process.send_signal(number)
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(number)
+
+
+def _how_it_ended(code: int) -> str:
+    """An exit code, or the name of a signal.
+
+    >>> _how_it_ended(3), _how_it_ended(-9)
+    ('3', 'SIGKILL')
+    """
+    with contextlib.suppress(ValueError):
+        return signal.Signals(-code).name
+    return str(code)
 
 
 class _Parent:
@@ -186,6 +238,7 @@ class _Parent:
         self.tally = SharedTally(self.tally_descriptor, count, -1)
         self.stopped = asyncio.Event()
         self._code = 0
+        self._questions: dict[str, asyncio.Task[Any]] = {}
         self._workers = [_Worker(self, index) for index in range(count)]
 
     @property
@@ -195,41 +248,66 @@ class _Parent:
 
     def ended(self, code: int) -> None:
         """A worker has ended, and will not be started again: so do the others."""
+        if code == -signal.SIGTERM:  # it had nothing to drain yet, else it would have
+            code = 0
         self._code = self._code or (code if code >= 0 else 1)
-        if not self.stopping:
-            self.stop()
+        self.stop()
 
     def stop(self) -> None:
-        """Have all workers drain; the second time they end at once."""
-        again = self.stopping
-        self.stopped.set()
+        """Have all workers drain."""
+        if not self.stopping:
+            self.stopped.set()
+            self._send(signal.SIGTERM)
+
+    def _on_signal(self) -> None:
+        """The first one lets the workers drain; the second one ends them at once."""
+        if self.stopping:
+            log.warning("second signal: exit at once")
+            self._send(signal.SIGKILL)
+        self.stop()
+
+    def _send(self, number: int) -> None:
         for worker in self._workers:
-            worker.send(signal.SIGKILL if again else signal.SIGTERM)
+            worker.send(number)
 
     def renew(self) -> None:
         """Have all workers read the certificate anew; not those that are about to end."""
-        if self.stopping:
-            return
-        for worker in self._workers:
-            worker.send(signal.SIGHUP)
+        if not self.stopping:
+            for worker in self._workers:
+                worker.renew()
 
     async def ask_all(self, what: str) -> Any:
+        """Ask all workers; an answer that is under way is for all that ask meanwhile."""
+        question = self._questions.get(what)
+        if question is None:
+            question = asyncio.get_running_loop().create_task(self._ask_all(what))
+            self._questions[what] = question
+            question.add_done_callback(lambda _: self._questions.pop(what))
+        return await asyncio.shield(question)
+
+    async def _ask_all(self, what: str) -> Any:
         """Ask all workers at once, and add up what they say."""
         each = await asyncio.gather(*(worker.ask(what) for worker in self._workers))
         if what == "health":
             return sum_health(each)
-        return sum_metrics(text for text in each if text).decode()
+        answers = zip(self._workers, each, strict=True)
+        return sum_metrics(
+            text for worker, answer in answers for text in worker.figures.texts(answer)
+        )
 
-    async def run(self, address: str, patience: float) -> int:
+    async def run(self, address: str, patience: float, *, end_with_stdin: bool = False) -> int:
         """Run until the workers have ended.
 
         Args:
             address: where they listen.
             patience: seconds that they may take to end.
+            end_with_stdin: whether the end of standard input is a signal, too.
         """
+        if end_with_stdin:
+            when_stdin_ends(self.stop)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
+            loop.add_signal_handler(number, self._on_signal)
         loop.add_signal_handler(signal.SIGHUP, self.renew)
         lives = [loop.create_task(worker.live()) for worker in self._workers]
         telling = loop.create_task(self._tell_when_ready(address))
@@ -238,7 +316,7 @@ class _Parent:
         _, pending = await asyncio.wait(lives, timeout=patience)
         if pending:
             log.error("workers did not end in time number=%d", len(pending))
-            self.stop()
+            self._send(signal.SIGKILL)
             await asyncio.wait(pending)
             return 1
         return self._code
@@ -259,14 +337,12 @@ def run_parent(args: argparse.Namespace, config: ServerConfig) -> int:
     Raises:
         CommandError: it cannot be done, and why.
     """
-    from goim_edu.serving.logs import log_to_stderr
     from goim_edu.store import database_of, open_store
 
     if sys.platform != "linux":
         raise CommandError("--workers needs Linux, which deals connections out to processes")
-    port = _reserve(config)
-    with port, log_to_stderr(args.log_level):
-        address = f"{'wss' if config.tls_cert else 'ws'}://{host_in_url(config.host)}"
+    with _reserve(config) as port:
+        address = f"{config.url_scheme}://{host_in_url(config.host)}"
         number = port.getsockname()[1]
         try:
             with database_of(args.mongo, args.data_dir) as uri:
@@ -281,9 +357,13 @@ def run_parent(args: argparse.Namespace, config: ServerConfig) -> int:
 
                 async def run() -> int:
                     parent = _Parent(
-                        args.workers, lambda place: _command(place, number), environment
+                        args.workers, lambda place: _command(args, place, number), environment
                     )
-                    return await parent.run(f"{address}:{number}", config.drain_timeout + _MORE)
+                    return await parent.run(
+                        f"{address}:{number}",
+                        config.drain_timeout + _MORE,
+                        end_with_stdin=args.end_with_stdin,
+                    )
 
                 return asyncio.run(run())
         except (OSError, ValueError) as error:
@@ -302,7 +382,13 @@ def _reserve(config: ServerConfig) -> socket.socket:
         raise CommandError(f"cannot listen on {where}: {error.strerror or error}") from None
 
 
-def _command(place: Place, port: int) -> list[str]:
-    """A worker is started with our own arguments; later ones win."""
-    words = [*sys.orig_argv, "--worker", str(place), "--port", str(port)]
-    return [*words, "--mongo", "auto"]
+def _command(args: argparse.Namespace, place: Place, port: int) -> list[str]:
+    """A worker is started with our own arguments; later ones win.
+
+    The address of the database comes by the environment: others can read arguments, and a password
+    may be in it. Nor do we start what we were started by, which may be any program.
+    """
+    python = [sys.executable, *(["-P"] if sys.flags.safe_path else []), "-m", "goim_edu"]
+    named = args.mongo if "://" in args.mongo else "auto"
+    words = [word.replace(named, "auto") for word in args.words]
+    return [*python, *words, "--place", str(place), "--port", str(port), "--mongo", "auto"]

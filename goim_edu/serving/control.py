@@ -76,8 +76,10 @@ class ControlLine:
         """Ask the other end.
 
         Returns:
-            The answer; None if there was none in time.
+            The answer; None if there was none in time, or the other end is gone.
         """
+        if self._writer is None:
+            return None
         number = next(self._numbers)
         future = self._open[number] = asyncio.get_running_loop().create_future()
         self._write({"number": number, "ask": what})

@@ -43,8 +43,10 @@ _KINDS: Final = {
 
 
 _PATIENCE: Final = 2.0  # seconds that a health check waits for the store: load balancers ask so
+_LESS_PATIENCE: Final = 1.5  # of a worker, so that its parent, which waits for 2 s, hears of it
 
 
+_NO_PARENT: Final = "the parent of the workers does not answer"
 _POLICY: Final = (
     "default-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
@@ -179,9 +181,12 @@ class Pages:
 
         async def serve_all() -> None:
             found = await ask_all("metrics")
-            body = figures if found is None else str(found).encode()
-            if connection.state is ConnectionState.CONNECTING:
-                connection.reject(_response(body, kind, fields=fields))
+            if connection.state is not ConnectionState.CONNECTING:
+                return
+            if found is None:  # our own alone would pass for those of all
+                connection.reject(_response(_NO_PARENT.encode(), "text/plain", 503, fields))
+                return
+            connection.reject(_response(str(found).encode(), kind, fields=fields))
 
         self._server.start_task(serve_all())
 
@@ -189,15 +194,16 @@ class Pages:
         """What the parent of the workers asks: the ``metrics`` or the ``health`` of this one."""
         if what == "metrics":
             return "" if self._metrics is None else self._metrics()[0].decode()
-        return await self._health()
+        return await self._health(_LESS_PATIENCE)
 
     async def _serve_health(
         self, connection: Connection, local: bool, fields: list[tuple[str, str]]
     ) -> None:
         ask_all = self._server.ask_all
-        health = None if ask_all is None else await ask_all("health")
-        if health is None:
-            health = await self._health()
+        if ask_all is None:
+            health = await self._health(_PATIENCE)
+        else:
+            health = await ask_all("health") or {"status": _NO_PARENT}
         status = 200 if health["status"] == "ok" else 503
         if not local:  # a load balancer needs no more, and a stranger may know no more
             health = {"status": health["status"]}
@@ -205,7 +211,7 @@ class Pages:
         if connection.state is ConnectionState.CONNECTING:
             connection.reject(_response(body, "application/json", status, fields))
 
-    async def _health(self) -> dict[str, Any]:
+    async def _health(self, patience: float) -> dict[str, Any]:
         server = self._server
         health: dict[str, Any] = {
             "status": "draining" if server.draining else "ok",
@@ -216,7 +222,7 @@ class Pages:
             "uptime": round(server.uptime, 3),
         }
         try:
-            seconds = await self._ping_store()
+            seconds = await self._ping_store(patience)
             health["store_ping_ms"] = round(1000 * seconds, 3)
             if server.node is not None:
                 health["peers"] = len(server.node.peers)
@@ -230,8 +236,11 @@ class Pages:
             health["why"] = f"the store failed: {type(error).__name__}"
         return health
 
-    async def _ping_store(self) -> float:
+    async def _ping_store(self, patience: float) -> float:
         """Seconds of a ping, which all that ask meanwhile share.
+
+        Args:
+            patience: seconds that it may take.
 
         Raises:
             StoreError: the store says that it is down.
@@ -241,8 +250,8 @@ class Pages:
             question = self._server.store.run(self._server.store.ping, asker=self)
             self._ping = asyncio.wrap_future(question)
             self._ping.add_done_callback(lambda done: done.cancelled() or done.exception())
-        patience = min(_PATIENCE, self._server.config.open_timeout)
-        return await asyncio.wait_for(asyncio.shield(self._ping), patience)
+        most = min(patience, self._server.config.open_timeout)
+        return await asyncio.wait_for(asyncio.shield(self._ping), most)
 
 
 def _response(

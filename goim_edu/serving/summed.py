@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-__all__ = ["sum_health", "sum_metrics"]
+__all__ = ["Figures", "sum_health", "sum_metrics"]
 
-_GREATEST: Final = (
-    *("goim_queued_bytes_max", "goim_stream_lag_seconds", "goim_uptime_seconds", "goim_peers"),
-)
-"""Of these the greatest counts; the others are added up, rooms at two workers among them."""
+_GREATEST: Final = ("_max", "_lag_seconds", "_uptime_seconds", "_peers")
+"""Of what ends like this the greatest counts; all else is added up, a room at two workers twice."""
 
 
-def sum_metrics(texts: Iterable[str]) -> bytes:
+def sum_metrics(texts: Iterable[str], kinds: Collection[str] = ()) -> str:
     """Add up figures in the text format of Prometheus.
 
     Args:
         texts: of each worker.
+        kinds: of metrics, such as ``counter``; the others are left out. Default: all.
 
-    >>> print(sum_metrics(["goim_sessions 2.0", "goim_sessions 3.0"]).decode().splitlines()[-1])
+    >>> print(sum_metrics(["goim_sessions 2.0", "goim_sessions 3.0"]).splitlines()[-1])
     goim_sessions 5.0
     """
     families: dict[str, Metric] = {}
@@ -30,13 +29,16 @@ def sum_metrics(texts: Iterable[str]) -> bytes:
     order: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], None]] = {}
     for text in texts:
         for family in text_string_to_metric_families(text):
+            if kinds and family.type not in kinds:
+                continue
             families.setdefault(family.name, family)
             for sample in family.samples:
                 key = sample.name, tuple(sorted(sample.labels.items()))
                 order.setdefault(family.name, {})[key] = None
                 known = values.get(key, 0.0)
                 more = float(sample.value)
-                values[key] = max(known, more) if sample.name in _GREATEST else known + more
+                greatest = sample.name.endswith(_GREATEST)
+                values[key] = max(known, more) if greatest else known + more
     lines = []
     for name, family in families.items():
         shown = f"{name}_total" if family.type == "counter" else name
@@ -45,7 +47,45 @@ def sum_metrics(texts: Iterable[str]) -> bytes:
             f"{sample}{_labels(labels)} {values[sample, labels]}"
             for sample, labels in order.get(name, ())
         ]
-    return "\n".join([*lines, ""]).encode()
+    return "\n".join([*lines, ""])
+
+
+class Figures:
+    r"""The figures of one worker in all its lives: what it has counted stays counted.
+
+    Else the sum would fall when a worker dies, and Prometheus would take that for a new start of
+    all of them.
+
+    >>> figures = Figures()
+    >>> text = "# TYPE goim_refused_total counter\ngoim_refused_total 3.0"
+    >>> figures.take(text)
+    >>> figures.bury()
+    >>> sum_metrics(figures.texts(None)).splitlines()[-1]
+    'goim_refused_total 3.0'
+    """
+
+    def __init__(self) -> None:
+        self._past = ""
+        self._last = ""
+
+    def take(self, text: str) -> None:
+        """It said this just now."""
+        self._last = text
+
+    def bury(self) -> None:
+        """It has died."""
+        self._past = sum_metrics([self._past, self._last], ("counter",))
+        self._last = ""
+
+    def texts(self, answer: str | None) -> list[str]:
+        """What counts for it now.
+
+        Args:
+            answer: what it said when it was asked for this; None if it did not answer.
+        """
+        if answer is not None and answer is self._last:
+            return [self._past, answer]
+        return [self._past, sum_metrics([self._last], ("counter",))]
 
 
 def _labels(labels: Sequence[tuple[str, str]]) -> str:
