@@ -158,11 +158,11 @@ class Follower:
                 pause = _FIRST_PAUSE
             except OperationFailure as error:
                 if error.code in UNSURE_CODES:  # such as a member that is no longer primary
-                    log.warning("change stream broke why=%r", _words(error))
+                    log.info("change stream broke why=%r", _words(error))
                 else:  # such as 286, ChangeStreamHistoryLost: the oplog does not reach back so far
                     self._forget(_words(error))
             except PyMongoError as error:
-                log.warning("change stream broke why=%r", _words(error))
+                log.info("change stream broke why=%r", _words(error))
             if not stop.is_set():
                 self.stats.reopened += 1
                 stop.wait(pause)

@@ -172,7 +172,7 @@ class Node:
         self._look_for_unseen(now)
         if now - max(self._beat_seen, self._mended) > DEAD_AFTER:
             self._mended = now
-            log.warning("we hear nothing, not even of ourselves: look into the store")
+            log.info("we hear nothing, not even of ourselves: look into the store")
             self._mend()
             self._hub.check("stalled")
         elif now - self._beat_seen < 2 * BEAT_EVERY:  # else it is us who hear nothing
@@ -192,7 +192,7 @@ class Node:
     def _entered(self, others: Any) -> None:
         self._beating = False
         if isinstance(others, StoreError):
-            log.warning("not among the servers yet why=%r", str(others))
+            log.info("not among the servers yet why=%r", str(others))
             self._loop.call_later(1.0, self._enter)
             return
         for document in others:
@@ -302,7 +302,7 @@ class Node:
     def _told(self, bulletin: Bulletin, by_bus: bool, answer: Any) -> None:
         self._telling = False
         if isinstance(answer, StoreError):
-            log.warning("news was not told why=%r", str(answer))
+            log.info("news was not told why=%r", str(answer))
             self._outbox.put_back(bulletin)
         elif by_bus:
             self._tell_by_bus("bulletin", bulletin.to_document())

@@ -240,16 +240,13 @@ def version_of(client: Client) -> str:
 
 
 def topology_of(client: Client) -> Literal["standalone", "replica set", "sharded"]:
-    """What kind of MongoDB answers (manual, "hello").
-
-    Raises:
-        StoreUnavailable: nobody answers.
-    """
-    with reading("no MongoDB answered"):
-        hello = client.admin.command("hello")
-    if hello.get("msg") == "isdbgrid":
+    """What kind of MongoDB has answered this client: the driver knows, so nothing is asked."""
+    kinds = {
+        one.server_type_name for one in client.topology_description.server_descriptions().values()
+    }
+    if "Mongos" in kinds or "LoadBalancer" in kinds:
         return "sharded"
-    return "replica set" if "setName" in hello else "standalone"
+    return "replica set" if any(kind.startswith("RS") for kind in kinds) else "standalone"
 
 
 def _settings(uri: str, timeout: float) -> dict[str, Any]:
