@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from goim_edu.errors import MissingExtra
+from goim_edu.mongod.ports import lasting_port
 
 __all__ = ["BusProcess"]
 
@@ -60,9 +61,7 @@ class BusProcess:
         Raises:
             RuntimeError: it did not accept in time.
         """
-        if not self.port:
-            with socket.create_server(("127.0.0.1", 0)) as free:
-                self.port = free.getsockname()[1]
+        self.port = self.port or lasting_port()
         command = [self._program, "-a", "127.0.0.1", "-p", str(self.port)]
         self._process = subprocess.Popen(  # noqa: S603 - the path was looked up
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

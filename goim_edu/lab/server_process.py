@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from goim_edu.mongod.ports import lasting_port
+
 __all__ = ["ServerProcess"]
 
 _START_TIMEOUT: Final = 30.0  # seconds until it accepts
@@ -87,6 +89,7 @@ class ServerProcess:
         """
         if self.running:
             return self
+        self.port = self.port or lasting_port()
         begin = self._log.stat().st_size if self._log.exists() else 0
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own package

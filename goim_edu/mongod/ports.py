@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import socket
 
 from goim_edu.errors import GoimError, StoreUnavailable
 
-__all__ = ["HOST", "PortInUse", "free_port", "listens", "require_free"]
+__all__ = ["HOST", "PortInUse", "free_port", "lasting_port", "listens", "require_free"]
 
 HOST = "127.0.0.1"
+_LASTING = range(20_000, 32_768)
+"""Below the ports that systems give to connections, and to servers that ask for any port."""
 
 
 class PortInUse(GoimError):
@@ -44,6 +47,20 @@ def free_port(preferred: int) -> int:
         with contextlib.suppress(PortInUse):
             return require_free(port)
     raise StoreUnavailable(f"there is no free port on {HOST}")
+
+
+def lasting_port() -> int:
+    """Return a free port that is most likely still free when its server is started again.
+
+    A system gives none of these ports away by itself, so no connection takes it meanwhile.
+
+    >>> lasting_port() < 32_768
+    True
+    """
+    for port in random.sample(_LASTING, 100):
+        with contextlib.suppress(PortInUse):
+            return require_free(port)
+    return free_port(0)
 
 
 def listens(port: int) -> bool:
