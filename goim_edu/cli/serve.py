@@ -171,7 +171,9 @@ async def _run_server(
     loop = asyncio.get_running_loop()
 
     def on_signal() -> None:
-        if stop.is_set():
+        # Of a worker the parent decides that. systemd sends its signals to both of them, and the
+        # parent passes them on.
+        if stop.is_set() and place is None:
             logging.getLogger("goim_edu.server").warning("second signal: exit at once")
             logging.shutdown()  # writes the lines that wait
             os._exit(1)  # nothing is waited for; a mongod of ours ends by its watchdog

@@ -273,10 +273,13 @@ def test_bounds_hold_for_all_together(replica_set: LocalReplicaSet, tmp_path: Pa
 
 
 def test_a_signal_drains_them_all(replica_set: LocalReplicaSet, tmp_path: Path) -> None:
+    """Also where it is sent to all of them, as systemd does: workers then get it twice."""
     with family(replica_set.uri, tmp_path) as running, ExitStack() as stack:
         people = [stack.enter_context(running.come(f"user {number}")) for number in range(10)]
         children = running.workers()
         running.process.send_signal(signal.SIGHUP)  # no certificate: nothing happens
+        for child in children:
+            child.terminate()
         running.process.send_signal(signal.SIGTERM)
         told = [json.loads(ws.recv(PATIENCE)) for ws in people]
         assert {one["type"] for one in told} == {"draining"}
