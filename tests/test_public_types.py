@@ -31,6 +31,7 @@ MAY_BE_ANY = {
     "exercises.Function.load": "learners write any function",
     "exercises.Function.show_use": "learners write any function",
     "exercises.Measure.__init__": "learners measure anything",
+    "lab.Cluster.client": "the arguments of ChatClient, which refuses all others",
     "lab.GatedServer.__init__": "the fields of ServerConfig, which refuses all others",
     "lab.LearnersServer.__init__": "functions of learners, and the fields of ServerConfig",
     "lab.LiveServer.__init__": "the fields of ServerConfig, which refuses all others",
@@ -45,6 +46,7 @@ NO_EXAMPLE = {
     "exercises.progress": "it differs from learner to learner",
     "exercises.solution": "it would give away the answer",
     "exercises.statement": "it shows what is in the text",
+    "lab.fork": "it needs a replica set, and takes five seconds",
     "lab.kill_while_talking": "it needs a replica set, and takes ten seconds",
     "lab.race": "it takes seconds",
 }
