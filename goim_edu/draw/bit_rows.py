@@ -166,6 +166,9 @@ def _draw_box(box: Box, data: bytes, notes: Callable[[int], str], y: float) -> s
     else:
         out.append(rect(x, y, width, height, f"box tint r-{field.role}"))
         out.append(rect(x, y, width, _NAME, f"box r-{field.role}"))
+    # Under the name, which reaches into the frame where a box is one bit wide.
+    if field.wrong and box.start >= field.start + field.sound:
+        out.append(rect(x + 1.5, y + 1.5, width - 3, height - 3, "bad"))
     size = 11.0 if box.width > 3 else 8.2 if field.name == "MASK" else 8.6
     name_class = "s mid" if missing else f"on-{field.role} b mid"
     if name := _fitting(_box_names(box), width, size):
@@ -179,8 +182,6 @@ def _draw_box(box: Box, data: bytes, notes: Callable[[int], str], y: float) -> s
         at_y = y + _NAME + _BITS + 12
         style = f"font-size:{size:g}px"
         out.append(text(x + width / 2, at_y, note, "t m mid", style=style))
-    if field.wrong and box.start >= field.start + field.sound:
-        out.append(rect(x + 1.5, y + 1.5, width - 3, height - 3, "bad"))
     return element(
         "g",
         "".join(out),

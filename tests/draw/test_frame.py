@@ -153,6 +153,14 @@ def test_the_wrong_field_is_framed_and_no_other() -> None:
         assert framed == ({wrong} if wrong else set())
 
 
+def test_the_name_of_one_wrong_bit_is_drawn_over_its_frame() -> None:
+    groups = parsed(draw.frame(FRAMES["rsv1"])).iter(f"{SVG}g")
+    [rsv1] = [list(group) for group in groups if group.get("data-name") == "RSV1"]
+    frame = next(at for at, node in enumerate(rsv1) if node.get("class") == "bad")
+    name = next(at for at, node in enumerate(rsv1) if node.text == "RSV1")
+    assert frame < name
+
+
 def test_only_the_bytes_from_the_bad_one_on_are_framed() -> None:
     groups = parsed(draw.frame(FRAMES["no UTF-8"])).iter(f"{SVG}g")
     framed = [
