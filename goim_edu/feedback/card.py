@@ -52,7 +52,8 @@ class _Code:
         return f"{fence}{self.language}\n{self.text}\n{fence}"
 
     def html(self) -> str:
-        return f"<pre><code>{escape(self.text)}</code></pre>"
+        # JupyterLab leaves no room below it, so the words that follow would stick to the code.
+        return f'<pre style="margin-bottom:1em"><code>{escape(self.text)}</code></pre>'
 
 
 @dataclass(frozen=True)

@@ -29,3 +29,8 @@ def test_colours_repeat_what_signs_say() -> None:
     assert Card("x", passed=True).title == "✓ x"
     assert Card("x", passed=False).title == "✗ x"
     assert Card("x").title == "x"
+
+
+def test_words_below_code_do_not_stick_to_it() -> None:
+    html = Card("x", passed=True).code("pass").say("below")._repr_mimebundle_()["text/html"]
+    assert '<pre style="margin-bottom:1em"><code>pass</code></pre><p>below</p>' in html
