@@ -55,7 +55,7 @@ def _run(argv: Sequence[str] | None) -> int:
     for add in _COMMANDS:
         add(commands)
     args = parser.parse_args(argv)
-    args.words = sys.argv[1:] if argv is None else list(argv)
+    args.command_line = sys.argv[1:] if argv is None else list(argv)
     run = cast("Callable[[argparse.Namespace], int]", args.run)
     try:
         return run(args)

@@ -71,7 +71,11 @@ def run(arguments: Sequence[str]) -> int:
         CommandError: there are no notebooks here, or they cannot be copied.
         MissingExtra: JupyterLab is not installed.
     """
-    ours, others = _options().parse_known_args(arguments)
+    options = _options()
+    if {"-h", "--help"} & set(arguments):
+        say(f"{options.format_help()}\nAll other options go to JupyterLab: jupyter lab --help")
+        return 0
+    ours, others = options.parse_known_args(arguments)
     source = find_notebooks()
     if source is None:
         raise CommandError("there are no notebooks here: run this in the folder of the project")
@@ -116,10 +120,22 @@ def _tell(done: Copied, folder: Path) -> None:
 
 
 def _options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, prog="goim-edu lab")
-    parser.add_argument("--fresh", metavar="CHAPTER", action="append", default=[])
-    parser.add_argument("--with-answers", action="store_true")
-    parser.add_argument("--course", metavar="DIR", type=Path)
+    parser = argparse.ArgumentParser(
+        *("python -m goim_edu lab", None, "Open your own copy of the course in JupyterLab."),
+        add_help=False,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--fresh",
+        metavar="CHAPTER",
+        action="append",
+        default=[],
+        help="get a chapter anew: 03 with all parts, 03b one; yours goes to earlier/",
+    )
+    parser.add_argument(
+        "--with-answers", action="store_true", help="a copy with all outputs, for teachers"
+    )
+    parser.add_argument("--course", metavar="DIR", type=Path, help="where the copy is")
     return parser
 
 

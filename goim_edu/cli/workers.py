@@ -390,5 +390,5 @@ def _command(args: argparse.Namespace, place: Place, port: int) -> list[str]:
     """
     python = [sys.executable, *(["-P"] if sys.flags.safe_path else []), "-m", "goim_edu"]
     named = args.mongo if "://" in args.mongo else "auto"
-    words = [word.replace(named, "auto") for word in args.words]
+    words = [word.replace(named, "auto") for word in args.command_line]
     return [*python, *words, "--place", str(place), "--port", str(port), "--mongo", "auto"]

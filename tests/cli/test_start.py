@@ -14,6 +14,7 @@ from typing import Any
 import nbformat
 import pytest
 
+from goim_edu.cli import main
 from goim_edu.cli.start import Copied, copy_course, without_answers
 
 Write = Callable[..., None]
@@ -218,6 +219,32 @@ def test_the_command_opens_a_copy(checkout: Path) -> None:
     assert f"your copy of the course: {checkout / 'course'}" in done.stderr
     assert (checkout / "course" / "03-frames.ipynb").exists()
     assert not (checkout / "data" / "nbsignatures.db").exists(), "there is nothing to sign"
+
+
+def test_jupyterlab_is_given_its_own_options_and_nothing_else(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.chdir(checkout)
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", "")
+    monkeypatch.setattr(os, "execv", lambda program, words: started.append(words))
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0))
+    monkeypatch.setattr(sys, "argv", ["goim-edu", "lab", "--no-browser", "--port=9999"])
+    main()
+    assert started == [
+        [
+            *(sys.executable, "-m", "jupyterlab"),
+            *("--LabApp.default_url=/lab/tree/00-start-here.ipynb", "--no-browser", "--port=9999"),
+        ]
+    ]
+
+
+def test_help_is_about_our_options_and_copies_nothing(checkout: Path) -> None:
+    done = lab(checkout, "--help")
+    assert done.returncode == 0
+    assert "--fresh CHAPTER" in done.stdout
+    assert "--course DIR" in done.stdout
+    assert not (checkout / "course").exists()
 
 
 def test_the_command_for_teachers_opens_one_with_answers(checkout: Path) -> None:
