@@ -141,6 +141,8 @@ def test_a_chat_client_rejoins_its_rooms_while_there_is_no_primary(
                 client = ChatClient(f"{first.base_url}/chat", "lisa", ["a", "b"], backoff=backoff)
                 await client.__aenter__()
                 assert (await client.send("a", "before")).seq == 1
+                # Back before a new primary is elected, not a second or two later.
+                setattr(first.node, "reconnect_after", lambda joins: lambda: 100)  # noqa: B010
             killed = await asyncio.to_thread(replica_set.kill, "primary")
             try:
                 async with running_server(store, port=first.port) as second:
