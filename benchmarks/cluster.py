@@ -228,7 +228,7 @@ def _following(members: LocalReplicaSet, folder: Path, seconds: float) -> tuple[
     """Microseconds that a message costs a server with no member in its room, and the mongods."""
     mongods = [psutil.Process(member.pid) for member in members.members if member.pid]
     costs = []
-    for others in (0, 3):
+    for others in (0, 0, 3):  # the first time is for warming up
         with running(members, 1 + others, folder) as servers:
             time.sleep(1)
             room = uuid4().hex
@@ -238,7 +238,7 @@ def _following(members: LocalReplicaSet, folder: Path, seconds: float) -> tuple[
             asyncio.run(paced(servers[0].chat, room, int(sent)))
             time.sleep(0.5)
             costs.append(((cpu(*watchers) - used[0]) / sent, (cpu(*mongods) - used[1]) / sent))
-    return 1e6 * costs[1][0] / 3, 1e6 * (costs[1][1] - costs[0][1]) / 3
+    return 1e6 * costs[2][0] / 3, 1e6 * (costs[2][1] - costs[1][1]) / 3
 
 
 def print_figures(rounds: Sequence[Figures]) -> Figures:
@@ -285,7 +285,7 @@ of each user at the peak, and {each:,} connections a process.
 | memory of an idle connection | {idle:.1f} KiB |
 | memory of a process | {process:.0f} MiB |
 | following the change stream, at each server | {follower:.0f} us a message |
-| following, at the mongods for each server | {watcher:.0f} us a message |
+| following, at the mongods for each server | {watcher} |
 | messages acknowledged by one process | {rate:,.0f} a second |
 
 | connections | processes | memory | messages/s | deliveries/s | a server follows | mongods | by |
@@ -300,6 +300,9 @@ search. Above some 5,000 messages a second shard the messages by room.
 """
 
 
+_LOST: Final = "lost in the noise of this machine: more servers make larger, cheaper commits"
+
+
 def sheet(figures: Figures) -> str:
     """The capacity sheet, as Markdown."""
     sizes = (1_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000)
@@ -311,7 +314,7 @@ def sheet(figures: Figures) -> str:
         idle=figures.idle_kib,
         process=figures.process_mib,
         follower=figures.follower_us,
-        watcher=figures.watcher_us,
+        watcher=f"{figures.watcher_us:.0f} us a message" if figures.watcher_us > 0 else _LOST,
         rate=figures.one_process_rate,
         table="\n".join(_row(figures, connections) for connections in sizes),
         spare=SPARE,
@@ -329,7 +332,8 @@ def _row(figures: Figures, connections: int) -> str:
     by = "nothing" if processes == 1 else "change streams" if streams_go else "NATS"
     cells = (
         *(f"{connections:,}", str(processes), f"{gib:.1f} GiB", f"{said:,.0f}"),
-        *(f"{said * ONLINE_IN_ROOM:,.0f}", f"{at_server:.0%}", f"{at_mongods:.0%}", by),
+        *(f"{said * ONLINE_IN_ROOM:,.0f}", f"{at_server:.0%}"),
+        *(f"{at_mongods:.0%}" if figures.watcher_us > 0 else "?", by),
     )
     return f"| {' | '.join(cells)} |"
 
