@@ -178,7 +178,6 @@ def open_room(room: Room, opening: Opening) -> None:
     newest, company = opening
     if room.gate.last is None:
         last = newest[-1].seq if newest else 0
-        room.last_seq = max(room.last_seq or 0, last)
         room.meet(company)
         room.gate.open(last, newest)
 

@@ -137,21 +137,18 @@ class Room:
     Attributes:
         gate: what passes into it.
         roster: who is in it.
-        last_seq: the highest number that was handed on, or that the store had at the start;
-            None until that is known.
         pending: messages that the store has not answered yet.
     """
 
     __slots__ = (
         *("_arriving", "_counts", "_early", "_fresh", "_house", "_marks", "_members"),
-        *("_newcomers", "_news", "_outbox", "gate", "last_seq", "pending", "room_id", "roster"),
+        *("_newcomers", "_news", "_outbox", "gate", "pending", "room_id", "roster"),
     )
 
     def __init__(self, room_id: str, house: House) -> None:
         self.room_id = room_id
         self.gate = Gate(self._publish, partial(house.fill, self), house.memory)
         self.roster = Roster()
-        self.last_seq: int | None = None
         self.pending = 0
         self._house = house
         self._members: dict[WireFormat, dict[Member, Connection]] = {}
@@ -287,7 +284,7 @@ class Room:
         self._tell_changes(self.roster.move(moves))
 
     def forget_server(self, server: str) -> None:
-        """Another server is gone, and whoever was there."""
+        """Another server is gone, and its users with it."""
         self._tell_changes(self.roster.forget(server))
 
     def _tell_changes(self, changes: Changes) -> None:
@@ -374,7 +371,6 @@ class Room:
             backlog.broadcasts += broadcasts
             if len(backlog.broadcasts) > _LONGEST_BACKLOG:
                 member.connection.close(1013, "the room is faster than the store")
-        self.last_seq = max(self.last_seq or 0, *(broadcast.seq for broadcast in broadcasts))
 
     def tell_news(self) -> None:
         """Tell the members what is new, or some of it."""
