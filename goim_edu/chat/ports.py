@@ -173,10 +173,15 @@ class Peers(Protocol):
     All but ``company`` are called in the event loop, and do not block.
     """
 
-    alone: bool
-    """Whether there are none, and cannot be."""
-    fill_delay: float
-    """Seconds to wait before a gap is filled: where messages may overtake each other."""
+    @property
+    def alone(self) -> bool:
+        """Whether there are none, and cannot be."""
+        ...
+
+    @property
+    def fill_delay(self) -> float:
+        """Seconds to wait before a gap is filled: where messages may overtake each other."""
+        ...
 
     def stored(self, message: StoredMessage) -> None:
         """This server has stored a message, or has found that it is stored."""

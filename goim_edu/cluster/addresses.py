@@ -12,7 +12,7 @@ def bus_servers(bus: str) -> list[str]:
     ['nats://a:4222', 'nats://b']
 
     Raises:
-        ValueError: it is no such list.
+        ValueError: it is something else.
     """
     scheme, found, hosts = bus.partition("://")
     names = [name.strip() for name in hosts.split(",")]

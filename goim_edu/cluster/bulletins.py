@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple
 
 __all__ = ["MOST_OCTETS", "Bulletin", "Outbox", "RoomNews", "from_document"]
 
-MOST_OCTETS: Final = 1 << 20
-"""Of the names in one bulletin; what is left goes into the next."""
+MOST_OCTETS: Final = 1 << 19
+"""Of the names in one bulletin, about; the next has the rest. A bus takes 1 MiB."""
 
 
 @dataclass(slots=True)
@@ -155,7 +155,7 @@ class Outbox:
                 break
             news = rooms[room_id] = self._rooms.pop(room_id, RoomNews())
             self._fill_in(room_id, news)
-            octets += sum(len(name) for name in _names_of(news)) + len(room_id)
+            octets += sum(len(name.encode()) for name in (room_id, *_names_of(news)))
         return Bulletin(server, number, rooms)
 
     def _fill_in(self, room_id: str, news: RoomNews) -> None:

@@ -10,7 +10,8 @@ from bson.timestamp import Timestamp
 from goim_edu.chat.hub import Hub
 from goim_edu.chat.ports import StoredMessage
 from goim_edu.cluster.bus import Batch, Bus, Listener
-from goim_edu.cluster.node import Node, SharedStore
+from goim_edu.cluster.node import Node
+from goim_edu.cluster.ports import SharedStore
 from goim_edu.errors import StoreError
 
 __all__ = ["BusNode"]
@@ -97,11 +98,11 @@ class BusNode(Node):
     # ------------------------------------------------------------------ what is told
 
     @property
-    def _tells_by_bus(self) -> bool:  # type: ignore[override]
+    def _tells_by_bus(self) -> bool:
         return self._bus is not None and self._bus.connected
 
     @property
-    def fill_delay(self) -> float:  # type: ignore[override]
+    def fill_delay(self) -> float:
         """A while, since by a bus messages may overtake each other; none with the stream."""
         return _OVERTAKING if self._tells_by_bus else 0.0
 
@@ -138,20 +139,18 @@ class BusNode(Node):
             for room_id, messages in new.items():
                 self._bus.publish(self.server, (moment.time, moment.inc), room_id, messages)
 
-    def _look_for_unseen(self, now: float) -> None:
-        """By a bus nothing of our own comes back; the heads are what the others look at."""
+    def _follow_up(self, now: float) -> None:
+        """By a bus nothing of our own comes back; the others look at the heads that we tell."""
         if not self._tells_by_bus:
-            super()._look_for_unseen(now)
+            super()._follow_up(now)
             return
         self._unseen.clear()
         if now >= self._next_heads and self._written:
             self._next_heads = now + _HEADS_EVERY
-            heads = {
-                room: seq for room, (seq, when) in self._written.items() if now - when < _HEADS_FOR
-            }
-            self._written = {room: self._written[room] for room in heads}
-            pairs = [[room, seq] for room, seq in list(heads.items())[:_MOST_HEADS]]
-            self._tell_by_bus("heads", {"server": self.server, "heads": pairs})
+            written = self._written.items()
+            self._written = {room: head for room, head in written if now - head[1] < _HEADS_FOR}
+            heads = [[room, seq] for room, (seq, _) in self._written.items()]
+            self._tell_by_bus("heads", {"server": self.server, "heads": heads[:_MOST_HEADS]})
 
     # ------------------------------------------------------------------ what comes
 

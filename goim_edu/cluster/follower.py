@@ -16,7 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import pymongo
@@ -57,15 +57,13 @@ class FollowerStats:
     """What a follower has done so far.
 
     ``lag`` is the age of the last event when it was read, by the clocks of mongod and of this
-    machine; ``read_at`` is when a stream answered last, by ``time.monotonic``.
+    machine.
     """
 
     events: int = 0
-    opened: int = 0
     reopened: int = 0
     lost: int = 0
     lag: float = 0.0
-    read_at: float = field(default_factory=time.monotonic)
 
 
 class Follower:
@@ -114,8 +112,11 @@ class Follower:
         """Follow from now on.
 
         Args:
-            begin: a moment from which on everything is told; None for now.
+            begin: a moment from which on everything is told; None to go on after the last event,
+                or to begin now if there was none.
         """
+        if begin is not None:
+            self._token = None  # it may be days old
         self._begin = begin
         self._stop = threading.Event()
         self._thread = threading.Thread(
@@ -187,12 +188,10 @@ class Follower:
                 max_await_time_ms=int(1000 * _IDLE),
             )
         with stream:
-            self.stats.opened += 1
             self._opened(is_new)
             while stream.alive and not stop.is_set() and not self._reopen:
                 with pymongo.timeout(_ANSWER):
                     change = stream.try_next()
-                self.stats.read_at = time.monotonic()
                 if change is not None:
                     self._put(change, stop)
                 self._token = stream.resume_token

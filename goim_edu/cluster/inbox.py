@@ -8,6 +8,7 @@ its order.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
@@ -18,6 +19,8 @@ from bson.timestamp import Timestamp
 from goim_edu.cluster.follower import Event, Follower
 
 __all__ = ["Inbox"]
+
+log = logging.getLogger("goim_edu.cluster")
 
 _AT_ONCE: Final = 1000  # events that are handed on in one turn of the loop
 _FOR_ACK, _REST = 0.05, 0.001  # seconds that what the stream tells may wait for an ack
@@ -50,10 +53,11 @@ class Inbox:
         self._events: deque[Event] = deque()
         self._resting: asyncio.TimerHandle | None = None
         self._patience = 0.0  # until then
+        self._stopped = False
 
     def take(self) -> None:
         """Hand on what the follower has, and come back for more."""
-        if self._resting is not None:
+        if self._resting is not None or self._stopped:
             return
         if not self._events:
             self._events.extend(self._follower.take(_AT_ONCE))
@@ -65,8 +69,15 @@ class Inbox:
             if self._is_awaited(self._events[0]) and monotonic() < self._patience:
                 self._resting = self._loop.call_later(_REST, self._go_on)
                 return
-            self._hear(self._events.popleft())
+            self._hear_safely(self._events.popleft())
         self._loop.call_soon(self.take)
+
+    def _hear_safely(self, event: Event) -> None:
+        """A document that another program wrote must not keep back those behind it."""
+        try:
+            self._hear(event)
+        except Exception:
+            log.exception("not understood collection=%s", event.collection)
 
     def _go_on(self) -> None:
         self._resting = None
@@ -74,5 +85,6 @@ class Inbox:
 
     def stop(self) -> None:
         """Hand on nothing more."""
+        self._stopped = True
         if self._resting is not None:
             self._resting.cancel()

@@ -13,11 +13,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from time import monotonic
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from uuid import uuid4
-
-from bson.timestamp import Timestamp
-from pymongo.database import Database
 
 from goim_edu.chat.hub import Hub
 from goim_edu.chat.ports import Company, StoredMessage, Whereabouts
@@ -26,11 +23,12 @@ from goim_edu.cluster.follower import Event, Follower
 from goim_edu.cluster.hearing import hear_news
 from goim_edu.cluster.inbox import Inbox
 from goim_edu.cluster.peers import BEAT_EVERY, DEAD_AFTER, Clock, Peer, PeerTable
+from goim_edu.cluster.ports import SharedStore
 from goim_edu.cluster.registry import BULLETINS, PEERS, Registry
 from goim_edu.errors import StoreError
 from goim_edu.storage.documents import to_message
 
-__all__ = ["Node", "SharedStore"]
+__all__ = ["Node"]
 
 log = logging.getLogger("goim_edu.cluster")
 
@@ -39,29 +37,6 @@ _UNSEEN: Final = 2.0  # seconds after which the stream should have told what we 
 _STALLED: Final = 30.0  # seconds without a beat of our own until we are not well
 _JOINS: Final = 1000.0  # joins a second that a server should take after another has closed
 _SHORTEST: Final = 1.0  # seconds over which clients come back
-
-
-class SharedStore(Protocol):
-    """What a node needs of the store."""
-
-    @property
-    def database(self) -> Database[dict[str, Any]]:
-        """Where the messages are."""
-        ...
-
-    @property
-    def messages(self) -> str:
-        """The name of their collection."""
-        ...
-
-    @property
-    def moment(self) -> Timestamp | None:
-        """The latest moment that it knows of."""
-        ...
-
-    def reach(self, moment: Timestamp | None) -> None:
-        """What is read from now on is not older."""
-        ...
 
 
 class Node:
@@ -75,13 +50,11 @@ class Node:
         peers: the other servers.
         follower: reads what they store and tell.
         alone: False: there may be others.
-        fill_delay: 0: the change stream brings all in order.
 
     All methods but ``company`` are called in the event loop.
     """
 
     alone = False
-    fill_delay = 0.0
 
     def __init__(self, store: SharedStore) -> None:
         self.server = uuid4().hex
@@ -101,7 +74,7 @@ class Node:
         self._beats = self._bulletins = 0
         self._next_beat = 0.0
         self._beat_seen = self._mended = 0.0
-        self._beating = self._telling = self._draining = False
+        self._beating = self._telling = self._draining = self._ended = False
         self._unseen: dict[str, tuple[int, float]] = {}  # our last number of a room, and since when
         self._timer: asyncio.TimerHandle | None = None
 
@@ -138,6 +111,7 @@ class Node:
 
     def abort(self) -> None:
         """End at once."""
+        self._ended = True
         if self._inbox is not None:
             self._inbox.stop()
         if self._timer is not None:
@@ -149,6 +123,10 @@ class Node:
         self, write: Callable[[], Any], then: Callable[[Any], None] | None = None
     ) -> Future[Any]:
         """Do what blocks in a thread; ``then`` gets the result, or the StoreError, in the loop."""
+        if self._ended:  # something that was to be done later comes too late
+            future: Future[Any] = Future()
+            future.cancel()
+            return future
         future = self._pool.submit(_or_error, write)
         if then is not None:
             future.add_done_callback(partial(self._is_written, then))
@@ -169,7 +147,7 @@ class Node:
             self._beat(now)
         if self._outbox and not self._telling:
             self._tell()
-        self._look_for_unseen(now)
+        self._follow_up(now)
         if now - max(self._beat_seen, self._mended) > DEAD_AFTER:
             self._mended = now
             log.info("we hear nothing, not even of ourselves: look into the store")
@@ -278,6 +256,11 @@ class Node:
         """A user has read up to this number here."""
         self._outbox.read(room_id, user_id, seq)
 
+    @property
+    def fill_delay(self) -> float:
+        """None: the change stream brings all in order."""
+        return 0.0
+
     def _names_in(self, room_id: str) -> Sequence[str]:
         room = self._hub.rooms.get(room_id)
         return [] if room is None else room.roster.local_names()
@@ -307,12 +290,15 @@ class Node:
         elif by_bus:
             self._tell_by_bus("bulletin", bulletin.to_document())
 
-    _tells_by_bus = False
+    @property
+    def _tells_by_bus(self) -> bool:
+        """Whether there is a bus now."""
+        return False
 
     def _tell_by_bus(self, kind: str, document: dict[str, Any]) -> None:
         """Tell all servers something; there is no bus here."""
 
-    def _look_for_unseen(self, now: float) -> None:
+    def _follow_up(self, now: float) -> None:
         """What we have stored should have come back by the stream; else more may be missing."""
         for room_id, (seq, since) in tuple(self._unseen.items()):
             if now - since > _UNSEEN:
@@ -330,8 +316,8 @@ class Node:
         """Whether it tells a message that a client of ours has sent, and has no ack for yet."""
         if event.collection != self._store.messages:
             return False
-        document = event.document
-        return (document["user_id"], document["client_msg_id"]) in self._hub.in_flight
+        key = event.document.get("user_id"), event.document.get("client_msg_id")
+        return key in self._hub.in_flight
 
     def _hear(self, event: Event) -> None:
         if event.collection == PEERS:

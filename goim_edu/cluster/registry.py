@@ -1,4 +1,4 @@
-"""What the servers keep of themselves in the database: that they are alive, and who is with them.
+"""What the servers keep of themselves in the database: that they live, and who is with them.
 
 Three small collections stand beside the messages. ``peers`` has a document for each server, and
 its beat. ``bulletins`` is capped: what was told a while ago is overwritten. ``presence`` has, for
@@ -43,10 +43,10 @@ class Registry:
     def __init__(self, database: Database, messages: str) -> None:
         self._database = database
         self._messages = messages
-        options = {"write_concern": _NEWS, "read_concern": ReadConcern("local")}
-        self._peers = database.get_collection(PEERS, **options)  # type: ignore[arg-type]
-        self._bulletins = database.get_collection(BULLETINS, **options)  # type: ignore[arg-type]
-        self._presence = database.get_collection(PRESENCE, **options)  # type: ignore[arg-type]
+        news = database.with_options(write_concern=_NEWS, read_concern=ReadConcern("local"))
+        self._peers = news.get_collection(PEERS)
+        self._bulletins = news.get_collection(BULLETINS)
+        self._presence = news.get_collection(PRESENCE)
 
     def enter(self, server: str, url: str) -> list[Document]:
         """Say that a server is there now; the documents of all others."""
@@ -112,7 +112,9 @@ class Registry:
         """
         writes = [self._list(bulletin, room_id, names, most) for room_id, names in lists.items()]
         with reading(_WHAT):
-            if writes:  # first: whoever comes later and has missed the bulletin reads the list
+            if (
+                writes
+            ):  # first: a server that comes later, or has missed the bulletin, reads the list
                 self._presence.bulk_write(writes, ordered=False)
             if not only_lists:
                 self._bulletins.insert_one(bulletin.to_document())

@@ -28,7 +28,7 @@ class BusProcess:
         port: where it listens; 0 before its first start.
 
     Raises:
-        MissingExtra: there is no such program.
+        MissingExtra: nats-server is not installed.
 
     >>> BusProcess().url
     'nats://127.0.0.1:0'

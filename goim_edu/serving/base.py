@@ -241,7 +241,7 @@ class BaseServer(EnteredNotAwaited):
             await self.close()
 
     async def wait_closed(self) -> None:
-        """Wait until the server is closed, by whoever closes it."""
+        """Wait until the server is closed, here or elsewhere."""
         await self._closed.wait()
 
     async def serve_until_signal(self) -> None:

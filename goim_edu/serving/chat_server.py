@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from goim_edu.cluster.keeper import LeaseKeeper
-    from goim_edu.cluster.node import Node, SharedStore
+    from goim_edu.cluster.node import Node
+    from goim_edu.cluster.ports import SharedStore
     from goim_edu.serving.metrics import ServerMetrics
 
 __all__ = ["ChatServer", "ConnectionInfo"]

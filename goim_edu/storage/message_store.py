@@ -128,7 +128,7 @@ class MessageStore:
         """The latest moment that this store knows of, in the time of the replica set.
 
         :meth:`history` and :meth:`last_seq` read nothing older (manual: "Causal Consistency").
-        None where there is no such time.
+        It is None on a standalone MongoDB and in memory.
         """
         return self.backend.moment
 

@@ -1,4 +1,4 @@
-"""A MongoDB that is no replica set: one server serves it, and a second one is told by whom."""
+"""A MongoDB that is no replica set: one server serves it, and a second one is told which."""
 
 from __future__ import annotations
 

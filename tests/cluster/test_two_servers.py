@@ -222,6 +222,58 @@ def test_a_stream_goes_on_after_the_last_event(cluster: Cluster) -> None:
     run(test())
 
 
+def test_a_stream_that_begins_at_a_moment_has_forgotten_where_it_was(cluster: Cluster) -> None:
+    """By the bus for days, and then the stream again: it need not tell all of those days."""
+
+    async def test() -> None:
+        async with cluster() as (one, other):
+            lisa, bo = await Person.come(one, "lisa"), await Person.come(other, "bo")
+            await lisa.join()
+            await bo.join()
+            await lisa.say("before", "m1")
+            await bo.hear("message", seq=1)
+            follower, moment = node(other).follower, store_of(one).moment
+            await asyncio.to_thread(follower.stop)
+            await lisa.say("after", "m2")
+            follower._token = {"_data": "00"}  # of no use any more
+            follower.start(moment)
+            assert (await bo.hear("message"))["seq"] == 2
+            assert follower.stats.lost == 0
+
+    run(test())
+
+
+def test_what_another_program_wrote_keeps_nothing_back(cluster: Cluster) -> None:
+    async def test() -> None:
+        async with cluster() as (one, other):
+            lisa, bo = await Person.come(one, "lisa"), await Person.come(other, "bo")
+            await lisa.join()
+            await bo.join()
+            database = store_of(one).database
+            for name in ("messages", "peers", "bulletins"):
+                foreign = {"_id": "foreign", "server": 5}
+                database[name].insert_one(foreign, bypass_document_validation=True)
+            await lisa.say("hi", "m1")
+            assert (await bo.hear("message"))["seq"] == 1
+            await bo.tell(type="typing", room_id="lobby")
+            await lisa.hear("typing")
+
+    run(test())
+
+
+def test_what_comes_too_late_does_no_harm(cluster: Cluster) -> None:
+    """Something was to be asked a second later, and the server is closed by then."""
+
+    async def test() -> None:
+        async with cluster() as (one, _):
+            late = node(one)
+        late._enter()
+        late._ask_for_lists("somebody")
+        late._inbox.take()
+
+    run(test())
+
+
 def test_nothing_is_handed_on_that_nobody_here_wants(cluster: Cluster) -> None:
     async def test() -> None:
         async with cluster() as (one, other):
