@@ -12,6 +12,7 @@ import pytest
 
 from goim_edu.exercises.catalogue import CHAPTERS, chapter
 from goim_edu.exercises.model import Predict
+from goim_edu.exercises.pages import PAGES
 from tools import notebooks as tool
 from tools.tasks import OUTCOME, TAG, answered_in, mark_outcomes, put_tasks
 
@@ -53,6 +54,19 @@ def test_every_exercise_has_a_cell_to_write_in_and_its_task_before_it(number: st
     for exercise, at in first.items():
         assert cells[at - 1].source.startswith(f"**{exercise} "), exercise
         assert TAG in cells[at - 1].metadata.tags
+
+
+def test_the_pages_have_their_exercises_in_this_order() -> None:
+    """After an exercise a learner is sent to the next one below, not to a later page."""
+    met: dict[str, list[str]] = {}
+    for path in NOTEBOOKS:
+        page = path.name.partition("-")[0]
+        for cell in tool.read(path).cells:
+            if cell.cell_type == "code":
+                for number in re.findall(r'\b(?:check|predict)\("(\d\d\.\d+)"', cell.source):
+                    if number[:2] == page[:2] and number not in met.setdefault(page, []):
+                        met[page].append(number)
+    assert {page: tuple(numbers) for page, numbers in met.items() if numbers} == PAGES
 
 
 def test_a_task_that_is_out_of_date_is_replaced() -> None:

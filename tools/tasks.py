@@ -87,15 +87,16 @@ def task_of(exercise: Exercise) -> str:
 
 
 def _example(exercise: Function) -> Iterator[str]:
-    """One call and its result, the first that is short enough to read."""
+    """One call and its result: the first that fits in a line, or else the shortest."""
     if exercise.drive is not None:
         return
+    lines = []
     for args in exercise.cases:
         try:
             result = exercise.reference(*copy.deepcopy(args))
         except exercise.errors:
             continue
-        line = f"`{exercise.show_use(args)}` gives `{show(result)}`"
-        if len(line) <= _LONGEST:
-            yield f"For example, {line}."
-            return
+        lines.append(f"`{exercise.show_use(args)}` gives `{show(result)}`")
+    if lines:
+        first = next((line for line in lines if len(line) <= _LONGEST), min(lines, key=len))
+        yield f"For example, {first}."

@@ -26,10 +26,8 @@ from string import ascii_lowercase
 
 from goim_edu.exercises import progress_file
 from goim_edu.exercises.catalogue import (
-    CHAPTERS,
-    all_exercises,
-    chapter,
     find,
+    on_page,
     own_exercises,
     title,
 )
@@ -38,6 +36,7 @@ from goim_edu.exercises.judge import judge_safely
 from goim_edu.exercises.made_up_inputs import Choices
 from goim_edu.exercises.model import Case, Exercise, Function, Measure, Predict, Wrong, source_of
 from goim_edu.exercises.own import add, complete
+from goim_edu.exercises.pages import PAGES, page_after, page_of
 from goim_edu.exercises.predictions import ask, judge_prediction
 from goim_edu.exercises.prose import Section, Text
 from goim_edu.feedback.card import Card
@@ -223,13 +222,13 @@ def solution(exercise: str | Exercise) -> Card:
 def progress() -> Card:
     """What is done, and where to go on."""
     done = progress_file.read_done()
-    everything = all_exercises()
+    everything = [exercise for page in PAGES for exercise in on_page(page)]
     finished = sum(exercise.id in done for exercise in everything)
     card = Card(f"{finished} of {len(everything)} exercises done")
     rows = []
-    for number in CHAPTERS:
-        signs = [f"{'✓' if e.id in done else '·'} {e.id}" for e in chapter(number)]
-        rows.append((f"{number} {title(number)}", "  ".join(signs)))
+    for page in PAGES:
+        signs = [f"{'✓' if e.id in done else '·'} {e.id}" for e in on_page(page)]
+        rows.append((f"{page} {title(page[:2])}", "  ".join(signs)))
     yours = [f"{'✓' if e.id in done else '·'} {e.id}" for e in own_exercises()]
     if yours:
         rows.append(("your own", "  ".join(yours)))
@@ -241,17 +240,17 @@ def progress() -> Card:
 
 
 def _way_on(exercise: Exercise) -> str:
-    """How many exercises of the chapter are done, and which is next."""
-    number = exercise.id.partition(".")[0]
-    if number not in CHAPTERS:
+    """How many exercises of the page are done, and which is next."""
+    page = page_of(exercise.id)
+    if not page:
         return ""  # it is not one of the course's
-    done, ours = progress_file.read_done(), chapter(number)
-    words = f"{sum(one.id in done for one in ours)} of {len(ours)} in this chapter."
+    done, ours = progress_file.read_done(), on_page(page)
+    words = f"{sum(one.id in done for one in ours)} of {len(ours)} in {page}."
     following = next((one for one in ours if one.id not in done), None)
     if following is None:
-        later = [one for one in CHAPTERS if one > number]
-        onward = f" Next: chapter {later[0]}, {title(later[0])}." if later else ""
-        return f"{words} That is all of chapter {number}.{onward}"
+        later = page_after(page)
+        onward = f" Next: chapter {later}, {title(later[:2])}." if later else ""
+        return f"{words} That is all of {page}.{onward}"
     return f"{words} Next: {following.heading} ({following.text.minutes} min)."
 
 

@@ -11,6 +11,7 @@ from string import ascii_lowercase
 from typing import Final
 
 from goim_edu.exercises.model import Exercise, Function, Predict
+from goim_edu.exercises.pages import PAGES
 from goim_edu.exercises.prose import Text, load
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "all_exercises",
     "chapter",
     "find",
+    "on_page",
     "own_exercises",
     "register",
     "title",
@@ -42,6 +44,17 @@ def chapter(number: str) -> tuple[Exercise, ...]:
     module = import_module(f"goim_edu.exercises.chapter_{number}")
     exercises = [value for value in vars(module).values() if isinstance(value, Exercise)]
     return with_texts(exercises, load(number).texts)
+
+
+@cache
+def on_page(page: str) -> tuple[Exercise, ...]:
+    """The exercises of a page, in the order in which one meets them.
+
+    >>> on_page("03b")[0].heading
+    '03.8 Frames from a stream'
+    """
+    known = {exercise.id: exercise for exercise in chapter(page[:2])}
+    return tuple(known[number] for number in PAGES[page])
 
 
 def title(number: str) -> str:

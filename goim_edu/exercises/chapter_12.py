@@ -226,7 +226,7 @@ _SAVE = Function(
     """,
     reference=save,
     drive=_save_all,
-    usage="documents = {0}  # meanwhile: {1}",
+    usage="documents = {0}  # at the same time: {1}",
     parts=("answers", "stored"),
     cases=(
         ([_message("4:lisa:m1", 1)], "nothing"),

@@ -107,7 +107,14 @@ def _quoted(value: object) -> str:
 
 def _both(yours: object, right: object) -> str:
     """The learner's value and the right one."""
-    return f"{_quoted(yours)}, it should be {_quoted(right)}"
+    return f"{_quoted(yours)}, it should be {_quoted(right)}{_flag_for_number(yours, right)}"
+
+
+def _flag_for_number(yours: object, right: object) -> str:
+    """What to do where a bit was cut out and still has the worth of its place."""
+    if isinstance(right, bool) and isinstance(yours, int | float) and bool(yours) == right:
+        return ": this is the number; `number != 0` makes a flag of it"
+    return ""
 
 
 def difference(want: Any, got: Any, parts: Sequence[str] = ()) -> str:
@@ -137,6 +144,8 @@ def difference(want: Any, got: Any, parts: Sequence[str] = ()) -> str:
         return _bytes_difference(want, got)
     if isinstance(want, str) and isinstance(got, str):
         return _text_difference(want, got)
+    if _flag_for_number(got, want):
+        return f"Your answer is {_both(got, want)}."
     return ""
 
 

@@ -365,10 +365,13 @@ def test_what_is_done_says_what_is_next(progress_file: Path) -> None:
     progress_file.write_text("03.1 done\n03.3 done\n")
     read_start: Any = find("03.2").reference  # type: ignore[union-attr]
     text = exercises.check("03.2", read_start).plain()
-    assert "3 of 9 in this chapter. Next: 03.4 Build a frame (15 min)." in text
-    progress_file.write_text("".join(f"03.{number} done\n" for number in range(1, 10)))
+    assert "3 of 5 in 03. Next: 03.9 Four operators, by hand (3 min)." in text
+    progress_file.write_text("".join(f"03.{number} done\n" for number in (9, 1, 3, 7)))
     said = exercises.check("03.2", read_start).plain()
-    assert "That is all of chapter 03. Next: chapter 04, masking." in said
+    assert "That is all of 03. Next: chapter 03b, frames." in said
+    progress_file.write_text("".join(f"03.{number} done\n" for number in range(1, 10)))
+    said = exercises.check("03.6", find("03.6").reference).plain()  # type: ignore[union-attr]
+    assert "4 of 4 in 03b. That is all of 03b. Next: chapter 04, masking." in said
 
 
 def test_progress_is_a_plain_text_file_that_is_resumed(progress_file: Path) -> None:
@@ -380,7 +383,7 @@ def test_progress_is_a_plain_text_file_that_is_resumed(progress_file: Path) -> N
     exercises.predict("03.1", "c")
     assert progress_file.read_text() == "03.2 done\n03.1 done\n"
     text = exercises.progress().plain()
-    assert "✓ 03.1  ✓ 03.2  · 03.3" in text
+    assert "· 03.9  ✓ 03.2  ✓ 03.1  · 03.3" in text
 
 
 def test_progress_on_the_command_line(

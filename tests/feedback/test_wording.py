@@ -61,6 +61,9 @@ def test_values_are_shown_short_and_the_same_each_time(value: object, shown: str
         (1, 2.5, ""),
         (Opcode.TEXT, 2, ""),
         ((1, "a"), (1, b"a"), "Part 1 is"),
+        ((True, 1), (128, 1), "`number != 0` makes a flag"),
+        (True, 128, "`number != 0` makes a flag"),
+        (True, 0, ""),
     ],
 )
 def test_a_difference_is_named(want: object, got: object, words: str) -> None:
