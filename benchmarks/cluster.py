@@ -20,12 +20,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Self
 from uuid import uuid4
 
 import psutil
+from pymongo import MongoClient, WriteConcern
+from pymongo.collection import Collection
 
 from goim_edu.client import connect
+from goim_edu.cluster.follower import Follower
 from goim_edu.lab.bus_process import BusProcess
 from goim_edu.lab.server_process import ServerProcess
 from goim_edu.mongod import LocalReplicaSet
@@ -35,6 +38,8 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 SHEET: Final = ROOT / "docs" / "capacity.md"
 OPTIONS: Final = ("--rate", "1000000", "--burst", "1000000", "--log-level", "error")
 PACE: Final = 400  # messages a second, where the cost of each is measured
+WATCHERS: Final = 8  # followers, where the cost of each at the mongods is measured
+BATCH: Final = 50  # messages of an insert there
 TEXT: Final = "The quick brown fox jumps over the lazy dog. " * 2
 
 
@@ -210,7 +215,8 @@ def measure(members: LocalReplicaSet, folder: Path, seconds: float) -> Figures:
         found.three_processes_rate = asyncio.run(rate(urls, lambda n: f"{own}{n}", 24, 4, seconds))
         shared = asyncio.run(rate(urls, lambda n: room, 24, 4, seconds))
         found.shared_room_rate = shared
-    found.follower_us, found.watcher_us = _following(members, folder, seconds)
+    found.follower_us = _following(members, folder, seconds)
+    found.watcher_us = _watching(members, seconds)
     return found
 
 
@@ -224,21 +230,76 @@ async def _idle(url: str, process: psutil.Process, before: int) -> float:
     return grown / 1024 / len(talkers)
 
 
-def _following(members: LocalReplicaSet, folder: Path, seconds: float) -> tuple[float, float]:
-    """Microseconds that a message costs a server with no member in its room, and the mongods."""
+def _following(members: LocalReplicaSet, folder: Path, seconds: float) -> float:
+    """Microseconds that a message costs a server with no member in its room."""
+    with running(members, 4, folder) as servers:
+        asyncio.run(paced(servers[0].chat, uuid4().hex, PACE))  # for warming up
+        watchers = [psutil.Process(server.pid) for server in servers[1:]]
+        used, sent = cpu(*watchers), int(PACE * 2 * seconds)
+        asyncio.run(paced(servers[0].chat, uuid4().hex, sent))
+        time.sleep(0.5)
+        return 1e6 * (cpu(*watchers) - used) / sent / len(watchers)
+
+
+def _watching(members: LocalReplicaSet, seconds: float) -> float:
+    """Microseconds that a message costs the mongods for each server that follows.
+
+    The messages come in batches as the store writes them, and many followers make the difference
+    larger than what a commit more or less costs. None and many are measured in turns.
+    """
     mongods = [psutil.Process(member.pid) for member in members.members if member.pid]
-    costs = []
-    for others in (0, 0, 3):  # the first time is for warming up
-        with running(members, 1 + others, folder) as servers:
-            time.sleep(1)
-            room = uuid4().hex
-            watchers = [psutil.Process(server.pid) for server in servers[1:]]
-            used = cpu(*watchers), cpu(*mongods)
-            sent = PACE * 2 * seconds
-            asyncio.run(paced(servers[0].chat, room, int(sent)))
-            time.sleep(0.5)
-            costs.append(((cpu(*watchers) - used[0]) / sent, (cpu(*mongods) - used[1]) / sent))
-    return 1e6 * costs[2][0] / 3, 1e6 * (costs[2][1] - costs[1][1]) / 3
+    durable = WriteConcern("majority", j=True)
+    with MongoClient[dict[str, Any]](members.uri) as client, ExitStack() as stack:
+        database = client[f"watched-{uuid4().hex}"]
+        messages = database.get_collection("messages", write_concern=durable)
+        messages.insert_one({"_id": "first"})
+        costs: dict[int, list[float]] = {0: [], WATCHERS: []}
+        stack.callback(client.drop_database, database.name)
+        for count in (0, WATCHERS, 0, WATCHERS):
+            with ExitStack() as running_ones:
+                for _ in range(count):
+                    running_ones.enter_context(_Follower(members.uri, database.name))
+                time.sleep(1)
+                used = cpu(*mongods)
+                sent = _write_in_batches(messages, seconds)
+                time.sleep(0.5)
+                costs[count].append((cpu(*mongods) - used) / sent)
+        more = statistics.mean(costs[WATCHERS]) - statistics.mean(costs[0])
+    return 1e6 * more / WATCHERS
+
+
+def _write_in_batches(messages: Collection[dict[str, Any]], seconds: float) -> int:
+    """Batches of ``BATCH``, ten a second."""
+    begin = time.perf_counter()
+    for number in range(int(10 * seconds)):
+        time.sleep(max(0.0, begin + number / 10 - time.perf_counter()))
+        room = f"room{number % 50}"
+        messages.insert_many(
+            [{"_id": uuid4().hex, "room_id": room, "text": TEXT} for _ in range(BATCH)]
+        )
+    return int(10 * seconds) * BATCH
+
+
+class _Follower:
+    """What a server follows with, and nothing else: it throws away what it reads."""
+
+    def __init__(self, uri: str, database: str) -> None:
+        self._client: MongoClient[dict[str, Any]] = MongoClient(uri)
+        self._follower = Follower(
+            self._client[database], ["messages"], self._throw_away, lambda is_new: None
+        )
+
+    def _throw_away(self) -> None:
+        while self._follower.take(1000):
+            pass
+
+    def __enter__(self) -> Self:
+        self._follower.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._follower.stop()
+        self._client.close()
 
 
 def print_figures(rounds: Sequence[Figures]) -> Figures:
@@ -285,7 +346,7 @@ of each user at the peak, and {each:,} connections a process.
 | memory of an idle connection | {idle:.1f} KiB |
 | memory of a process | {process:.0f} MiB |
 | following the change stream, at each server | {follower:.0f} us a message |
-| following, at the mongods for each server | {watcher} |
+| following, at the mongods for each server | {watcher:.0f} us a message |
 | messages acknowledged by one process | {rate:,.0f} a second |
 
 | connections | processes | memory | messages/s | deliveries/s | a server follows | mongods | by |
@@ -300,9 +361,6 @@ search. Above some 5,000 messages a second shard the messages by room.
 """
 
 
-_LOST: Final = "lost in the noise of this machine: more servers make larger, cheaper commits"
-
-
 def sheet(figures: Figures) -> str:
     """The capacity sheet, as Markdown."""
     sizes = (1_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000)
@@ -314,7 +372,7 @@ def sheet(figures: Figures) -> str:
         idle=figures.idle_kib,
         process=figures.process_mib,
         follower=figures.follower_us,
-        watcher=f"{figures.watcher_us:.0f} us a message" if figures.watcher_us > 0 else _LOST,
+        watcher=figures.watcher_us,
         rate=figures.one_process_rate,
         table="\n".join(_row(figures, connections) for connections in sizes),
         spare=SPARE,
@@ -332,8 +390,7 @@ def _row(figures: Figures, connections: int) -> str:
     by = "nothing" if processes == 1 else "change streams" if streams_go else "NATS"
     cells = (
         *(f"{connections:,}", str(processes), f"{gib:.1f} GiB", f"{said:,.0f}"),
-        *(f"{said * ONLINE_IN_ROOM:,.0f}", f"{at_server:.0%}"),
-        *(f"{at_mongods:.0%}" if figures.watcher_us > 0 else "?", by),
+        *(f"{said * ONLINE_IN_ROOM:,.0f}", f"{at_server:.0%}", f"{at_mongods:.0%}", by),
     )
     return f"| {' | '.join(cells)} |"
 
