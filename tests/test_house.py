@@ -16,8 +16,9 @@ from tools.imports import PACKAGE, ROOT
 MODULES = imports.modules()
 
 # Each entry of the package and the entries below it that it may import: one row an entry.
-GROUND = {"errors", "lazy", "palette", "printable"}
+GROUND = {"address_file", "errors", "lazy", "palette", "printable"}
 BELOW: dict[str, set[str]] = {
+    "address_file": set(),
     "errors": set(),
     "lazy": set(),
     "palette": set(),
@@ -26,13 +27,13 @@ BELOW: dict[str, set[str]] = {
     "protocol": {"errors", "websocket"},
     "transport": {"errors", "websocket", "protocol"},
     "chat": {"errors", "printable", "websocket", "protocol", "transport"},
-    "cluster": {"errors", "chat", "storage"},
+    "cluster": {"address_file", "errors", "chat", "storage"},
     "client": {"errors", "lazy", "printable", "websocket", "protocol", "transport", "chat"},
     "serving": {"errors", "websocket", "protocol", "transport", "chat", "cluster"},
     "server": {"errors", "lazy", "websocket", "protocol", "transport", "chat", "serving"},
     "mongod": {"errors"},
     "storage": {"errors"},
-    "store": {"errors", "lazy", "mongod", "storage"},
+    "store": {"address_file", "errors", "lazy", "mongod", "storage"},
     "capture": GROUND | {"websocket"},
     "draw": GROUND | {"websocket", "capture"},
     "feedback": GROUND | {"websocket", "draw"},
