@@ -10,7 +10,7 @@ PIP        := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test full chaos serve lint notebooks diagrams html reference gallery lock conformance bench-protocol bench-server bench-store bench-cluster clean
+.PHONY: help lab test full chaos serve lint notebooks diagrams html reference gallery lock conformance bench bench-protocol bench-server bench-store bench-cluster clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -84,17 +84,20 @@ gallery: $(VENV)/.test ## draw every picture and widget into docs/gallery/
 conformance: $(VENV)/.test ## the Autobahn TestSuite against server and client (needs CPython 2.7)
 	$(BIN)/python conformance/run.py $(ARGS)
 
+bench: $(VENV)/.bench ## every benchmark in one run, into docs/benchmarks.md (ARGS=--quick: two minutes)
+	$(BIN)/python -m benchmarks.report $(ARGS)
+
 bench-protocol: $(VENV)/.test ## parse, build, mask, handshake, deflate against other libraries
-	$(BIN)/python benchmarks/protocol.py $(ARGS)
+	$(BIN)/python -m benchmarks.protocol $(ARGS)
 
 bench-server: $(VENV)/.test ## echo, fan-out, handshakes, memory against other servers
-	$(BIN)/python benchmarks/server.py $(ARGS)
+	$(BIN)/python -m benchmarks.server $(ARGS)
 
 bench-store: $(VENV)/.test ## group commit, history and indexes on a real mongod
-	$(BIN)/python benchmarks/store.py $(ARGS)
+	$(BIN)/python -m benchmarks.store $(ARGS)
 
 bench-cluster: $(VENV)/.test ## several servers: delivery, rates, the cost of following; --sheet computes docs/capacity.md
-	$(BIN)/python benchmarks/cluster.py $(ARGS)
+	$(BIN)/python -m benchmarks.cluster $(ARGS)
 
 lock: $(VENV)/.test ## pin the newest versions anew (ARGS=--keep moves none that is pinned)
 	$(BIN)/python tools/lock.py $(ARGS)
