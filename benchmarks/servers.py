@@ -75,21 +75,23 @@ def running(name: str, loop: str = "", compression: bool = False) -> Iterator[Se
     Raises:
         Missing: what this peer needs is not here.
     """
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command(name, loop, compression),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-    )
-    try:
+    ) as process:
         if process.stdout is None or process.stdin is None:
             raise RuntimeError("no pipes")
-        yield Server(name, loop, process, int(process.stdout.readline()))
-    finally:
-        if process.stdin is not None:
+        try:
+            yield Server(name, loop, process, int(process.stdout.readline()))
+        finally:
             process.stdin.close()
-        process.wait(10)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 def starts(names: Sequence[str] = EVERYBODY, loops: Sequence[str] = LOOPS) -> list[tuple[str, str]]:
