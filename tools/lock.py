@@ -2,8 +2,8 @@
 
 ``locks/lab.txt`` is what a learner needs, ``locks/test.txt`` adds what tests and linting need,
 ``locks/bench.txt`` the peers of the benchmarks. All hold for Python 3.11 to 3.14 on every platform
-that has wheels. ``--keep`` moves no version that is pinned: it adds what ``pyproject.toml`` asks for
-anew, and takes away what it does not.
+that has wheels. ``--keep`` moves no version that is pinned: it adds what ``pyproject.toml`` asks
+for anew, and takes away what it does not.
 """
 
 from __future__ import annotations
