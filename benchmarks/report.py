@@ -56,8 +56,8 @@ class Benchmark:
 
 
 ALL: Final = (
-    Benchmark("protocol", 5, 3, 3),
-    Benchmark("server", 4, 3, 90),
+    Benchmark("protocol", 5, 3, 4),
+    Benchmark("server", 4, 2, 90),
     Benchmark("idle", 4, 0, 30),
     Benchmark("store", 5, 0, 25),
     Benchmark("cluster", 3, 0, 80),

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -75,19 +75,40 @@ def running(name: str, loop: str = "", compression: bool = False) -> Iterator[Se
     Raises:
         Missing: what this peer needs is not here.
     """
+    with all_running([(name, loop)], compression) as (server,):
+        yield server
+
+
+@contextmanager
+def all_running(
+    names: Sequence[tuple[str, str]], compression: bool = False
+) -> Iterator[list[Server]]:
+    """Servers by name and loop, until the end of the block; they start at the same time."""
+    with ExitStack() as stack:
+        processes = [
+            (name, loop, stack.enter_context(_process(command(name, loop, compression))))
+            for name, loop in names
+        ]
+        yield [Server(name, loop, process, _port(process)) for name, loop, process in processes]
+
+
+def _port(process: subprocess.Popen[str]) -> int:
+    if process.stdout is None:
+        raise RuntimeError("no pipe")
+    return int(process.stdout.readline())
+
+
+@contextmanager
+def _process(start: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+    """A process that ends when its standard input does."""
     with subprocess.Popen(
-        command(name, loop, compression),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
+        start, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
     ) as process:
-        if process.stdout is None or process.stdin is None:
-            raise RuntimeError("no pipes")
         try:
-            yield Server(name, loop, process, int(process.stdout.readline()))
+            yield process
         finally:
-            process.stdin.close()
+            if process.stdin is not None:
+                process.stdin.close()
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:
