@@ -419,7 +419,7 @@ def rows(quick: bool, progress: Progress) -> list[Row]:
     """One round, on a replica set of its own."""
     progress("several servers")
     with LocalReplicaSet(3) as members, tempfile.TemporaryDirectory(prefix="goim-bench-") as folder:
-        found = asdict(measure(members, Path(folder), 3.0))
+        found = asdict(measure(members, Path(folder), 2.0))
     return [
         Row("several servers", what, OURS, unit, (found[name],), better)
         for name, (what, unit, better) in _ROWS.items()

@@ -17,7 +17,7 @@ NO_COMPRESSION = (BARE, "uwebsockets")
 
 def rows(quick: bool, progress: Progress) -> list[Row]:
     """One round of all servers; ``bare`` keeps nothing that is worth a figure."""
-    return measure(EVERYBODY, LOOPS, progress, number=300 if quick else 600)
+    return measure(EVERYBODY, LOOPS, progress, number=300)
 
 
 def measure(

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 from benchmarks.rows import OURS, Row
@@ -58,7 +59,7 @@ PLOTS: Final = (
         "Echo",
         "server: echo",
         "messages in a second of the server's CPU",
-        ("100x1, 32 B", "10x64, 32 B"),
+        ("100 connections, 1 outstanding, 32 B", "10 connections, 64 outstanding, 32 B"),
         row_unit="messages per second of the",
     ),
     Plot(
@@ -68,6 +69,14 @@ PLOTS: Final = (
         "messages in a second of the server's CPU",
         ("500 listeners, 1 outstanding", "500 listeners, 16 outstanding"),
         row_unit="messages per second of the",
+    ),
+    Plot(
+        "chat",
+        "The whole chat: stored, acknowledged, told to 100",
+        "chat: durable",
+        "messages acknowledged in a second",
+        ("50 of 100 members speak",),
+        row_unit="messages acknowledged",
     ),
 )
 
@@ -82,7 +91,7 @@ def arguments(plot: Plot, rows: Sequence[Row]) -> dict[str, Any]:
             if (row.group, row.what) == (plot.group, what) and row.unit.startswith(plot.row_unit)
         ]
         values = {row.subject: [_short(plot.turn(one)) for one in row.values] for row in found}
-        order = sorted(values, key=lambda name: sorted(values[name])[len(values[name]) // 2])
+        order = sorted(values, key=lambda name: median(values[name]))
         if values:
             tasks[what] = {name: values[name] for name in reversed(order)}
     if not tasks:

@@ -145,7 +145,7 @@ SIZES = {32: "32 B", 1024: "1 KiB", 65536: "64 KiB"}
 CASES: dict[str, tuple[str, str, Case]] = {
     f"echo-{connections}x{depth}-{size}": (
         "server: echo",
-        f"{connections}x{depth}, {SIZES[size]}",
+        f"{connections} connection{'s' * (connections > 1)}, {depth} outstanding, {SIZES[size]}",
         echo_case(connections, depth, size),
     )
     for size in SIZES
@@ -212,7 +212,7 @@ def rows(quick: bool, progress: Progress) -> list[Row]:
         servers = start(stack, EVERYBODY, LOOPS)
         for name in QUICK if quick else CASES:
             progress(name)
-            found += run_case(name, servers, 3 if quick else 2, 0.08 if quick else 0.3)
+            found += run_case(name, servers, 3 if quick else 2, 0.08 if quick else 0.15)
     return found
 
 

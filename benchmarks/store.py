@@ -364,7 +364,7 @@ def rows(quick: bool, progress: Progress) -> list[Row]:
         LocalMongod(Path(folder), replica_set="goim", cache_mb=None) as server,
     ):
         progress("store: writing")
-        results = write_in_turns(server, 1, 1.0)
+        results = write_in_turns(server, 1, 0.8)
         progress("store: reading")
         pages = read_pages(server, 100_000)
     found = []

@@ -17,10 +17,11 @@ from benchmarks.rows import Better, Missing, Progress, Row, in_turns, join, time
 from benchmarks.servers import running
 from tests.conftest import require
 
+TASK = "100 connections, 1 outstanding, 32 B"
 RATE = "messages per second of the server's CPU"
 
 
-def row(subject: str, *values: float, better: Better = "higher", what: str = "100x1, 32 B") -> Row:
+def row(subject: str, *values: float, better: Better = "higher", what: str = TASK) -> Row:
     return Row("server: echo", what, subject, RATE, values, better)
 
 
@@ -93,9 +94,10 @@ def benchmarks(monkeypatch: pytest.MonkeyPatch) -> list[Benchmark]:
 
 
 def test_what_fails_is_named_and_the_others_go_on(
-    benchmarks: list[Benchmark], capsys: pytest.CaptureFixture[str]
+    benchmarks: list[Benchmark], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = run(benchmarks, quick=True)
+    found = run(benchmarks, quick=True, out=tmp_path / "figures.json")
+    assert Report.load(tmp_path / "figures.json") == found
     assert [one.values for one in found.rows] == [(1.0, 2.0, 1.0, 2.0)]
     assert found.missing == [
         "lacks: gcc is not here",
@@ -166,7 +168,10 @@ def test_the_page_is_made_of_rows(tmp_path: Path) -> None:
     write_page(tmp_path / "figures", {"cores": "2"}, ROWS, ["ws: npm is not here"])
     page = (tmp_path / "figures.md").read_text("utf-8")
     assert "| cores | 2 |" in page
-    assert "## Server: echo\n\n**100x1, 32 B**: messages per second of the server's CPU" in page
+    assert (
+        "## Server: echo\n\n**100 connections, 1 outstanding, 32 B**: messages per second of the server's CPU"
+        in page
+    )
     assert "## Not measured\n\n- ws: npm is not here" in page
     assert 'alt="Echo, messages in a second of the server&#x27;s CPU; longer is better' in page
     for theme in ("light", "dark"):
@@ -180,7 +185,7 @@ def test_the_plots_draw_rows(tmp_path: Path) -> None:
     assert kept["parse"] == {}
     assert kept["echo"]["ours"] == ["goim_edu/uvloop", "goim_edu/asyncio", "goim_edu chat/uvloop"]
     assert kept["echo"]["limits"] == ["bare"]
-    assert list(kept["echo"]["tasks"]["100x1, 32 B"]) == [
+    assert list(kept["echo"]["tasks"][TASK]) == [
         *("bare", "goim_edu/uvloop", "picows/asyncio", "goim_edu/asyncio", "goim_edu chat/uvloop")
     ]
 

@@ -23,7 +23,7 @@ _SHAPE: Final = "tasks maps each task to a mapping of names to lists of numbers"
 def bars(
     tasks: Mapping[str, Mapping[str, Iterable[float]]],
     *,
-    title: str = "Who does how much",
+    title: str = "How much each does",
     unit: str = "in a second",
     ours: Collection[str] = (),
     limits: Collection[str] = (),
