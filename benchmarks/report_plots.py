@@ -124,6 +124,6 @@ def write_plots(folder: Path, rows: Sequence[Row]) -> dict[str, Picture]:
 
 def write_figures(rows: Sequence[Row], path: Path = FIGURES) -> None:
     """Write what chapter 15 draws by itself."""
-    given = {plot.name: arguments(plot, rows) for plot in PLOTS}
+    given = {plot.name: found for plot in PLOTS if (found := arguments(plot, rows))}
     text = json.dumps(given, ensure_ascii=False)
     path.write_text(text.replace('}, "', '},\n"') + "\n", "utf-8")
