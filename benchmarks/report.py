@@ -288,6 +288,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     write_page(args.out, report.machine, report.rows, report.missing)
     if args.out == OUT:
         write_figures(report.rows)
+        print("chapter 15 shows them, too: make notebooks ARGS=15-whole")
     print(f"{figures} and {args.out.with_suffix('.md').name}: {len(report.rows)} rows")
     for line in report.missing:
         print(f"not measured: {line}", file=sys.stderr)

@@ -12,7 +12,7 @@ import pytest
 from benchmarks import report
 from benchmarks.report import Benchmark, Report, compare, plan, print_comparison, run
 from benchmarks.report_page import beside_ours, table, write_page
-from benchmarks.report_plots import PLOTS, arguments, write_figures
+from benchmarks.report_plots import FIGURES, PLOTS, arguments, write_figures
 from benchmarks.rows import Better, Missing, Progress, Row, in_turns, join, times_as_good
 from benchmarks.servers import running
 from tests.conftest import require
@@ -185,6 +185,11 @@ def test_the_plots_draw_rows(tmp_path: Path) -> None:
     assert list(kept["echo"]["tasks"][TASK]) == [
         *("bare", "goim_edu/uvloop", "picows/asyncio", "goim_edu/asyncio", "goim_edu chat/uvloop")
     ]
+
+
+def test_the_course_draws_what_the_page_tells(tmp_path: Path) -> None:
+    write_figures(Report.load(report.OUT.with_suffix(".json")).rows, tmp_path / "figures.json")
+    assert FIGURES.read_text("utf-8") == (tmp_path / "figures.json").read_text("utf-8")
 
 
 def test_nanoseconds_are_drawn_as_a_rate() -> None:
