@@ -60,12 +60,12 @@ class Benchmark:
 # in 10. How the chapters run takes too long for more than two.
 ALL: Final = (
     Benchmark("protocol", 5, 3, 4),
-    Benchmark("server", 3, 2, 95),
+    Benchmark("server", 4, 3, 60),
     Benchmark("idle", 4, 0, 20),
     Benchmark("store", 4, 0, 25),
     Benchmark("cluster", 4, 0, 55),
     Benchmark("hostile", 4, 0, 20),
-    Benchmark("chat_peers", 4, 0, 60),
+    Benchmark("chat_peers", 4, 0, 75),
     Benchmark("chat_peers_idle", 4, 0, 30),
     Benchmark("learner", 4, 0, 25),
     Benchmark("widgets", 4, 0, 25),

@@ -212,7 +212,7 @@ def rows(quick: bool, progress: Progress) -> list[Row]:
         servers = start(stack, EVERYBODY, LOOPS)
         for name in QUICK if quick else CASES:
             progress(name)
-            found += run_case(name, servers, 3 if quick else 2, 0.08 if quick else 0.15)
+            found += run_case(name, servers, 2, 0.08 if quick else 0.15)
     return found
 
 
