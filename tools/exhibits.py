@@ -354,8 +354,8 @@ EXHIBITS: Final[list[Exhibit]] = [
     Exhibit(
         "bars",
         "Several that do the same task",
-        "draw.bars(**measured('echo'))",
-        lambda: draw.bars(**measured("echo")),
+        "draw.bars({'echo, 32 B': {'goim_edu': [79e3, 81e3], ...}}, ours=['goim_edu'])",
+        lambda: measured("echo"),
     ),
     Exhibit(
         "round-trips",

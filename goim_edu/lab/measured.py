@@ -1,16 +1,19 @@
-"""Figures of the last `make bench`: what chapter 15 draws."""
+"""The figures of the last `make bench`, drawn: what chapter 15 shows."""
 
 from __future__ import annotations
 
 import json
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from goim_edu.draw import Picture
 
 __all__ = ["measured"]
 
 
-def measured(name: str) -> dict[str, Any]:
-    """Return what `make bench` measured, as arguments of `draw.bars`.
+def measured(name: str) -> Picture:
+    """Draw what `make bench` has measured, beside other libraries and servers.
 
     Args:
         name: of the plot: "parse", "echo", "fanout".
@@ -18,11 +21,13 @@ def measured(name: str) -> dict[str, Any]:
     Raises:
         ValueError: there is no plot of this name.
 
-    >>> sorted(measured("echo"))
-    ['limits', 'ours', 'tasks', 'title', 'unit']
+    >>> measured("echo")
+    <Picture: Echo>
     """
+    from goim_edu.draw import bars
+
     text = files("goim_edu.lab").joinpath("figures.json").read_text("utf-8")
     figures: dict[str, dict[str, Any]] = json.loads(text)
     if name not in figures:
         raise ValueError(f"no figures of {name!r}: there are those of {', '.join(figures)}")
-    return figures[name]
+    return bars(**figures[name])
