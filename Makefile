@@ -10,13 +10,14 @@ PIP        := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test full chaos serve lint notebooks diagrams html reference gallery lock conformance bench-protocol bench-server bench-store bench-cluster clean
+.PHONY: help lab test full chaos serve lint notebooks diagrams html reference gallery lock conformance bench bench-protocol bench-server bench-store bench-cluster clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
 	    while IFS=$$'\t' read -r name what; do printf '  make %-16s %s\n' "$$name" "$$what"; done
 
-# Two locks: what a learner needs, and on top of it what a test needs. A stamp says which is in.
+# Three locks: what a learner needs, on top of it what a test needs, and then the peers of the
+# benchmarks. A stamp says which is in.
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "goim_edu needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Name another: make PYTHON=python3.12"; exit 2; }
@@ -31,6 +32,12 @@ $(VENV)/.lab: $(VENV)/bin/python locks/lab.txt pyproject.toml
 $(VENV)/.test: $(VENV)/.lab locks/test.txt
 	@echo "installing the tools that tests need"
 	@$(PIP) --require-hashes --only-binary :all: -r locks/test.txt
+	@touch $@
+
+# One peer is in the registry as source only; its source is a shared library and Python.
+$(VENV)/.bench: $(VENV)/.test locks/bench.txt
+	@echo "installing the peers of the benchmarks"
+	@$(PIP) --require-hashes --only-binary :all: --no-binary socketify -r locks/bench.txt
 	@touch $@
 
 lab: $(VENV)/.lab ## open your copy of the course in JupyterLab (FRESH=03 ARGS="--no-browser")
@@ -84,17 +91,20 @@ gallery: $(VENV)/.test ## draw every picture and widget into docs/gallery/
 conformance: $(VENV)/.test ## the Autobahn TestSuite against server and client (needs CPython 2.7)
 	$(BIN)/python conformance/run.py $(ARGS)
 
-bench-protocol: $(VENV)/.test ## parse, build, mask, handshake, deflate against other libraries
-	$(BIN)/python benchmarks/protocol.py $(ARGS)
+bench: $(VENV)/.bench ## every benchmark in one run, into docs/benchmarks.md (ARGS=--quick: two minutes)
+	$(BIN)/python -m benchmarks.report $(ARGS)
 
-bench-server: $(VENV)/.test ## echo, fan-out, handshakes, memory against other servers
-	$(BIN)/python benchmarks/server.py $(ARGS)
+bench-protocol: $(VENV)/.test ## parse, build, mask, handshake, deflate against other libraries
+	$(BIN)/python -m benchmarks.protocol $(ARGS)
+
+bench-server: $(VENV)/.bench ## echo, fan-out, handshakes, memory against other servers
+	$(BIN)/python -m benchmarks.server $(ARGS)
 
 bench-store: $(VENV)/.test ## group commit, history and indexes on a real mongod
-	$(BIN)/python benchmarks/store.py $(ARGS)
+	$(BIN)/python -m benchmarks.store $(ARGS)
 
 bench-cluster: $(VENV)/.test ## several servers: delivery, rates, the cost of following; --sheet computes docs/capacity.md
-	$(BIN)/python benchmarks/cluster.py $(ARGS)
+	$(BIN)/python -m benchmarks.cluster $(ARGS)
 
 lock: $(VENV)/.test ## pin the newest versions anew (ARGS=--keep moves none that is pinned)
 	$(BIN)/python tools/lock.py $(ARGS)

@@ -141,6 +141,8 @@ CALLS: dict[str, tuple[Callable[[Any], object], set[str]]] = {
         {"str"},
     ),
     "draw.accept_chain": (draw.accept_chain, set()),
+    "draw.bars": (draw.bars, set()),
+    "draw.bars({...})": (lambda x: draw.bars({"a": x}), set()),
     "draw.bson_document": (draw.bson_document, {"bytes"}),
     "draw.compression": (draw.compression, set()),
     "draw.conversation": (draw.conversation, set()),
