@@ -18,6 +18,7 @@ from benchmarks.chat_peers.crowd import Crowd, Talk, come
 from benchmarks.chat_peers.servers import Server
 from goim_edu.storage.documents import COLLECTIONS, DATABASE
 
+THEIRS: Final = "chat_peers"  # the database of the peers
 MEMBERS: Final = 100
 SENDERS: Final = 50
 EQUAL_LOAD: Final = 100  # messages a second that every chat here can take
@@ -160,6 +161,13 @@ def stored(mongo: str, room: str) -> set[str]:
     with MongoClient[dict[str, Any]](mongo) as client:
         sure = ReadConcern("majority")
         ours = client[DATABASE].get_collection(COLLECTIONS.messages, read_concern=sure)
-        theirs = client["chat_peers"].get_collection("messages", read_concern=sure)
+        theirs = client[THEIRS].get_collection("messages", read_concern=sure)
         keys = {one["client_msg_id"] for one in ours.find({"room_id": room}, {"client_msg_id": 1})}
         return keys | {one["client_offset"] for one in theirs.find({"room": room})}
+
+
+def forget(mongo: str) -> None:
+    """Empty the databases of all chats."""
+    with MongoClient[dict[str, Any]](mongo) as client:
+        for name in (DATABASE, THEIRS):
+            client.drop_database(name)

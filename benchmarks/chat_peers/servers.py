@@ -27,6 +27,7 @@ INSTALLED: Final = ROOT / "build" / "chat_peers"
 START_TIMEOUT: Final = 30.0  # seconds until it accepts
 INSTALL_TIMEOUT: Final = 300.0
 MANY: Final = "1000000"
+LIMITS: Final = ("rate", "burst", "max-connections", "max-per-ip", "handshake-rate")
 
 
 @dataclass
@@ -124,8 +125,12 @@ def goim(*options: str) -> Callable[[int, str, Path], Plan]:
     """Ours; its limits are raised, since all come from one address."""
 
     def plan(port: int, mongo: str, folder: Path) -> Plan:
-        limits = [f"--{name}={MANY}" for name in ("rate", "burst", "max-connections", "max-per-ip")]
-        own = [*limits, "--log-level=error", "--end-with-stdin", *options]
+        own = [
+            *(f"--{name}={MANY}" for name in LIMITS),
+            "--log-level=error",
+            "--end-with-stdin",
+            *options,
+        ]
         command = [sys.executable, "-m", "goim_edu", "serve", f"--port={port}", *own]
         return Plan(command, {"GOIM_MONGO_URI": mongo})
 

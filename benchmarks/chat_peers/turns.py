@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from benchmarks.chat_peers.measures import forget
 from benchmarks.chat_peers.servers import Kind, Server, running
 from benchmarks.rows import Missing, Progress, Row
 from goim_edu.mongod import LocalReplicaSet, why_no_mongod
@@ -33,6 +34,8 @@ def one_round(kinds: Sequence[Kind], progress: Progress, what: str, measure: Mea
     ):
         for kind in random.sample(kinds, len(kinds)):
             progress(f"{what}, {kind.name}")
+            # Nothing is left of the one before: a server that was killed is missed for a while.
+            forget(members.uri)
             try:
                 with running(kind, members.uri, Path(folder)) as server:
                     found += measure(server, members.uri)
