@@ -25,7 +25,7 @@ HERE: Final = Path(__file__).resolve().parent
 ROOT: Final = HERE.parent.parent
 INSTALLED: Final = ROOT / "build" / "chat_peers"
 START_TIMEOUT: Final = 30.0  # seconds until it accepts
-INSTALL_TIMEOUT: Final = 300.0
+INSTALL_TIMEOUT: Final = 120.0
 MANY: Final = "1000000"
 LIMITS: Final = ("rate", "burst", "max-connections", "max-per-ip", "handshake-rate")
 
@@ -225,7 +225,8 @@ def node_modules() -> Path:
     if not _is_installed(folder, lock):
         for name in ("package.json", "package-lock.json"):
             shutil.copy(HERE / name, folder)
-        options = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
+        # The driver needs a newer Node than some systems have: then npm is to say so.
+        options = ["--engine-strict", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
         _install([npm, "ci", *options, "--prefix", str(folder)], folder, lock, "socket.io")
     return folder / "node_modules"
 
@@ -253,10 +254,25 @@ def _is_installed(folder: Path, lock: Path) -> bool:
 
 
 def _install(command: list[str], folder: Path, lock: Path, what: str) -> None:
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT, check=False
-    )
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines()[-1:]
-        raise Missing(f"{what} cannot be installed: {' '.join(said)}")
+    if what not in _refused:
+        _refused[what] = _try_to_install(command)
+    if why := _refused[what]:
+        raise Missing(f"{what} cannot be installed: {why}")
     (folder / "installed").write_bytes(lock.read_bytes())
+
+
+_refused: dict[str, str] = {}  # it takes long to find out that no registry answers
+
+
+def _try_to_install(command: list[str]) -> str:
+    """Why it could not be done; empty if it was."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"it took longer than {INSTALL_TIMEOUT:.0f} s"
+    if not done.returncode:
+        return ""
+    said = f"{done.stdout}\n{done.stderr}".strip().splitlines()
+    return said[-1] if said else f"exit code {done.returncode}"
