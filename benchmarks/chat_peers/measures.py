@@ -24,7 +24,7 @@ SENDERS: Final = 50
 EQUAL_LOAD: Final = 100  # messages a second that every chat here can take
 START_WARM: Final = 1.5  # seconds in which drivers open their connections to the database
 WARM: Final = 0.5  # seconds that are not counted
-KILLED_AFTER: Final = 1.5  # seconds under full load
+KILLED_AFTER: Final = 1.0  # seconds under full load
 SETTLED: Final = 1.0  # seconds for what was on its way to the database
 IDLE_ROOM: Final = 200  # idle members of a room
 
@@ -75,7 +75,7 @@ def pace(server: Server, seconds: float) -> Pace:
     """
     wire = server.kind.wire(f"room{uuid4().hex[:8]}")
     with Crowd(server.port, wire, MEMBERS, SENDERS) as crowd:
-        crowd.talk(START_WARM)
+        crowd.talk(START_WARM if server.kind.stores else WARM)
         used = server.cpu()
         full = crowd.talk(seconds)
         used = server.cpu() - used

@@ -189,7 +189,6 @@ CHATS: Final = (
 EMIT_FIRST: Final = Kind("socket.io, emits first", SocketIO, socket_io("--emit-first"))
 BROKERS: Final = (
     Kind("goim_edu/asyncio", Goim, goim("--mongo=memory"), stores=False),
-    Kind("goim_edu/uvloop", Goim, goim("--mongo=memory", "--loop=uvloop"), stores=False),
     Kind("NATS", Nats, nats, stores=False),
     Kind("mosquitto", Mqtt, mosquitto, stores=False),
 )
