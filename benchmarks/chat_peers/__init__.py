@@ -9,7 +9,7 @@ comes; beside them goim_edu runs with its store in memory. All are one process, 
 together with the clients and the database: so only ratios say something.
 
 A room has 100 members, of whom 50 speak. A rate is what they get acknowledged when each says the
-next thing as soon as the last one is acknowledged. At half of that rate, and at 100 messages a
+next thing as soon as the last one is acknowledged. At half of that rate, and at 50 messages a
 second, it is measured when the ack comes, and when the last of the 100 has the message. At the end
 the server is killed while all speak, and the database is asked for what had been acknowledged, or
 told to the others.
@@ -73,7 +73,7 @@ def _paces(kind: Kind, pace: measures.Pace) -> Iterator[Row]:
         yield Row(group, what, kind.name, unit, (getattr(pace, name),))
     equal = f"{measures.EQUAL_LOAD} messages a second"
     lower: Better = "lower"
-    for load, times in (("half of its own rate", pace.half), (equal, pace.equal)):
+    for load, times in (("each at half of its own rate", pace.half), (equal, pace.equal)):
         for name, what in TIMES.items():
             yield Row(group, f"{load}, {what}", kind.name, "ms", (getattr(times, name),), lower)
 
