@@ -154,16 +154,20 @@ class Crowd:
             member.link.setblocking(False)
             self.poll.register(descriptor, select.EPOLLIN)
 
-    def talk(self, seconds: float, pace: float = 0.0) -> Talk:
+    def talk(
+        self, seconds: float, pace: float = 0.0, *, linger: float = LINGER, into: Talk | None = None
+    ) -> Talk:
         """Let them talk for a time; then wait for what is on its way.
 
         Args:
             seconds: how long.
             pace: messages a second; 0 for as many as they can.
+            linger: seconds to wait at most.
+            into: where to write it, for one that looks on.
         """
-        conversation = _Conversation(self, seconds, pace)
-        conversation.run()
-        return conversation.talk
+        talk = into or Talk()
+        _Conversation(self, talk, pace).run(seconds, linger)
+        return talk
 
     def close(self) -> None:
         """Hang up."""
@@ -181,9 +185,8 @@ class Crowd:
 class _Conversation:
     """One ``Crowd.talk`` while it goes on."""
 
-    def __init__(self, crowd: Crowd, seconds: float, pace: float) -> None:
-        self.crowd, self.seconds, self.pace = crowd, seconds, pace
-        self.talk = Talk()
+    def __init__(self, crowd: Crowd, talk: Talk, pace: float) -> None:
+        self.crowd, self.talk, self.pace = crowd, talk, pace
         self.missing: list[int] = []  # how many members were not yet told the n-th message
         self.free = deque(crowd.senders)
         self.turns = 0
@@ -195,15 +198,15 @@ class _Conversation:
         for member in crowd.members.values():
             member.heard = 0
 
-    def run(self) -> None:
+    def run(self, seconds: float, linger: float) -> None:
         crowd, talk = self.crowd, self.talk
         talk.begin = now = time.perf_counter()
-        end = talk.begin + self.seconds
+        end = talk.begin + seconds
         while now < end and crowd.members:
             wait = self._take_turns(now)
             self._hear(min(wait, end - now))
             now = time.perf_counter()
-        limit = now + LINGER
+        limit = now + linger
         while now < limit and crowd.members and not self._quiet():
             self._hear(0.05)
             now = time.perf_counter()

@@ -16,6 +16,7 @@ from pymongo.read_concern import ReadConcern
 
 from benchmarks.chat_peers.crowd import Crowd, Talk, come
 from benchmarks.chat_peers.servers import Server
+from benchmarks.load import PATIENCE
 from goim_edu.storage.documents import COLLECTIONS, DATABASE
 
 THEIRS: Final = "chat_peers"  # the database of the peers
@@ -145,10 +146,19 @@ class Loss:
 def loss(server: Server, mongo: str) -> Loss:
     """Kill the server while its room talks as fast as it can; ask the database what it has."""
     room = f"room{uuid4().hex[:8]}"
+    talk = Talk()
+
+    def kill() -> None:
+        time.sleep(KILLED_AFTER)
+        end = time.monotonic() + PATIENCE
+        while len(talk.acked) < SENDERS and time.monotonic() < end:
+            time.sleep(0.01)
+        server.kill()
+
     with Crowd(server.port, server.kind.wire(room), MEMBERS, SENDERS) as crowd:
-        killer = threading.Timer(KILLED_AFTER, server.kill)
+        killer = threading.Thread(target=kill)
         killer.start()
-        talk = crowd.talk(KILLED_AFTER + 10)
+        crowd.talk(KILLED_AFTER + 2 * PATIENCE, into=talk)
         killer.join()
     if not (talk.broken and talk.acked and talk.told):
         raise RuntimeError(f"{server.kind.name} was not killed under load")

@@ -41,7 +41,7 @@ def test_a_message_is_told_and_acknowledged(
         running(kind, replica_set.uri, tmp_path) as server,
         Crowd(server.port, wire, members=3, senders=1) as crowd,
     ):
-        talk = crowd.talk(0.1, pace=1)
+        talk = crowd.talk(0.1, pace=1, linger=60)
         assert server.memory() > 0
         assert server.cpu() > 0
     assert len(talk.said) == 1
