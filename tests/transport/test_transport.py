@@ -151,6 +151,22 @@ def test_all_answers_to_one_read_go_out_in_one_write() -> None:
     run(test())
 
 
+def test_an_echo_says_nothing_after_our_close(caplog: pytest.LogCaptureFixture) -> None:
+    """What a peer still sends, before it has read our Close, must not cost us more than before."""
+
+    async def test() -> None:
+        connection, pipe = plug(Echo())
+        connection.close(1013)
+        feed(connection, masked("a") * 3)
+        feed(connection, masked("b") + build_frame(b"\x03\xf5", Opcode.CLOSE, mask_key=KEY))
+        await asyncio.sleep(0)
+        assert pipe.written == [build_frame(b"\x03\xf5", Opcode.CLOSE)]
+        assert pipe.closed
+
+    run(test())
+    assert not caplog.records  # no handler failed
+
+
 def test_all_that_is_written_in_one_turn_goes_out_in_one_write() -> None:
     async def test() -> None:
         connection, pipe = plug(Recorder())
