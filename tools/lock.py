@@ -16,7 +16,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent.parent
 LOCKS = {
     "locks/lab.txt": ["lab", "fast", "build"],
-    "locks/test.txt": ["lab", "bus", "fast", "proxy", "build", "test", "lint"],
+    "locks/test.txt": ["lab", "bus", "fast", "proxy", "build", "compiled", "test", "lint"],
 }
 
 
