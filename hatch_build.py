@@ -18,6 +18,12 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 PACKAGE = "goim_edu"
+SETUP = """
+from mypyc.build import mypycify
+from setuptools import Extension, setup
+typed = mypycify(["--config-file=", "--ignore-missing-imports", *{modules}])
+setup(ext_modules=[*typed, Extension("goim_edu.websocket._xor", ["goim_edu/websocket/_xor.c"])])
+"""
 
 
 class CompiledModules(BuildHookInterface[Any]):
@@ -31,11 +37,11 @@ class CompiledModules(BuildHookInterface[Any]):
         self.kept = folder  # until the wheel is written
         copy = Path(folder.name)
         shutil.copytree(Path(self.root, PACKAGE), copy / PACKAGE)
-        words = [sys.executable, "-m", "mypyc", "--config-file=", "--ignore-missing-imports"]
-        words += self.config["modules"]
+        (copy / "setup.py").write_text(SETUP.format(modules=self.config["modules"]))
+        words = [sys.executable, "setup.py", "build_ext", "--inplace"]
         done = subprocess.run(words, cwd=copy, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise SystemExit(f"mypyc did not compile {PACKAGE}:\n{done.stdout}{done.stderr}")
+            raise SystemExit(f"{PACKAGE} was not compiled:\n{done.stdout}{done.stderr}")
         for suffix in ("so", "pyd"):
             for library in [*copy.glob(f"*.{suffix}"), *copy.glob(f"{PACKAGE}/**/*.{suffix}")]:
                 build_data["force_include"][str(library)] = str(library.relative_to(copy))
