@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from goim_edu.websocket.events import Event
     from goim_edu.websocket.octets import Octets
 
-__all__ = ["join_text_frames", "take_messages"]
+__all__ = ["join_text_frames", "take_messages", "take_text"]
 
 _WHOLE_TEXT: Final = 0x81  # FIN and TEXT
 _WHOLE_BINARY: Final = 0x82
@@ -93,8 +93,6 @@ def take_messages(
         return position
     first = data[position]
     if first == _WHOLE_TEXT:
-        if isinstance(data, bytes) and _take_one(data, position, events, masked):
-            return len(data)
         return _take_texts(data, position, events, masked, max_size)
     if first not in (_FIRST_OCTETS if deflate is None else _FIRST_OCTETS_DEFLATED):
         return position
@@ -110,19 +108,44 @@ def take_messages(
     return ends[-1]
 
 
-def _take_one(data: bytes, position: int, events: list[Event], masked: bool) -> bool:
-    """Take a short text that is alone in the data, as in most reads of a chat."""
-    start = position + 6 if masked else position + 2
-    sizes = _MASKED_SIZES if masked else _PLAIN_SIZES
-    if start + sizes[data[position + 1]] != len(data) or len(data) - start >= _LENGTH_16:
+def take_text(data: bytes | memoryview, events: list[Event], masked: bool, max_size: int) -> bool:
+    r"""Take a text that is all of the data, as in most reads of a chat.
+
+    Args:
+        data: as for ``take_messages``.
+        events: the text is appended to it.
+        masked: whether the frame must be masked; another is left alone.
+        max_size: octets of a frame; a larger one is left alone.
+
+    Returns:
+        Whether it was taken.
+
+    >>> events = []
+    >>> take_text(b"\x81\x02Hi", events, False, 1000), events
+    (True, [TextMessage(data='Hi')])
+    """
+    total = len(data)
+    if total < 2 or data[0] != _WHOLE_TEXT or max_size < _LENGTH_16:
         return False
-    payload = data[start:]
     if masked:
-        payload = apply_mask(payload, data[start - 4 : start])
+        start = 6
+        size = _MASKED_SIZES[data[1]]
+    else:
+        start = 2
+        size = _PLAIN_SIZES[data[1]]
+    if size >= _LENGTH_16:
+        start += 2 if size == _LENGTH_16 else 8
+        size = _long_size(data, 0, size, max_size) if start <= total else _NOT_HERE
+    if start + size != total:
+        return False
     try:
-        events.append(_make_text((payload.decode(),)))
+        if masked and size < _LENGTH_16 and isinstance(data, bytes):
+            text = apply_mask(data[start:], data[start - 4 : start]).decode()
+        else:
+            text = _text_at(data, start, total, masked)
     except UnicodeDecodeError:
         return False  # the plain path says what is wrong with it
+    events.append(_make_text((text,)))
     return True
 
 
@@ -318,7 +341,12 @@ def join_text_frames(messages: Sequence[str | Octets]) -> bytes | None:
     b'\x81\x02Hi\x81\x03you'
     """
     if len(messages) == 1:
-        return _one_text_frame(messages[0])
+        text = messages[0]
+        if not isinstance(text, str) or not text.isascii():
+            return None
+        if (size := len(text)) < _LENGTH_16:
+            return (_HEADERS[size] + text).encode("latin-1")
+        return build_header(_WHOLE_TEXT, size, False) + text.encode("latin-1")
     try:
         texts = "".join(messages)  # type: ignore[arg-type]
     except TypeError:  # some are bytes
@@ -331,11 +359,3 @@ def join_text_frames(messages: Sequence[str | Octets]) -> bytes | None:
     else:
         headers = [build_header(_WHOLE_TEXT, size, False).decode("latin-1") for size in sizes]
     return "".join(chain.from_iterable(zip(headers, messages, strict=True))).encode("latin-1")  # type: ignore[arg-type]
-
-
-def _one_text_frame(text: str | Octets) -> bytes | None:
-    if not isinstance(text, str) or not text.isascii():
-        return None
-    if len(text) < _LENGTH_16:
-        return (_HEADERS[len(text)] + text).encode("latin-1")
-    return build_header(_WHOLE_TEXT, len(text), False) + text.encode("latin-1")

@@ -7,7 +7,7 @@ that no proxy can be made to take them for HTTP (§10.3). Masking twice gives th
 There are three methods, one for each size of the task:
 
 * a short payload is one number, the key repeated is another, and Python can XOR numbers;
-* a long payload is an array of 64-bit words, and NumPy can XOR arrays, in place;
+* a long payload is an array of 64-bit words, and NumPy can XOR arrays, in place if that is allowed;
 * many short payloads, as they stand in one read from the socket, are one array of 32-bit words.
 
 The first long payload imports NumPy. Without NumPy every payload is a number. Where the package is
@@ -17,7 +17,6 @@ compiled, a dozen lines of C stand for the first two (``_xor.c``).
 from __future__ import annotations
 
 from functools import cache
-from io import BytesIO
 from sys import byteorder
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,7 +36,7 @@ __all__ = [
     "unmask_many",
 ]
 
-_NUMPY_FROM: Final = 1024  # octets: from here on NumPy is quicker
+_NUMPY_FROM: Final = 720  # octets: from here on NumPy is quicker
 
 
 def _compiled() -> Callable[[Octets, bytes], bytes] | None:
@@ -90,11 +89,9 @@ def apply_mask(payload: Octets, mask_key: Octets) -> bytes:
     if _xor is not None:
         return _xor(payload, mask_key)
     size = len(payload)
-    if size >= _NUMPY_FROM and _numpy() is not None:
-        copy = BytesIO(payload)  # its buffer can be written to and then taken out: one copy less
-        with copy.getbuffer() as octets:
-            mask_in_place(octets, mask_key)
-        return copy.getvalue()
+    if size >= _NUMPY_FROM and (numpy := _numpy()) is not None:
+        masked: bytes = _mask_words(numpy, payload, mask_key).tobytes()
+        return masked[:size]
     keys = (mask_key * (size // 4 + 1))[:size]
     return (int.from_bytes(payload) ^ int.from_bytes(keys)).to_bytes(size)
 
@@ -105,11 +102,18 @@ def mask_to_view(payload: bytes | memoryview, mask_key: bytes) -> bytes | memory
     >>> bytes(mask_to_view(b"Hello", bytes.fromhex("37fa213d"))).hex(" ")
     '7f 9f 4d 51 58'
     """
-    if _xor is not None or len(payload) < _NUMPY_FROM or _numpy() is None:
+    size = len(payload)
+    if _xor is not None or size < _NUMPY_FROM or (numpy := _numpy()) is None:
         return apply_mask(payload, mask_key)
-    octets = bytearray(payload)
-    mask_in_place(octets, mask_key)
-    return memoryview(octets)
+    return memoryview(_mask_words(numpy, payload, mask_key)).cast("B")[:size]
+
+
+def _mask_words(numpy: ModuleType, payload: bytes | memoryview, mask_key: bytes) -> Any:
+    """The payload XOR the key as an array of 64-bit words; what fills up the last one is no use."""
+    if missing := -len(payload) % 8:
+        payload = b"".join((payload, bytes(missing)))
+    words = numpy.frombuffer(payload, numpy.uint64)
+    return numpy.bitwise_xor(words, int.from_bytes(mask_key * 2, byteorder))
 
 
 def mask_in_place(octets: bytearray | memoryview, mask_key: bytes, start: int = 0) -> None:

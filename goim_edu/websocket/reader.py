@@ -14,7 +14,7 @@ from goim_edu.websocket.close import parse_close
 from goim_edu.websocket.decoder import FrameDecoder
 from goim_edu.websocket.deflate import PerMessageDeflate
 from goim_edu.websocket.events import CloseReceived, Event, Ping, Pong
-from goim_edu.websocket.fastpath import take_messages
+from goim_edu.websocket.fastpath import take_messages, take_text
 from goim_edu.websocket.frames import Opcode
 from goim_edu.websocket.limits import Limits
 
@@ -101,6 +101,8 @@ class MessageReader:
         """
         self.plain = False
         if self.idle:
+            if take_text(data, events, self._masked, self._max_size):
+                return False
             position = self._take_messages(data, 0, events)
             if position == len(data):
                 return False

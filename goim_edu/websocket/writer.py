@@ -149,7 +149,8 @@ class MessageWriter:
         kind: type = type(messages)  # to ask a class of typing takes a tenth of an echo
         if kind is not list and (issubclass(kind, str) or not issubclass(kind, Sequence)):
             raise TypeError(f"many messages are a list, not {kind.__name__}")
-        self._check_begin(compress)
+        if self._opcode is not None or compress:
+            self._check_begin(compress)
         if self._mask_source is None and (self.deflate is None or compress is False):
             octets = join_text_frames(messages)
             if octets is not None:
