@@ -8,9 +8,16 @@ BIN        := $(VENV)/bin
 PIP        := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # What the tests import is compiled in memory only: a checkout stays as it was cloned.
 export PYTHONDONTWRITEBYTECODE ?= 1
+# COMPILED=1 with any target: what `make compiled` has built goes before the source.
+ifdef COMPILED
+$(if $(wildcard build/compiled),,$(error build/compiled is not there: run make compiled first))
+export PYTHONPATH := $(CURDIR)/build/compiled:$(CURDIR)
+export PYTHONSAFEPATH := 1
+export PYTEST_ADDOPTS := --import-mode=append
+endif
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test full chaos serve lint notebooks diagrams html reference gallery lock conformance bench bench-protocol bench-server bench-store bench-cluster clean
+.PHONY: help lab test full chaos serve lint notebooks diagrams html reference gallery lock conformance compiled bench bench-protocol bench-server bench-store bench-cluster clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -90,6 +97,9 @@ gallery: $(VENV)/.test ## draw every picture and widget into docs/gallery/
 
 conformance: $(VENV)/.test ## the Autobahn TestSuite against server and client (needs CPython 2.7)
 	$(BIN)/python conformance/run.py $(ARGS)
+
+compiled: $(VENV)/.test ## compile the protocol into build/compiled, for COMPILED=1 (ARGS=--test tests both)
+	@$(BIN)/python -m tools.compiled $(ARGS)
 
 bench: $(VENV)/.bench ## every benchmark in one run, into docs/benchmarks.md (ARGS=--quick: two minutes)
 	$(BIN)/python -m benchmarks.report $(ARGS)

@@ -17,8 +17,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent.parent
 LOCKS = {
     "locks/lab.txt": ["lab", "fast", "build"],
-    "locks/test.txt": ["lab", "bus", "fast", "proxy", "build", "test", "lint"],
-    "locks/bench.txt": ["lab", "bus", "fast", "proxy", "build", "test", "lint", "bench"],
+    "locks/test.txt": ["lab", "bus", "fast", "proxy", "build", "compiled", "test", "lint"],
+    "locks/bench.txt": [
+        *("lab", "bus", "fast", "proxy", "build", "compiled", "test", "lint"),
+        "bench",
+    ],
 }
 
 

@@ -10,7 +10,8 @@ There are three methods, one for each size of the task:
 * a long payload is an array of 64-bit words, and NumPy can XOR arrays, in place if that is allowed;
 * many short payloads, as they stand in one read from the socket, are one array of 32-bit words.
 
-The first long payload imports NumPy. Without NumPy every payload is a number.
+The first long payload imports NumPy. Without NumPy every payload is a number. Where the package is
+compiled, a dozen lines of C stand for the first two (``_xor.c``).
 """
 
 from __future__ import annotations
@@ -23,12 +24,32 @@ from goim_edu.errors import LocalProtocolError
 from goim_edu.websocket.octets import Octets, as_octets, as_view
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import ModuleType
 
-__all__ = ["apply_mask", "have_numpy", "mask_in_place", "mask_to_view", "unmask_many"]
+__all__ = [
+    "IN_PLACE_FROM",
+    "apply_mask",
+    "have_numpy",
+    "mask_in_place",
+    "mask_to_view",
+    "unmask_many",
+]
 
 _NUMPY_FROM: Final = 720  # octets: from here on NumPy is quicker
+
+
+def _compiled() -> Callable[[Octets, bytes], bytes] | None:
+    try:
+        from goim_edu.websocket._xor import xor
+    except ImportError:
+        return None
+    return xor
+
+
+_xor: Final = _compiled()
+IN_PLACE_FROM: Final = 700 if _xor is None else 32_768
+"""Octets: from here on it is quicker to unmask a payload where it stands than to copy it."""
 
 
 @cache
@@ -65,6 +86,8 @@ def apply_mask(payload: Octets, mask_key: Octets) -> bytes:
         mask_key = as_octets(mask_key)
     if len(mask_key) != 4:
         raise LocalProtocolError(f"a masking key has 4 octets, not {len(mask_key)}")
+    if _xor is not None:
+        return _xor(payload, mask_key)
     size = len(payload)
     if size >= _NUMPY_FROM and (numpy := _numpy()) is not None:
         masked: bytes = _mask_words(numpy, payload, mask_key).tobytes()
@@ -80,7 +103,7 @@ def mask_to_view(payload: bytes | memoryview, mask_key: bytes) -> bytes | memory
     '7f 9f 4d 51 58'
     """
     size = len(payload)
-    if size < _NUMPY_FROM or (numpy := _numpy()) is None:
+    if _xor is not None or size < _NUMPY_FROM or (numpy := _numpy()) is None:
         return apply_mask(payload, mask_key)
     return memoryview(_mask_words(numpy, payload, mask_key)).cast("B")[:size]
 
