@@ -47,8 +47,8 @@ $(VENV)/.bench: $(VENV)/.test locks/bench.txt
 	@$(PIP) --require-hashes --only-binary :all: --no-binary socketify -r locks/bench.txt
 	@touch $@
 
-lab: $(VENV)/.lab ## open your copy of the course in JupyterLab (FRESH=03 ARGS="--no-browser")
-	@$(BIN)/python -m goim_edu lab $(FRESH:%=--fresh %) $(ARGS)
+lab: $(VENV)/.lab ## open your copy of the course in JupyterLab (COURSE=DIR FRESH=03 ARGS="--no-browser")
+	@$(BIN)/python -m goim_edu lab $(FRESH:%=--fresh %) $(if $(COURSE),--course '$(COURSE)') $(ARGS)
 
 serve: $(VENV)/.lab ## run the chat server (ARGS="--port 9000 --mongo memory")
 	@$(BIN)/python -m goim_edu serve $(ARGS)
