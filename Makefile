@@ -17,7 +17,7 @@ export PYTEST_ADDOPTS := --import-mode=append
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test full chaos serve lint notebooks diagrams html reference gallery lock conformance compiled bench bench-protocol bench-server bench-store bench-cluster clean
+.PHONY: help lab wheel test full chaos serve lint notebooks diagrams html reference gallery lock conformance compiled bench bench-protocol bench-server bench-store bench-cluster clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -50,6 +50,9 @@ $(VENV)/.bench: $(VENV)/.test locks/bench.txt
 lab: $(VENV)/.lab ## open your copy of the course in JupyterLab (COURSE=DIR FRESH=03 ARGS="--no-browser")
 	@$(BIN)/python -m goim_edu lab $(FRESH:%=--fresh %) $(if $(COURSE),--course '$(COURSE)') $(ARGS)
 
+wheel: $(VENV)/.lab ## build the wheel into dist/; the course is in it
+	@$(BIN)/python -m hatchling build --target wheel
+
 serve: $(VENV)/.lab ## run the chat server (ARGS="--port 9000 --mongo memory")
 	@$(BIN)/python -m goim_edu serve $(ARGS)
 
@@ -58,7 +61,7 @@ test: $(VENV)/.test ## run every test: unit, peers, notebooks, browser
 	$(BIN)/python -m pytest -q -n 2 --dist loadscope --nbval notebooks/
 	$(BIN)/python -m pytest -q tests/browser
 
-full: $(VENV)/.test ## what takes longer than CI: all of Autobahn, ten seeds of the nemesis, all kills
+full: $(VENV)/.test ## what takes longer than CI: all of Autobahn, ten seeds of the nemesis, all kills, the course from a wheel
 	$(BIN)/python conformance/run.py
 	$(BIN)/python -m tools.nemesis --seeds 1 2 3 4 5 6 7 8 9 10 --seconds 60
 	$(BIN)/python -m tools.nemesis --seeds 11 12 13 14 --seconds 60 --targets primary
@@ -68,6 +71,7 @@ full: $(VENV)/.test ## what takes longer than CI: all of Autobahn, ten seeds of 
 	    GOIM_SOAK_SECONDS=60 GOIM_SOAK_CLIENTS=500 \
 	    $(BIN)/python -m pytest -q --timeout 1200 tests/test_soak.py \
 	    tests/peers/test_promises_store.py tests/peers/test_failover.py
+	GOIM_EVERY_NOTEBOOK=1 $(BIN)/python -m pytest -q --timeout 600 tests/test_wheel.py
 
 chaos: $(VENV)/.test ## three servers of one chat under all faults (ARGS="--minutes 10 --seed 1 --bus")
 	$(BIN)/python -m tools.chaos $(ARGS)
