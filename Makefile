@@ -48,7 +48,7 @@ $(VENV)/.bench: $(VENV)/.test locks/bench.txt
 	@touch $@
 
 lab: $(VENV)/.lab ## open your copy of the course in JupyterLab (COURSE=DIR FRESH=03 ARGS="--no-browser")
-	@$(BIN)/python -m goim_edu lab $(FRESH:%=--fresh %) $(if $(COURSE),--course '$(COURSE)') $(ARGS)
+	@$(BIN)/python -m goim_edu lab $(FRESH:%=--fresh %) $(if $(COURSE),--course '$(subst ','\'',$(COURSE))') $(ARGS)
 
 wheel: $(VENV)/.lab ## build the wheel into dist/; the course is in it
 	@$(BIN)/python -m hatchling build --target wheel

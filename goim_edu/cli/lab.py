@@ -144,6 +144,11 @@ def _find_a_home(folder: Path) -> None:
             return
 
 
+def _folder(text: str) -> Path:
+    """A folder that may be said as in ``make lab COURSE=~/course``, which no shell has looked at."""
+    return Path(os.path.expanduser(text))
+
+
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         *("python -m goim_edu lab", None, "Open your own copy of the course in JupyterLab."),
@@ -160,7 +165,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument(
         "--with-answers", action="store_true", help="a copy with all outputs, for teachers"
     )
-    parser.add_argument("--course", metavar="DIR", type=Path, help="where the copy is")
+    parser.add_argument("--course", metavar="DIR", type=_folder, help="where the copy is")
     return parser
 
 

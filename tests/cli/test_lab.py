@@ -149,9 +149,24 @@ def test_a_copy_elsewhere_leaves_the_clone_as_it_is(
 
 
 def test_make_lab_opens_a_copy_elsewhere(root: Path, tmp_path: Path) -> None:
-    command = ["make", "--dry-run", "lab", "COURSE=../目录 with spaces", "FRESH=03"]
+    """Only its options go to the program, in one piece each; nothing is installed here."""
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "python"
+    program.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    program.chmod(0o755)
+    name = "../目录 with lisa's spaces"
+    made = ["make", "--old-file=.venv/.lab", f"BIN={program.parent}", "lab"]
+    command = [*made, f"COURSE={name}", "FRESH=03", "ARGS=--no-browser"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=root, check=True)
-    assert "goim_edu lab --fresh 03 --course '../目录 with spaces'" in done.stdout
+    words = ["-m", "goim_edu", "lab", "--fresh", "03", "--course", name, "--no-browser"]
+    assert done.stdout.splitlines() == words
+
+
+def test_the_home_may_be_said_with_a_tilde(
+    checkout: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(checkout))
+    assert opened(checkout, "--course", "~/mine")[1] == checkout / "mine"
 
 
 @pytest.mark.parametrize("words", [["--course", "thesis"], ["--course", "thesis", "--fresh=03"]])
