@@ -145,7 +145,7 @@ def _find_a_home(folder: Path) -> None:
 
 
 def _folder(text: str) -> Path:
-    """A folder that may be said as in ``make lab COURSE=~/course``, which no shell has looked at."""
+    """A folder, also as in ``make lab COURSE=~/course``, which no shell has looked at."""
     return Path(os.path.expanduser(text))
 
 

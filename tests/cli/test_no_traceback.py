@@ -113,7 +113,8 @@ def test_nothing_may_be_written(place: Path) -> None:
     for folder in (place, place / "learned"):
         folder.chmod(0o555)
     said = {
-        "start /proc/copy": "No such file or directory; name another folder",  # a disk of its own kind
+        # A disk of its own kind, which takes no files.
+        "start /proc/copy": "No such file or directory; name another folder",
         "start copy": "the copy of the course in copy: Permission denied; name another folder",
         "lab --course copy": "Permission denied; name another folder with --course",
         "lab --course learned --fresh 03": "Permission denied; name another",
