@@ -132,7 +132,7 @@ def newer(folder: Path) -> Path:
     """The wheel of a version of tomorrow, in which two chapters have changed."""
     for name in ("goim_edu", "notebooks"):
         shutil.copytree(ROOT / name, folder / name)
-    for name in ("README.md", "LICENSE", ".gitignore"):
+    for name in ("README.md", "LICENSE", ".gitignore", "hatch_build.py"):
         shutil.copy(ROOT / name, folder)
     project = (ROOT / "pyproject.toml").read_text()
     (folder / "pyproject.toml").write_text(
