@@ -129,6 +129,13 @@ def test_the_search_finds_a_page_without_a_server(page: Page, made: Path, addres
     from_file.close()
 
 
+def test_what_was_searched_for_changes_no_picture(page: Page, address: str) -> None:
+    page.goto(f"{address}/search.html?q=masking")
+    page.locator("#search-results li a[href*='03b-frame-parser']").first.click()
+    expect(page.locator(".goim").first).to_be_visible()
+    assert page.locator(".highlighted").count() == 0
+
+
 def test_the_way_through_the_chapters(page: Page, address: str) -> None:
     page.goto(f"{address}/03-frames.html")
     page.click(".next-page")
