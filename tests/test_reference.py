@@ -22,11 +22,9 @@ def build(target: Path, before: str = "") -> subprocess.CompletedProcess[str]:
 import sys
 from pathlib import Path
 from goim_edu import errors
-from tests import site_pages
-from tests.site_pages import Found
-from tools import reference
+from tools import reference, site
 {before}
-sys.exit(reference.build(Path({str(target)!r})))
+sys.exit(site.build(Path({str(target)!r}), reference.write_sources))
 """
     return subprocess.run(
         [sys.executable, "-c", code],

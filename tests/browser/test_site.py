@@ -50,7 +50,9 @@ def address(made: Path) -> Iterator[str]:
 @pytest.fixture(scope="module", params=["light", "dark"])
 def context(request: pytest.FixtureRequest, browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(
-        color_scheme=request.param, viewport={"width": 1400, "height": 900}
+        color_scheme=request.param,
+        reduced_motion="reduce",
+        viewport={"width": 1400, "height": 900},
     )
     yield context
     context.close()
