@@ -17,7 +17,7 @@ export PYTEST_ADDOPTS := --import-mode=append
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help lab wheel test full chaos serve lint notebooks diagrams html reference gallery lock conformance compiled bench bench-protocol bench-server bench-store bench-cluster clean
+.PHONY: help lab wheel test full chaos serve lint notebooks diagrams site gallery lock conformance compiled bench bench-protocol bench-server bench-store bench-cluster clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -87,14 +87,12 @@ notebooks: $(VENV)/.test ## execute all notebooks anew and normalise them
 	$(BIN)/python -m tools.appendices
 	$(BIN)/python -m tools.diagrams
 
-diagrams: $(VENV)/.test ## draw the imports in docs/architecture.md, as they are today
+diagrams: $(VENV)/.test ## draw the imports in docs/architecture.md, and every diagram that is new
 	$(BIN)/python -m tools.imports
+	$(BIN)/python -m tools.diagrams
 
-html: reference ## export the course to static pages in build/html/
-	$(BIN)/python -m tools.pages $(ARGS)
-
-reference: $(VENV)/.test ## make the API reference of the docstrings in build/reference/
-	$(BIN)/python -m tools.reference
+site: $(VENV)/.test ## make the site in build/site/: course, documents, API reference (ARGS="--url ...")
+	$(BIN)/python -m tools.site $(ARGS)
 
 gallery: $(VENV)/.test ## draw every picture and widget into docs/gallery/
 	$(BIN)/python -m tools.gallery $(ARGS)

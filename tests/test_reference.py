@@ -5,33 +5,15 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from tests import site_pages
+from tests.site_pages import Found
 from tools import reference
 
 ENTRIES = reference.entries()
-
-
-class Found(HTMLParser):
-    """What a test looks at in a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.ids: set[str] = set()
-        self.links: set[str] = set()
-        self.loaded: set[str] = set()
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = {key: value or "" for key, value in attrs}
-        self.ids.add(values.get("id", ""))
-        if tag == "a":
-            self.links.add(values.get("href", ""))
-        if tag in {"script", "link", "img", "iframe"}:
-            self.loaded |= {values[key] for key in ("src", "href") if key in values}
 
 
 def build(target: Path, before: str = "") -> subprocess.CompletedProcess[str]:
@@ -40,9 +22,9 @@ def build(target: Path, before: str = "") -> subprocess.CompletedProcess[str]:
 import sys
 from pathlib import Path
 from goim_edu import errors
-from tools import reference
+from tools import reference, site
 {before}
-sys.exit(reference.build(Path({str(target)!r})))
+sys.exit(site.build(Path({str(target)!r}), reference.write_sources))
 """
     return subprocess.run(
         [sys.executable, "-c", code],
@@ -64,7 +46,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pages(made: Path) -> dict[str, Found]:
-    return {path.stem: Found(path.read_text("utf-8")) for path in made.glob("*.html")}
+    return site_pages.read(made)
 
 
 @pytest.mark.parametrize("face", reference.FACES)
@@ -97,15 +79,7 @@ def test_classes_that_only_signatures_name_have_entries(pages: dict[str, Found])
 def test_links_lead_somewhere_and_nothing_is_loaded_from_elsewhere(
     made: Path, pages: dict[str, Found]
 ) -> None:
-    for stem, page in pages.items():
-        assert [one for one in page.loaded if re.match(r"[a-z]+:|//", one)] == []
-        for link in page.loaded | page.links:
-            name, _, fragment = link.partition("#")
-            if re.match(r"[a-z]+:", link):
-                continue
-            assert not name or (made / name.partition("?")[0]).exists(), link
-            there = pages.get(name.removesuffix(".html") or stem)
-            assert not fragment or there is None or fragment in there.ids, link
+    assert site_pages.lost(made, pages) == []
 
 
 def test_code_in_a_docstring_is_code(made: Path) -> None:

@@ -1,8 +1,8 @@
-"""Draw the Mermaid diagrams of the notebooks once, so that pages without a network can show them.
+"""Draw the Mermaid diagrams of notebooks and documents once, for pages without a network.
 
     python -m tools.diagrams            into docs/diagrams/, by a real JupyterLab in Chromium
 
-Each diagram is named by its text; ``tools/pages.py`` puts it where the text stands.
+Each diagram is named by its text; ``tools/site_sources.py`` puts it where the text stands.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ _node: Any = v4  # it has no types
 
 
 def diagrams() -> Iterator[str]:
-    """The text of every diagram in the notebooks."""
+    """The text of every diagram in the notebooks and the documents."""
+    for path in sorted(FOLDER.parent.glob("*.md")):
+        yield from BLOCK.findall(path.read_text("utf-8"))
     for path in sorted(files.FOLDER.glob("*.ipynb")):
         for cell in files.read(path).cells:
             if cell.cell_type == "markdown":

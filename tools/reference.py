@@ -1,4 +1,4 @@
-"""The API reference: pages in build/reference/, which Sphinx makes of the faces' docstrings.
+"""The API reference: what Sphinx reads to make pages of the faces' docstrings.
 
 A face is a module that others import from; what its ``__all__`` names has an entry on its page. A
 name that several faces have is described on the first one, and the others lead there. Classes that
@@ -7,14 +7,11 @@ only signatures name have a page of their own, so that every signature can be fo
 
 from __future__ import annotations
 
-import argparse
 import ast
 import enum
 import inspect
 import re
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache
@@ -30,7 +27,6 @@ from tools import imports
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SOURCES: Final = ROOT / "docs" / "reference"
-TARGET: Final = ROOT / "build" / "reference"
 _ORDER: Final = (
     *("protocol", "client", "client.sync", "server", "store", "capture", "draw", "widgets"),
     *("lab", "mongod", "exercises", "errors"),
@@ -240,30 +236,3 @@ def write_sources(folder: Path) -> None:
     index += "\n.. toctree::\n   :hidden:\n\n"
     index += "".join(f"   {name}\n" for name in (*FACES, OTHERS))
     (folder / "index.rst").write_text(index, "utf-8")
-
-
-def build(target: Path) -> int:
-    """Make the pages anew; returns what Sphinx returns: 0 unless there was a warning."""
-    from sphinx.cmd.build import main as sphinx
-
-    shutil.rmtree(target, ignore_errors=True)
-    with tempfile.TemporaryDirectory() as folder:
-        sources = Path(folder, "sources")
-        sources.mkdir()
-        write_sources(sources)
-        settings = ["-c", str(SOURCES), "-d", f"{folder}/doctrees", "-b", "html"]
-        return sphinx(["-q", "-W", "--keep-going", *settings, str(sources), str(target)])
-
-
-def main() -> None:
-    """Make the reference, and say where it is."""
-    parser = argparse.ArgumentParser(description="Make the API reference.")
-    parser.add_argument("target", nargs="?", type=Path, default=TARGET)
-    target: Path = parser.parse_args().target
-    if code := build(target):
-        sys.exit(code)
-    print(f"{target / 'index.html'}")
-
-
-if __name__ == "__main__":
-    main()

@@ -4,22 +4,77 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
+from xml.sax.saxutils import escape
 
 from goim_edu.draw.shapes import rows_shown, tooltip
 from goim_edu.draw.svg import element, rect, text, text_width, wrap
 from goim_edu.printable import printable
 
-__all__ = ["BITS", "Box", "DrawnField", "boxes_in_row", "draw_rows", "draw_table"]
+__all__ = [
+    "BITS",
+    "FITTED",
+    "WIDE",
+    "Box",
+    "DrawnField",
+    "Layout",
+    "boxes_in_row",
+    "draw_rows",
+    "draw_table",
+    "table_rows",
+]
 
 BITS: Final = 32
-"""Bits in a row, as in every diagram of the RFCs."""
+"""Bits in a row, as in every diagram of the RFCs, where there is room for them."""
 
-CELL: Final = 28.0  # pixels a bit
-LEFT: Final = 48.0  # room for the octet numbers
-WIDTH: Final = LEFT + BITS * CELL + 16
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How rows are laid out in a certain width.
+
+    Attributes:
+        bits: in a row; a multiple of 8.
+        cell: pixels a bit.
+        left: room for the numbers of the octets.
+        right: free space behind the last bit.
+        brief: whether the markup says only what is seen, so that it stays short.
+        tooltips: whether a field says what it is where the mouse rests.
+    """
+
+    bits: int = BITS
+    cell: float = 28.0
+    left: float = 48.0
+    right: float = 16.0
+    brief: bool = False
+    tooltips: bool = True
+
+    @property
+    def width(self) -> float:
+        """Of the whole picture, in pixels."""
+        return self.left + self.bits * self.cell + self.right
+
+    @property
+    def inner(self) -> float:
+        """Of a row, in pixels."""
+        return self.bits * self.cell
+
+    def x(self, bit: float) -> float:
+        """Where a bit of the frame begins in its row."""
+        return self.left + bit % self.bits * self.cell
+
+
+WIDE: Final = Layout()
+"""The picture as a file: it has the width of all the others."""
+FITTED: Final = {
+    700: Layout(32, 20.0, 40.0, 20.0, brief=True),
+    400: Layout(16, 22.0, 40.0, 8.0, brief=True, tooltips=False),
+    0: Layout(8, 30.0, 40.0, 20.0, brief=True, tooltips=False),
+}
+"""The layouts of a page, by the least room in pixels that each needs."""
+_SMALL: Final = 11.0  # no letter is smaller
 _NAME, _BITS, _VALUE, _HEX = 17.0, 22.0, 18.0, 24.0  # heights of the strips of a row
-_ROW: Final = _NAME + _BITS + _VALUE + _HEX
+_LETTER: Final = 10.5  # from one letter to the next in a name that is written downwards
 _GAP: Final = 34.0
 _LINE: Final = 17.0
 
@@ -79,18 +134,23 @@ class Box:
     start: int
     width: int
 
+    @property
+    def end(self) -> int:
+        """The number of the bit after its last."""
+        return self.start + self.width
 
-def boxes_in_row(fields: Sequence[DrawnField], row: int) -> Iterator[Box]:
+
+def boxes_in_row(fields: Sequence[DrawnField], row: int, bits: int = BITS) -> Iterator[Box]:
     """Yield the boxes of row number ``row``, from left to right.
 
     >>> key = DrawnField("Masking-key", start=16, length=32)
     >>> [(box.start, box.width) for row in (0, 1) for box in boxes_in_row([key], row)]
     [(16, 16), (32, 16)]
     """
-    first, last = row * BITS, (row + 1) * BITS
+    first, last = row * bits, (row + 1) * bits
     for field in fields:
         start, end = max(field.start, first), min(field.end, last)
-        step = 8 if field.bytewise else BITS
+        step = 8 if field.bytewise else bits
         for at in range(start, end, step):
             yield Box(field, at, min(step, end - at))
 
@@ -99,6 +159,7 @@ def draw_rows(
     data: bytes,
     fields: Sequence[DrawnField],
     notes: Callable[[int], str],
+    layout: Layout = WIDE,
     *,
     y: float,
     limit: int = 8,
@@ -109,87 +170,179 @@ def draw_rows(
         data: the octets; a field with the role ``"missing"`` may reach beyond them.
         fields: the fields, in order, without holes.
         notes: tells, by number of the octet, the line under the bits of a bytewise field.
+        layout: how wide a row is.
         y: top, in pixels.
-        limit: rows drawn at most, apart from the marked gap.
+        limit: rows of 32 bits drawn at most, apart from the marked gap; narrower ones hold as much.
     """
-    total = -(-max((field.end for field in fields), default=0) // BITS)
-    out = [_ruler(y)]
-    y += 32
+    total = -(-max((field.end for field in fields), default=0) // layout.bits)
+    limit *= BITS // layout.bits
+    drawn = _Rows(data, notes, layout)
+    ruler, y = drawn.ruler(y)
+    out = [ruler]
     for row in rows_shown(total, limit):
         if row is None:
-            left_out = (total - limit) * BITS // 8
-            out.append(_gap(y, left_out, first=(limit - 1) * BITS // 8))
+            left_out = (total - limit) * layout.bits // 8
+            out.append(drawn.gap(y, left_out, first=(limit - 1) * layout.bits // 8))
             y += _GAP
             continue
-        out.append(text(LEFT - 8, y + _NAME - 1, "byte", "s end", style="font-size:10px"))
-        out.append(text(LEFT - 8, y + _NAME + 15, str(row * 4), "s m end"))
-        out += [_draw_box(box, data, notes, y) for box in boxes_in_row(fields, row)]
-        out.append(_octets(data, row, y + _NAME + _BITS + _VALUE))
-        y += _ROW
+        markup, y = drawn.row(list(boxes_in_row(fields, row, layout.bits)), row, y)
+        out.append(markup)
     return "".join(out), y
 
 
-def _ruler(y: float) -> str:
-    said = "bits, counted from the left: in its byte, bit 0 is worth 128, bit 7 is worth 1"
-    marks = [text(LEFT, y + 9, said, "s", style="font-size:10.5px")]
-    marks.append(text(LEFT - 8, y + 24, "bit", "s end", style="font-size:10px"))
-    for bit in range(BITS):
-        x = LEFT + (bit + 0.5) * CELL
-        marks.append(text(x, y + 24, str(bit), "s m mid", style="font-size:10px"))
-    return "".join(marks)
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Draws the parts of rows in one layout."""
+
+    data: bytes
+    notes: Callable[[int], str]
+    layout: Layout
+
+    def ruler(self, y: float) -> tuple[str, float]:
+        layout = self.layout
+        said = "bits, counted from the left: in its byte, bit 0 is worth 128, bit 7 is worth 1"
+        out = []
+        for line in wrap(said, _SMALL, layout.inner):
+            out.append(_small(layout.left, y + 9, line, "s"))
+            y += 14
+        out.append(_small(layout.left - 8, y + 10, "bit", "s end"))
+        out += [
+            _small(layout.x(bit + 0.5), y + 10, str(bit), "s m mid") for bit in range(layout.bits)
+        ]
+        return "".join(out), y + 18
+
+    def gap(self, y: float, left_out: int, first: int) -> str:
+        layout = self.layout
+        middle = layout.left + layout.inner / 2
+        zigzag = " ".join(
+            f"{layout.left + step * layout.cell:g},{y + (4 if step % 2 else 9):g}"
+            for step in range(layout.bits + 1)
+        )
+        full = f"{left_out:,} bytes not drawn (from byte {first:,} on)"
+        said = _fitting([full, f"{left_out:,} bytes not drawn"], layout.inner, 12)
+        half = text_width(said, 12) / 2 + 10
+        lower = {"class_": "line", "fill": "none", "transform": "translate(0 8)"}
+        return (
+            element("polyline", points=zigzag, class_="line", fill="none")
+            + element("polyline", points=zigzag, **lower)
+            + rect(middle - half, y, 2 * half, 22, "paper")
+            + text(middle, y + 15, said, "s mid")
+        )
+
+    def row(self, boxes: list[Box], row: int, y: float) -> tuple[str, float]:
+        """One row; its names need more room where a box is too narrow to write across."""
+        layout = self.layout
+        narrow = [len(box.field.name) for box in boxes if _is_narrow(box)]
+        strip = max([_NAME, *(count * _LETTER + 5 for count in narrow)])
+        number = str(row * layout.bits // 8)
+        out = [text(layout.left - 8, y + strip + 15, number, "s m end")]
+        if row == 0 or not layout.brief:
+            out.append(_small(layout.left - 8, y + strip - 1, "byte", "s end"))
+        for _, alike in groupby(boxes, key=lambda box: box.field if layout.brief else box):
+            out.append(self.area(list(alike), y, strip))
+        out += [self.box(box, y, strip) for box in boxes]
+        out += self.bits(boxes, y + strip + 17)
+        out.append(self.octets(row, y + strip + _BITS + _VALUE))
+        return "".join(out), y + strip + _BITS + _VALUE + _HEX
+
+    def area(self, boxes: list[Box], y: float, strip: float) -> str:
+        """The ground of neighbouring boxes of one field, with lines between them."""
+        role, layout = boxes[0].field.role, self.layout
+        x, width = layout.x(boxes[0].start), (boxes[-1].end - boxes[0].start) * layout.cell
+        height = strip + _BITS + _VALUE
+        if role == "missing":
+            return rect(x + 2, y + 2, width - 4, height - 4, "gap")
+        if role == "blank":
+            return rect(x, y, width, height, "box tint r-missing")
+        out = rect(x, y, width, height, f"box tint r-{role}")
+        out += rect(x, y, width, strip, f"box r-{role}")
+        lines = "".join(f"M{layout.x(box.start):g} {y:g}v{height:g}" for box in boxes[1:])
+        return out + (element("path", d=lines, class_="line") if lines else "")
+
+    def box(self, box: Box, y: float, strip: float) -> str:
+        """What is written in a box, and the frame around it if it is wrong."""
+        field, layout = box.field, self.layout
+        x, width = layout.x(box.start), box.width * layout.cell
+        height = strip + _BITS + _VALUE
+        out = []
+        if layout.tooltips and not (layout.brief and box.start > field.start):
+            out.append(tooltip(_tooltip(field)))
+        # Under the name, which reaches into the frame where a box is one bit wide.
+        if field.wrong and box.start >= field.start + field.sound:
+            out.append(rect(x + 1.5, y + 1.5, width - 3, height - 3, "bad"))
+        out.append(_name(box, x, y, width))
+        note = self.note(box, width - 4)
+        if note:
+            out.append(_small(x + width / 2, y + strip + _BITS + 12, note, "t m mid"))
+        if layout.brief:
+            return element("g", "".join(out)) if len(out) > 2 else "".join(out)
+        where = {"data_name": field.name, "data_start": box.start, "data_length": box.width}
+        return element("g", "".join(out), class_="field", **where)
+
+    def note(self, box: Box, width: float) -> str:
+        """What stands under the bits: the fullest that there is room for, or nothing."""
+        said = self.notes(box.start // 8) if box.field.bytewise else _value(box)
+        choices = (said, said.replace("0x", ""))
+        fits = (one for one in choices if text_width(one, _SMALL, mono=True) <= width)
+        return next(fits, "")
+
+    def bits(self, boxes: list[Box], y: float) -> Iterator[str]:
+        """The bits of a row; in brief, neighbours that look alike are one text."""
+        shown = [(self.bit(at, box), at) for box in boxes for at in range(box.start, box.end)]
+        style = "font-size:15px"
+        if not self.layout.brief:
+            for (class_, bit), at in shown:
+                x = self.layout.x(at + 0.5)
+                yield text(x, y, bit, f"{class_} m mid", data_bit=at, style=style)
+            return
+        for class_, alike in groupby(shown, key=lambda one: one[0][0]):
+            run = list(alike)
+            places = " ".join(f"{self.layout.x(at + 0.5):g}" for _, at in run)
+            said = "".join(bit for (_, bit), _ in run)
+            yield element("text", said, x=places, y=y, class_=f"{class_} m mid", style=style)
+
+    def bit(self, at: int, box: Box) -> tuple[str, str]:
+        """The colour of a bit and its sign."""
+        if at // 8 >= len(self.data):
+            return "s", "?"
+        return "s" if box.field.role == "blank" else "t", str(
+            self.data[at // 8] >> (7 - at % 8) & 1
+        )
+
+    def octets(self, row: int, y: float) -> str:
+        """A bracket below each octet, open where its value stands."""
+        layout = self.layout
+        each = layout.bits // 8
+        path, out = "", []
+        side = 4 * layout.cell - 23
+        for octet in range(row * each, min(row * each + each, len(self.data))):
+            x = layout.x(octet * 8)
+            path += f"M{x + 3:g} {y + 3:g}v4h{side:g}m40 0h{side:g}v-4"
+            out.append(_small(x + 4 * layout.cell, y + 11, f"0x{self.data[octet]:02x}", "s m mid"))
+        return element("path", d=path, class_="line", fill="none") + "".join(out) if path else ""
 
 
-def _gap(y: float, left_out: int, first: int) -> str:
-    middle = LEFT + BITS * CELL / 2
-    zigzag = " ".join(
-        f"{LEFT + step * CELL:g},{y + (4 if step % 2 else 9):g}" for step in range(BITS + 1)
-    )
-    said = f"{left_out:,} bytes not drawn (from byte {first:,} on)"
-    half = text_width(said, 12) / 2 + 10
-    return (
-        element("polyline", points=zigzag, class_="line", fill="none")
-        + element("polyline", points=zigzag, class_="line", fill="none", transform="translate(0 8)")
-        + rect(middle - half, y, 2 * half, 22, "paper")
-        + text(middle, y + 15, said, "s mid")
-    )
+def _small(x: float, y: float, content: str, class_: str) -> str:
+    return text(x, y, content, f"q {class_}")
 
 
-def _draw_box(box: Box, data: bytes, notes: Callable[[int], str], y: float) -> str:
-    field = box.field
-    x, width = LEFT + box.start % BITS * CELL, box.width * CELL
-    missing, height = field.role == "missing", _NAME + _BITS + _VALUE
-    out = [tooltip(_tooltip(field))]
-    if missing:
-        out.append(rect(x + 2, y + 2, width - 4, height - 4, "gap"))
-    elif field.role == "blank":
-        out.append(rect(x, y, width, height, "box tint r-missing"))
-    else:
-        out.append(rect(x, y, width, height, f"box tint r-{field.role}"))
-        out.append(rect(x, y, width, _NAME, f"box r-{field.role}"))
-    # Under the name, which reaches into the frame where a box is one bit wide.
-    if field.wrong and box.start >= field.start + field.sound:
-        out.append(rect(x + 1.5, y + 1.5, width - 3, height - 3, "bad"))
-    size = 11.0 if box.width > 3 else 8.2 if field.name == "MASK" else 8.6
-    name_class = "s mid" if missing else f"on-{field.role} b mid"
-    if name := _fitting(_box_names(box), width, size):
-        out.append(text(x + width / 2, y + 12.5, name, name_class, style=f"font-size:{size:g}px"))
-    faint = field.role == "blank"
-    bits = range(box.start, box.start + box.width)
-    out += [_draw_bit(at, data, y, faint=faint) for at in bits]
-    note = _note(box, notes)
-    size = 10.5 if box.width < 7 else 12.0
-    if note and text_width(note, size, mono=True) <= width - 4:
-        at_y = y + _NAME + _BITS + 12
-        style = f"font-size:{size:g}px"
-        out.append(text(x + width / 2, at_y, note, "t m mid", style=style))
-    return element(
-        "g",
-        "".join(out),
-        class_="field",
-        data_name=field.name,
-        data_start=box.start,
-        data_length=box.width,
-    )
+def _is_narrow(box: Box) -> bool:
+    return box.width == 1 and box.field.role != "missing"
+
+
+def _name(box: Box, x: float, y: float, width: float) -> str:
+    """The name of a box, in one of one bit letter below letter, as the RFC writes it."""
+    class_ = "s mid" if box.field.role == "missing" else f"on-{box.field.role} b mid"
+    middle = x + width / 2
+    if _is_narrow(box):
+        # Written as one text, so that it is read as one word.
+        name = box.field.name
+        downwards = {"y": " ".join(f"{y + 11 + _LETTER * at:g}" for at in range(len(name)))}
+        places = " ".join([f"{middle:g}"] * len(name))
+        written = element("text", name, x=places, class_=f"q {class_}", **downwards)
+        return written if name else ""
+    name = _fitting(_box_names(box), width, _SMALL, bold=True)
+    return _small(middle, y + 12.5, name, class_) if name else ""
 
 
 def _tooltip(field: DrawnField) -> str:
@@ -209,39 +362,16 @@ def _box_names(box: Box) -> list[str]:
     return [field.name + continued, field.name, " ".join(words[:2]), words[0] if words else ""]
 
 
-def _fitting(choices: Sequence[str], width: float, size: float) -> str:
+def _fitting(choices: Sequence[str], width: float, size: float, *, bold: bool = False) -> str:
     for choice in choices:
-        if text_width(choice, size, bold=True) <= width:
+        if text_width(choice, size, bold=bold) <= width:
             return choice
     return choices[-1]
 
 
-def _draw_bit(at: int, data: bytes, y: float, *, faint: bool) -> str:
-    x = LEFT + (at % BITS + 0.5) * CELL
-    known = at // 8 < len(data)
-    shown = str(data[at // 8] >> (7 - at % 8) & 1) if known else "?"
-    class_ = "t m mid" if known and not faint else "s m mid"
-    return text(x, y + _NAME + 17, shown, class_, data_bit=at, style="font-size:15px")
-
-
-def _note(box: Box, notes: Callable[[int], str]) -> str:
-    if box.field.bytewise:
-        return notes(box.start // 8)
+def _value(box: Box) -> str:
     first, worth = box.start == box.field.start, box.field.length > 1
     return box.field.value if first and worth else ""
-
-
-def _octets(data: bytes, row: int, y: float) -> str:
-    out = []
-    for octet in range(row * 4, min(row * 4 + 4, len(data))):
-        x = LEFT + octet % 4 * 8 * CELL
-        path = f"M{x + 3:g} {y + 3:g}v4h{8 * CELL - 6:g}v-4"
-        out.append(element("path", d=path, class_="line", fill="none"))
-        middle = x + 4 * CELL
-        out.append(rect(middle - 20, y + 2, 40, 12, "paper"))
-        shown = f"0x{data[octet]:02x}"
-        out.append(text(middle, y + 11, shown, "s m mid", style="font-size:11px"))
-    return "".join(out)
 
 
 _COLUMNS: Final = {
@@ -271,12 +401,29 @@ def draw_table(fields: Sequence[DrawnField], *, y: float) -> tuple[str, float]:
             style = "t m" if mono else "t b" if column == "name" else "t"
             style = "s" if column == "bits" else style
             for number, line in enumerate(broken):
-                out.append(text(LEFT + x, y + 14 + number * _LINE, line, style))
+                out.append(text(WIDE.left + x, y + 14 + number * _LINE, line, style))
         swatch = "gap" if field.role == "missing" else f"box r-{field.role}"
-        out.append(rect(LEFT, y + 4, 13, 13, swatch))
+        out.append(rect(WIDE.left, y + 4, 13, 13, swatch))
         if field.wrong:
-            out.append(rect(LEFT - 1.5, y + 2.5, 16, 16, "bad"))
-        section = field.section.removeprefix("RFC 6455 ")  # the one that all this is about
-        out.append(text(WIDTH - 16, y + 14, section, "s end"))
+            out.append(rect(WIDE.left - 1.5, y + 2.5, 16, 16, "bad"))
+        out.append(text(WIDE.width - 16, y + 14, _section(field), "s end"))
         y += lines * _LINE + 5
     return "".join(out), y
+
+
+def table_rows(fields: Sequence[DrawnField]) -> str:
+    """The same table as rows of HTML, which break their lines where the page wants it."""
+    out = []
+    for field in fields:
+        cells = (("n", field.name), ("p", field.place), ("m", field.value), ("w", field.meaning))
+        marked = " bad" if field.wrong else ""
+        swatch = "gap" if field.role == "missing" else f"r-{field.role}"
+        out.append(f'<tr><td class="k {swatch}{marked}">')
+        out += [f'<td class="{class_}">{escape(printable(said))}' for class_, said in cells]
+        out.append(f'<td class="c">{escape(_section(field))}')
+    return "".join(out)
+
+
+def _section(field: DrawnField) -> str:
+    """Where the rule stands; the RFC that all this is about goes without saying."""
+    return field.section.removeprefix("RFC 6455 ")

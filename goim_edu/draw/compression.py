@@ -268,8 +268,8 @@ def _copy_label(copy: Token, x: float, width: float, y: float) -> str:
     """Write below a copy from where it comes, as far as there is room."""
     back = f"{copy.distance} back"
     choices = (f"{len(copy.plain)} from {back}", back, f"−{copy.distance}")
-    said = next((one for one in choices if text_width(one, 10.5) <= width + 8), choices[-1])
-    return text(x + width / 2, y + 13, said, "t mid", style="font-size:10.5px")
+    said = next((one for one in choices if text_width(one, 11) <= width + 8), choices[-1])
+    return text(x + width / 2, y + 13, said, "t mid", style="font-size:11px")
 
 
 # ---------------------------------------------------------------------- the bits on the wire
@@ -316,10 +316,10 @@ def _draw_code(token: Token, data: bytes, first: int, y: float) -> str:
         swatch(x, y + 16, width, 20, colour, tint=True),
     ]
     name = next(
-        (one for one in _code_names(token) if text_width(one, 10.5, bold=True) <= width - 2), ""
+        (one for one in _code_names(token) if text_width(one, 11, bold=True) <= width - 2), ""
     )
     if start == token.start or width > 60:
-        out.append(label(x + width / 2, y + 12, name, colour, size=10.5))
+        out.append(label(x + width / 2, y + 12, name, colour, size=11))
     for bit in range(start, end):
         shown = str(data[bit // 8] >> bit % 8 & 1)
         middle = _LEFT + (bit - first + 0.5) * _BIT

@@ -364,7 +364,7 @@ def _draw_step(step: _Step, began: float, before: _Step | None, lanes: _Lanes, y
     out = [text(MARGIN, y + _STEP - 8, _clock(step.time - began), "t m", style="font-size:11px")]
     if before is not None:
         waited = f"+{_duration(step.time - before.time)}"
-        out.append(text(MARGIN, y + _STEP - 23, waited, "s", style="font-size:10px"))
+        out.append(text(MARGIN, y + _STEP - 23, waited, "s", style="font-size:11px"))
     client = lanes.x[step.connection]
     level = y + _STEP - 12
     colour = "vermillion" if step.wrong else step.colour
@@ -394,7 +394,7 @@ def _draw_label(step: _Step, colour: str, left: float, level: float) -> str:
     out.append(text(words, level - 10, detail, "t" + end))
     if size:
         aside = words + shown + 4 if forward else words - shown - 4
-        out.append(text(aside, level - 10, size.strip(), "s" + end, style="font-size:10.5px"))
+        out.append(text(aside, level - 10, size.strip(), "s" + end, style="font-size:11px"))
     return "".join(out)
 
 

@@ -6,8 +6,16 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from goim_edu.capture import CapturedFrame, Sender
-from goim_edu.draw.bit_rows import LEFT, WIDTH, DrawnField, draw_rows, draw_table
-from goim_edu.draw.picture import Picture
+from goim_edu.draw.bit_rows import (
+    FITTED,
+    WIDE,
+    DrawnField,
+    Layout,
+    draw_rows,
+    draw_table,
+    table_rows,
+)
+from goim_edu.draw.picture import Fitted, Picture
 from goim_edu.draw.svg import rect, text, wrap
 from goim_edu.errors import IncompleteFrame
 from goim_edu.palette import FIELD_ROLES
@@ -76,12 +84,19 @@ def frame(
         fields = _blanked(fields, names)
     verdict = explained.verdict if judged else ""
     named = [field for field in fields if field.role != "blank"]
-    markup, y = _heading(title, said, explained, verdict)
-    drawn, y = draw_rows(explained.data, fields, _notes(explained), y=y, limit=max(rows, 2))
-    table, y = draw_table(_merge_reserved(named), y=y + 10)
+    notes = _notes(explained)
+
+    def drawn(layout: Layout) -> tuple[str, float]:
+        head, y = _heading(title, said, explained, verdict, layout)
+        lines, y = draw_rows(explained.data, fields, notes, layout, y=y, limit=max(rows, 2))
+        return head + lines, y
+
+    told = _merge_reserved(named)
+    markup, y = drawn(WIDE)
+    table, y = draw_table(told, y=y + 10)
     return Picture(
-        markup + drawn + table,
-        WIDTH,
+        markup + table,
+        WIDE.width,
         y + 6,
         title=title,
         alt=_in_words(title, said, verdict if names is None or not explained.ok else "", named),
@@ -90,6 +105,8 @@ def frame(
             for field in explained.fields
             if names is None or field.name in names
         ],
+        fitted=[Fitted(room, each.width, *drawn(each)) for room, each in FITTED.items()],
+        below=table_rows(told),
     )
 
 
@@ -220,20 +237,29 @@ def _sizes(explained: Explanation, given: int) -> str:
     return said
 
 
-def _heading(title: str, said: str, explained: Explanation, verdict: str) -> tuple[str, float]:
+def _heading(
+    title: str, said: str, explained: Explanation, verdict: str, layout: Layout
+) -> tuple[str, float]:
     """Draw title, sizes and, of a frame that is not good, the verdict; return where they end."""
-    out = [text(LEFT, 22, title, "t b", style="font-size:17px"), text(LEFT, 42, said, "s")]
-    y = 56.0
+    left, width = layout.left, layout.inner
+    out, y = [], 22.0
+    for line in wrap(title, 17 * 1.1, width):
+        out.append(text(left, y, line, "t b", style="font-size:17px"))
+        y += 20
+    for line in wrap(said, 12, width):
+        out.append(text(left, y, line, "s"))
+        y += 17
+    y -= 3
     if explained.ok or not verdict:
         return "".join(out), y
     sign = "…" if explained.cut else "✗"
-    lines = wrap(f"{sign} {verdict[0].upper()}{verdict[1:]}", 13, WIDTH - LEFT - 60)
+    lines = wrap(f"{sign} {verdict[0].upper()}{verdict[1:]}", 13, width - 44)
     height = 18.0 * len(lines) + 12
     role = "missing" if explained.cut else "wrong"
-    out.append(rect(LEFT, y, WIDTH - LEFT - 16, height, f"box tint r-{role} s-{role}", rx=4))
-    out.append(rect(LEFT, y, 6, height, f"r-{role}"))
+    out.append(rect(left, y, width, height, f"box tint r-{role} s-{role}", rx=4))
+    out.append(rect(left, y, 6, height, f"r-{role}"))
     for number, line in enumerate(lines):
-        out.append(text(LEFT + 18, y + 20 + 18 * number, line, "t b", style="font-size:13px"))
+        out.append(text(left + 18, y + 20 + 18 * number, line, "t b", style="font-size:13px"))
     return "".join(out), y + height + 12
 
 

@@ -141,7 +141,7 @@ def _names(fields: Sequence[Field], window: range) -> str:
         out.append(rect(x, 18, width, 18, f"box r-{role}"))
         words = (field.name, field.name.split()[0], field.name[:1])
         name = next((word for word in words if text_width(word, 10, bold=True) < width - 3), "")
-        style = "font-size:10px"
+        style = "font-size:11px"
         out.append(text(x + width / 2, 31, name, f"on-{role} b mid", style=style))
     return "".join(out)
 

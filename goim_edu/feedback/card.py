@@ -100,7 +100,7 @@ class _Drawing:
         return self.picture.alt
 
     def html(self) -> str:
-        return f"<div>{self.picture.svg()}</div>"
+        return f"<div>{self.picture.html()}</div>"
 
 
 _Block = _Words | _Code | _Table | _Drawing

@@ -94,4 +94,4 @@ class Lab(anywidget.AnyWidget):
 
     def _stand_in(self) -> str:
         """Return the HTML that is shown where no kernel runs."""
-        return self.picture().svg()
+        return self.picture().html()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -18,7 +19,7 @@ BROKEN = bytes.fromhex("c10548656c6c6f")
 def test_a_picture_shows_itself_inline_and_in_words() -> None:
     picture = draw.frame(HELLO)
     bundle = picture._repr_mimebundle_()
-    assert bundle["text/html"].startswith("<svg ")
+    assert bundle["text/html"] == picture.html()
     assert bundle["text/plain"] == picture.alt
     assert draw.frame(HELLO)._repr_mimebundle_() == bundle, "must be stable"
 
@@ -36,9 +37,33 @@ def test_every_style_rule_stays_inside_the_picture(theme: Theme) -> None:
     root = ET.fromstring(picture.svg(theme))
     style = root.find(f"{SVG}style")
     assert style is not None
-    rules = (style.text or "").split("}")[:-1]
-    for rule in rules:
-        assert all(".goim " in selector for selector in rule.split("{")[0].split(",")), rule
+    check_rules(style.text or "")
+    check_rules("".join(re.findall("<style>(.*?)</style>", picture.html())))
+
+
+def check_rules(style: str) -> None:
+    flat = re.sub(r"@\w+ ?\([^{]*\)\{((?:[^{}]*\{[^{}]*\})*)\}", r"\1", style)
+    for rule in flat.split("}")[:-1]:
+        selectors = re.sub(r":is\([^)]*\)", ":is()", rule.split("{")[0]).split(",")
+        assert all(".goim" in selector for selector in selectors), rule
+
+
+def test_a_picture_that_fits_has_a_drawing_for_each_width() -> None:
+    html = draw.frame(HELLO).html()
+    assert html.startswith('<div class="goim goim-fit" role="img" aria-label="Text frame')
+    drawings = re.findall(r"<svg .*?</svg>", html)
+    assert [">31</text>" in one for one in drawings] == [True, False, False]
+    assert [">15</text>" in one for one in drawings] == [True, True, False]
+    assert [">7</text>" in one for one in drawings] == [True, True, True]
+    for one in drawings:
+        bits = re.findall(r'<text x="[\d. ]+" y="[\d.]+" class="t m mid"[^>]*>([01]+)</text>', one)
+        assert "".join(bits) == "".join(f"{octet:08b}" for octet in HELLO)
+
+
+def test_a_picture_that_fits_is_hardly_longer_than_one_that_does_not() -> None:
+    for data in (HELLO, BROKEN, bytes(200)):
+        picture = draw.frame(data)
+        assert len(picture.html()) <= 1.3 * len(picture.svg()) + 4000
 
 
 def test_saving(tmp_path: Path) -> None:

@@ -1,23 +1,46 @@
-"""How Sphinx makes the reference: nothing is loaded from elsewhere, and a warning is an error."""
+"""How Sphinx makes the site: nothing is loaded from elsewhere, and a warning is an error."""
 
 from __future__ import annotations
 
+import html
+import json
 import re
 import sys
+from pathlib import Path
 from typing import Any
+
+from docutils import nodes
 
 import goim_edu
 from goim_edu.transport import Handler
 
+LONGEST = 200  # characters of a description
+
 project = "goim_edu"
 release = goim_edu.__version__
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_extra", "_diagrams"]
+templates_path = ["templates"]
 html_theme = "furo"
 html_title = f"goim_edu {release}"
+html_favicon = "static/favicon.svg"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_js_files = ["lite.js", "site.js"]
+html_last_updated_fmt = "%-d %B %Y"
 html_show_copyright = False
+html_show_sphinx = False
 html_copy_source = False
 html_show_sourcelink = False
 html_show_search_summary = False  # a page from a file may not read another
+
+# The outputs stand in the notebooks, as they were executed and tested there.
+nb_execution_mode = "off"
+nb_code_prompt_show = "Show what comes out"
+nb_code_prompt_hide = "Hide what comes out"
+myst_heading_anchors = 6
+myst_heading_slug_func = "tools.site_sources.slug"
+suppress_warnings = ["misc.highlighting_failure"]
 smartquotes_action = "D"  # dashes, but quotes stay as they are written: "" is a value
 
 add_module_names = False
@@ -96,8 +119,74 @@ def name_defaults(
     return given[: -1 if given.count(")") > given.count("(") else None], returns
 
 
+def describe_page(app: Any, name: str, _template: str, context: dict[str, Any], tree: Any) -> None:
+    """Say what search engines and messengers show of a page, and which notebook it is made of."""
+    questions = (
+        json.loads(file.read_text("utf-8")) if (file := extra(app, "_questions.json")) else {}
+    )
+    said = questions.get(name) or first_paragraph(tree) or DESCRIPTION
+    url = app.config.html_baseurl or context["pathto"]("index", 0).removesuffix("index.html")
+    title = re.sub(r"<[^>]+>", "", context.get("title") or project)
+    told = {
+        "description": said,
+        "og:title": title,
+        "og:description": said,
+        "og:type": "article",
+        "og:image": f"{url}preview.png",
+        "twitter:card": "summary_large_image",
+    }
+    for key, value in told.items():
+        kind = "property" if key.startswith("og:") else "name"
+        tag = f'<meta {kind}="{key}" content="{html.escape(value)}">'
+        context["metatags"] = context.get("metatags", "") + tag
+    context["notebook"] = f"{name}.ipynb" if name in questions else None
+
+
+DESCRIPTION = "How instant messaging works, byte by byte: WebSocket, a chat server and MongoDB."
+
+
+def first_paragraph(tree: Any) -> str:
+    """The text that a page begins with, cut to what is shown of it."""
+    texts = (node.astext() for node in tree.findall(nodes.paragraph)) if tree else ()
+    said = " ".join(next(iter(texts), "").split())
+    return said if len(said) <= LONGEST else said[:LONGEST].rpartition(" ")[0] + " …"
+
+
+def extra(app: Any, name: str) -> Path | None:
+    """A file beside the sources, if it is there: the reference alone has none."""
+    path = Path(app.srcdir, name)
+    return path if path.exists() else None
+
+
+def copy_extra(app: Any, config: Any) -> None:
+    """Copy what stands in ``_extra`` as it is."""
+    config.html_extra_path = [str(path)] if (path := extra(app, "_extra")) else []
+
+
+def repair(_app: Any, _name: str, _template: str, context: dict[str, Any], _tree: Any) -> None:
+    """Mend what axe-core finds in the markup of Sphinx and Furo.
+
+    The captions of the navigation are headings of no level; the lines of a long signature are
+    definitions of nothing.
+    """
+    tree = context.get("furo_navigation_tree", "")
+    context["furo_navigation_tree"] = tree.replace(
+        'role="heading"', 'role="heading" aria-level="2"'
+    )
+    lines = re.compile(r"<dl>\s*((?:<dd>(?:(?!</?d[dlt]>).)*</dd>\s*)+)</dl>", re.DOTALL)
+    context["body"] = lines.sub(
+        lambda found: re.sub(
+            r"<(/?)dd>", r"<\1span>", f'<span class="sig-lines">{found[1]}</span>'
+        ),
+        context.get("body", ""),
+    )
+
+
 def setup(app: Any) -> None:
     """Called by Sphinx; 400: before napoleon takes the sections apart."""
+    app.connect("config-inited", copy_extra)
+    app.connect("html-page-context", describe_page)
+    app.connect("html-page-context", repair, priority=900)  # after Furo
     app.connect("autodoc-process-docstring", read, priority=400)
     app.connect("autodoc-skip-member", skip_fields)
     app.connect("autodoc-process-signature", name_defaults)

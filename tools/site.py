@@ -1,0 +1,87 @@
+"""Course, documents and API reference as one site, which needs no kernel and no network.
+
+    python -m tools.site                 into build/site/
+    python -m tools.site --to FOLDER
+    python -m tools.site --url https://example.org/goim/    the address that it will have
+    python -m tools.site --offer-lite    after ``make lite``: show the links to it
+
+Sphinx makes it with myst-nb and Furo; ``docs/site/`` has its settings. The outputs are those
+that are saved in the notebooks. Nothing is loaded from elsewhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from tools import site_sources
+
+ROOT: Final = site_sources.ROOT
+SETTINGS: Final = ROOT / "docs" / "site"
+TARGET: Final = ROOT / "build" / "site"
+LITE: Final = "lite"
+"""Where the browser edition stands in the site, if it has been built."""
+
+
+def build(
+    target: Path,
+    write: Callable[[Path], None] = site_sources.write_all,
+    *,
+    url: str = "",
+) -> int:
+    """Make the pages anew; returns what Sphinx returns: 0 unless there was a warning.
+
+    Args:
+        target: the folder; the browser edition in it stays.
+        write: writes what Sphinx reads into the folder that it is given.
+        url: the address that the site will have.
+    """
+    from sphinx.cmd.build import main as sphinx
+
+    for path in target.iterdir() if target.is_dir() else ():
+        if path.name != LITE:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with tempfile.TemporaryDirectory() as folder:
+        sources = Path(folder, "sources")
+        sources.mkdir()
+        write(sources)
+        settings = ["-c", str(SETTINGS), "-d", f"{folder}/doctrees", "-D", f"html_baseurl={url}"]
+        command = ["-q", "-W", "--keep-going", "-b", "html", *settings]
+        code = sphinx([*command, str(sources), str(target)])
+    offer_lite(target)
+    return code
+
+
+def offer_lite(target: Path) -> bool:
+    """Show or hide the links into the browser edition, and return whether it is there."""
+    there = (target / LITE / "lab" / "index.html").is_file()
+    said = "document.documentElement.dataset.lite = '';\n" if there else ""
+    (target / "_static" / "lite.js").write_text(said, "utf-8")
+    return there
+
+
+def main() -> int:
+    """Do what the command line says and return the exit code."""
+    parser = argparse.ArgumentParser(description="Make the site.")
+    parser.add_argument("--to", type=Path, default=TARGET, help="the folder")
+    parser.add_argument("--url", default="", help="the address that the site will have")
+    parser.add_argument(
+        "--offer-lite", action="store_true", help="only look for the browser edition"
+    )
+    asked = parser.parse_args()
+    if asked.offer_lite:
+        print("there" if offer_lite(asked.to) else "no browser edition there")
+        return 0
+    if code := build(asked.to, url=asked.url):
+        return code
+    print(f"{len(list(asked.to.rglob('*.html')))} pages: open {asked.to / 'index.html'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
