@@ -34,13 +34,12 @@ _LOOK: Final = 0.002  # seconds between two looks at whether something has come 
 
 
 class Background(Protocol):
-    """An event loop that works while synchronous code goes on.
+    """An event loop that works while synchronous code goes on."""
 
-    Attributes:
-        loop: the loop.
-    """
-
-    loop: asyncio.AbstractEventLoop
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop."""
+        ...
 
     def run(self, work: Coroutine[Any, Any, T], timeout: float) -> T:
         """Run a coroutine in the loop and wait for what it returns.
@@ -198,7 +197,7 @@ class Browser:
     def close(self) -> None:
         """Close the loop; a browser is closed with its tab, only a test needs this."""
         if self._turned is not None:
-            self._turned.loop.close()
+            self._turned.end()
 
 
 _used: list[Platform] = []

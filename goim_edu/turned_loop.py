@@ -12,16 +12,17 @@ import threading
 import time
 from asyncio import events
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, Final, TypeVar, cast
-
-from goim_edu.runtime import platform
+from contextvars import Context
+from typing import Any, Final, TypeVar, TypeVarTuple, Unpack, cast
 
 __all__ = ["Turned", "TurnedLoop"]
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 _LONGEST_SLEEP: Final = 0.05  # seconds between two looks at whether the answer is there
 _NEVER: Final = float("inf")
+_INSIDE: Final = "this waits for the loop that it runs in: await it instead"
 
 
 class _Nothing:
@@ -32,9 +33,9 @@ class _Nothing:
         called: set when another thread has called something in, where there are threads.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, threads: bool) -> None:
         self.longest = 0.0
-        self.called = threading.Event() if platform().threads else None
+        self.called = threading.Event() if threads else None
 
     def select(self, timeout: float | None = None) -> list[Any]:
         """Sleep until a timer is due."""
@@ -56,6 +57,7 @@ class TurnedLoop(asyncio.BaseEventLoop):
 
     Args:
         host: the loop that turns it; None if nobody does but :meth:`turn` (and ``run_forever``).
+        threads: whether other threads may call something in, and wake it.
 
     Attributes:
         turning: whether it is being turned right now.
@@ -69,9 +71,11 @@ class TurnedLoop(asyncio.BaseEventLoop):
     >>> loop.close()
     """
 
-    def __init__(self, host: asyncio.AbstractEventLoop | None = None) -> None:
+    def __init__(
+        self, host: asyncio.AbstractEventLoop | None = None, *, threads: bool = True
+    ) -> None:
         super().__init__()
-        self._selector = _Nothing()
+        self._selector = _Nothing(threads)
         self._selector.longest = _LONGEST_SLEEP
         self._host = host
         self.turning = False
@@ -88,14 +92,22 @@ class TurnedLoop(asyncio.BaseEventLoop):
         if self._selector.called is not None:
             self._selector.called.set()
 
-    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
+    def call_soon(
+        self,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: Unpack[Ts],
+        context: Context | None = None,
+    ) -> asyncio.Handle:
         """As of asyncio; the host is told that there is something to do."""
         handle = super().call_soon(callback, *args, context=context)
         self._ask_host(0.0)
         return handle
 
     def call_soon_threadsafe(
-        self, callback: Any, *args: Any, context: Any = None
+        self,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: Unpack[Ts],
+        context: Context | None = None,
     ) -> asyncio.Handle:
         """The same; a loop that sleeps is woken."""
         handle = self.call_soon(callback, *args, context=context)
@@ -103,7 +115,11 @@ class TurnedLoop(asyncio.BaseEventLoop):
         return handle
 
     def call_at(
-        self, when: float, callback: Any, *args: Any, context: Any = None
+        self,
+        when: float,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: Unpack[Ts],
+        context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """As of asyncio; the host is told when."""
         timer = super().call_at(when, callback, *args, context=context)
@@ -166,7 +182,7 @@ class TurnedLoop(asyncio.BaseEventLoop):
             RuntimeError: the loop is being turned already: this was called inside of it.
         """
         if self.turning:
-            raise RuntimeError("this waits for the loop that it runs in: await it instead")
+            raise RuntimeError(_INSIDE)
         end = self.time() + timeout
         with self._at_work(_LONGEST_SLEEP):
             while not done():
@@ -208,10 +224,13 @@ class Turned:
             self.host: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
         except RuntimeError:
             self.host = None
-        self.loop = TurnedLoop(self.host)
+        self.loop = TurnedLoop(self.host, threads=False)
 
     def run(self, work: Coroutine[Any, Any, T], timeout: float) -> T:
         """Run a coroutine and wait for it."""
+        if self.loop.turning:
+            work.close()
+            raise RuntimeError(_INSIDE)
         task = self.loop.create_task(work)
         if not self.wait_for(task.done, timeout, task):
             task.cancel()
@@ -249,6 +268,14 @@ class Turned:
 
     def close(self) -> None:
         """It stays: others use it, too."""
+
+    def end(self) -> None:
+        """Cancel what still runs, and close the loop; what is nobody's any more."""
+        tasks = asyncio.all_tasks(self.loop)
+        for task in tasks:
+            task.cancel()
+        self.loop.turn(lambda: all(task.done() for task in tasks), 1.0)
+        self.loop.close()
 
 
 def _stack_switching() -> Callable[[Coroutine[Any, Any, Any]], Any] | None:

@@ -16,22 +16,24 @@ from tools.imports import PACKAGE, ROOT
 MODULES = imports.modules()
 
 # Each entry of the package and the entries below it that it may import: one row an entry.
-GROUND = {"errors", "lazy", "palette", "printable"}
+GROUND = {"errors", "lazy", "palette", "printable", "runtime"}
 BELOW: dict[str, set[str]] = {
     "errors": set(),
     "lazy": set(),
     "palette": set(),
     "printable": set(),
+    "runtime": {"turned_loop"},  # a browser's loop, when it is asked for
+    "turned_loop": set(),
     "websocket": {"errors"},
     "protocol": {"errors", "websocket"},
-    "transport": {"errors", "websocket", "protocol"},
+    "transport": {"errors", "runtime", "websocket", "protocol"},
     "chat": {"errors", "printable", "websocket", "protocol", "transport"},
     "cluster": {"errors", "chat", "storage"},
     "client": {"errors", "lazy", "printable", "websocket", "protocol", "transport", "chat"},
     "serving": {"errors", "websocket", "protocol", "transport", "chat", "cluster"},
     "server": {"errors", "lazy", "websocket", "protocol", "transport", "chat", "serving"},
     "mongod": {"errors"},
-    "storage": {"errors"},
+    "storage": {"errors", "runtime"},
     "store": {"errors", "lazy", "mongod", "storage"},
     "capture": GROUND | {"websocket"},
     "draw": GROUND | {"websocket", "capture"},

@@ -16,6 +16,7 @@ from goim_edu.runtime import Background, platform
 from goim_edu.server import ChatServer, ServerConfig
 from goim_edu.store import MessageStore, open_store
 from goim_edu.transport import Connection, Direction, Tap
+from goim_edu.transport.memory_socket import lend
 from goim_edu.websocket.frames import Frame
 
 __all__ = ["LiveServer"]
@@ -87,6 +88,7 @@ class LiveServer:
         before = _running.pop(name, None)
         if before is not None:
             before.close()
+        lend()
         self.name = name
         self.capture = Capture()
         self.key = _KEY

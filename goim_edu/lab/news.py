@@ -129,7 +129,7 @@ class _Head(BaseHTTPRequestHandler):
 
     def __init__(self, head: bytes) -> None:
         self.client_address = (HOST, 0)
-        self.wfile = io.BytesIO()
+        self.wfile = self.octets = io.BytesIO()
         line, _, fields = head.partition(b"\n")
         self.raw_requestline = line + b"\n"
         self.rfile = io.BytesIO(fields)
@@ -138,12 +138,12 @@ class _Head(BaseHTTPRequestHandler):
 
     def answer(self, status: int, fields: Mapping[str, str], body: bytes = b"") -> bytes:
         """Return the octets of an answer; 101 has none of the usual fields."""
-        self.wfile = io.BytesIO()
+        self.wfile = octets = io.BytesIO()
         (self.send_response_only if status == 101 else self.send_response)(status)
         for name, value in fields.items():
             self.send_header(name, value)
         self.end_headers()
-        return self.wfile.getvalue() + body
+        return octets.getvalue() + body
 
     def version_string(self) -> str:
         """The value of ``Server``: the same on every machine, so that bytes can be compared."""
@@ -165,7 +165,7 @@ class _Answering:
         """Answer the next request; return whether another may follow."""
         self._head = head = _Head(await self._reader.readuntil(b"\r\n\r\n"))
         if not head.is_good or head.command not in ("GET", "POST"):
-            self._writer.write(head.wfile.getvalue())
+            self._writer.write(head.octets.getvalue())
             return False
         stays = await (self._get() if head.command == "GET" else self._post())
         await self._writer.drain()
