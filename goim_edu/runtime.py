@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 _START: Final = 10.0  # seconds until a thread must have its loop
 _END: Final = 10.0  # seconds until it must have ended
+_PAGE: Final = 65_536  # octets, of WebAssembly
 _LOOK: Final = 0.002  # seconds between two looks at whether something has come about
 
 
@@ -185,6 +186,7 @@ class Browser:
 
     def __init__(self) -> None:
         self._turned: Turned | None = None
+        _complete_resource()
 
     def background(self, name: str) -> Background:
         """Return the loop."""
@@ -198,6 +200,13 @@ class Browser:
         """Close the loop; a browser is closed with its tab, only a test needs this."""
         if self._turned is not None:
             self._turned.end()
+
+
+def _complete_resource() -> None:
+    """JupyterLite has a ``resource`` of its own, without what prometheus_client asks it for."""
+    module: Any = sys.modules.get("resource")
+    if module is not None and not hasattr(module, "getpagesize"):
+        module.getpagesize = lambda: _PAGE
 
 
 _used: list[Platform] = []

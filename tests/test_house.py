@@ -16,7 +16,7 @@ from tools.imports import PACKAGE, ROOT
 MODULES = imports.modules()
 
 # Each entry of the package and the entries below it that it may import: one row an entry.
-GROUND = {"errors", "lazy", "palette", "printable", "runtime"}
+GROUND = {"errors", "lazy", "palette", "printable", "runtime", "saved_cells"}
 BELOW: dict[str, set[str]] = {
     "errors": set(),
     "lazy": set(),
@@ -24,15 +24,16 @@ BELOW: dict[str, set[str]] = {
     "printable": set(),
     "runtime": {"turned_loop"},  # a browser's loop, when it is asked for
     "turned_loop": set(),
+    "saved_cells": {"runtime"},
     "websocket": {"errors"},
     "protocol": {"errors", "websocket"},
-    "transport": {"errors", "runtime", "websocket", "protocol"},
+    "transport": {"errors", "runtime", "saved_cells", "websocket", "protocol"},
     "chat": {"errors", "printable", "websocket", "protocol", "transport"},
     "cluster": {"errors", "chat", "storage"},
     "client": {"errors", "lazy", "printable", "websocket", "protocol", "transport", "chat"},
     "serving": {"errors", "websocket", "protocol", "transport", "chat", "cluster"},
     "server": {"errors", "lazy", "websocket", "protocol", "transport", "chat", "serving"},
-    "mongod": {"errors"},
+    "mongod": {"errors", "runtime", "saved_cells"},
     "storage": {"errors", "runtime"},
     "store": {"errors", "lazy", "mongod", "storage"},
     "capture": GROUND | {"websocket"},

@@ -94,7 +94,7 @@ class LiveServer:
         self.key = _KEY
         self._own_dir = None
         self._own_store = not isinstance(mongo, MessageStore)
-        if data_dir is None and mongo in ("auto", "local"):
+        if data_dir is None and mongo in ("auto", "local") and platform().processes:
             self._own_dir = new_temporary("goim-edu-")
         self._background: Background | None = None
         try:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from goim_edu.errors import StoreUnavailable
 from goim_edu.mongod.binary import why_no_mongod
+from goim_edu.saved_cells import offer
 
 __all__ = ["need_mongod"]
 
@@ -29,6 +30,7 @@ def need_mongod() -> None:
         if why:
             raise StoreUnavailable(why)
         return
+    offer()
     transformers = shell.input_transformers_cleanup
     transformers[:] = [one for one in transformers if one is not _skip]
     if why:

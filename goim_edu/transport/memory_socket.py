@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, Final, Self, TypeVar, cast
 
 from goim_edu.runtime import platform
+from goim_edu.saved_cells import offer
 from goim_edu.transport.memory_network import running_loop
 
 __all__ = ["MemorySocket", "dial", "is_readable", "lend"]
@@ -166,6 +167,7 @@ def lend() -> Callable[[], None]:
         What takes it back.
     """
     before = socket.create_connection
+    offer()
     if not platform().sockets:
 
         def create_connection(address: Any, timeout: Any = None, *_: Any, **__: Any) -> Any:

@@ -19,6 +19,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from tools.lite.parts import PYTHON, Parts
+from tools.lite.saved import write_saved
 
 _PYTHON_FILES: Final = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
 _KERNEL: Final = ("piplite", "pyodide_kernel", "ipykernel", "widgetsnbextension-4")
@@ -54,6 +55,7 @@ def make_distribution(parts: Parts, folder: Path) -> list[str]:
     for wheel in [*parts.wheels.glob("*.whl"), *parts.pure.glob("*.whl"), *_kernel_wheels(parts)]:
         shutil.copy(wheel, folder)
     _write_empty(folder, "jedi", "0.99")
+    write_saved(folder)
     lock = json.loads((parts.python / "pyodide-lock.json").read_text())
     lock["packages"], absent = _packages(folder)
     (folder / "pyodide-lock.json").write_text(json.dumps(lock, indent=1, sort_keys=True))

@@ -19,7 +19,8 @@ _KERNELSPEC: Final = {
     "name": "python",
 }
 # Fetched together while Python starts; one after the other takes seconds more.
-_AT_ONCE: Final = ["piplite", "pyodide-kernel", "ipykernel", "ipython", "comm", "goim-edu"]
+_AT_ONCE = ["piplite", "pyodide-kernel", "ipykernel", "ipython", "comm"]
+_AT_ONCE += ["goim-edu", "goim-edu-saved"]
 _CONFIG: Final[dict[str, Any]] = {
     "jupyter-lite-schema-version": 0,
     "jupyter-config-data": {

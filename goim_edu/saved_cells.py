@@ -1,0 +1,91 @@
+"""What a platform cannot run: a cell that needs more says so, and shows the output that was saved.
+
+The browser edition brings a package ``goim_edu_saved`` with the outputs of the cells whose tag names
+what they need, such as ``needs-threads``. Where that package is not, nothing is changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from goim_edu.runtime import platform
+
+__all__ = ["key_of", "offer", "show"]
+
+_PACKAGE: Final = "goim_edu_saved"
+_WORDS: Final = {
+    "threads": "threads, and a browser gives Python one only",
+    "numpy": "numpy or matplotlib, which this edition leaves out",
+    "mongod": "a real MongoDB, and a browser starts no other program",
+    "sockets": "real sockets, and a browser has none",
+    "before": "what an earlier cell would have made here",
+}
+
+
+def key_of(source: str) -> str:
+    """The name under which a cell is saved.
+
+    >>> key_of("1 + 1") == key_of("1 + 1\\n")
+    True
+    """
+    return hashlib.sha256(source.strip("\n").encode()).hexdigest()[:16]
+
+
+def offer() -> None:
+    """From now on, let each cell that cannot run here show what was saved; once is enough."""
+    if platform().threads or _folder() is None:
+        return
+    ipython = sys.modules.get("IPython")
+    shell: Any = None if ipython is None else ipython.get_ipython()
+    if shell is not None and _instead not in shell.input_transformers_cleanup:
+        shell.input_transformers_cleanup.insert(0, _instead)
+
+
+def _instead(lines: list[str]) -> list[str]:
+    """What runs in place of a cell: itself, unless it needs what is not here."""
+    key = key_of("".join(lines))
+    if key not in _needs():
+        return lines
+    return [f"import goim_edu.saved_cells; goim_edu.saved_cells.show({key!r})\n"]
+
+
+def show(key: str) -> None:
+    """Say what a cell needs, and show its saved outputs."""
+    from IPython.display import display
+
+    folder = _folder()
+    if folder is None:
+        return
+    need = _WORDS[_needs()[key]]
+    text = f"This cell needs {need}. This is its saved output:"
+    display({"text/plain": text, "text/markdown": f"*{text}*"}, raw=True)  # type: ignore[no-untyped-call]
+    for output in json.loads((folder / f"{key}.json").read_text("utf-8")):
+        if "data" in output:
+            display(output["data"], raw=True)  # type: ignore[no-untyped-call]
+        else:
+            print("".join(output.get("text", "")), end="")
+
+
+@cache
+def _folder() -> Path | None:
+    """Where the outputs lie."""
+    from importlib.util import find_spec
+
+    package = find_spec(_PACKAGE)
+    places = [] if package is None else package.submodule_search_locations or []
+    return next(map(Path, places), None)
+
+
+@cache
+def _needs() -> dict[str, str]:
+    """What each cell needs that cannot run: key -> word."""
+    folder = _folder()
+    if folder is None:
+        return {}
+    needs: dict[str, str] = json.loads((folder / "needs.json").read_text("utf-8"))
+    return needs
