@@ -40,7 +40,7 @@ BELOW: dict[str, set[str]] = {
     "draw": GROUND | {"websocket", "capture"},
     "feedback": GROUND | {"websocket", "draw"},
     "exercises": GROUND | {"websocket", "protocol", "storage", "draw", "feedback"},
-    "widgets": GROUND | {"websocket", "protocol", "capture", "draw", "client"},
+    "widgets": GROUND | {"websocket", "protocol", "capture", "draw", "client", "transport"},
     "lab": GROUND
     | {"websocket", "protocol", "transport", "client", "server", "mongod", "storage", "store"}
     | {"capture", "draw", "feedback"},
