@@ -10,7 +10,7 @@ PIP        := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test full chaos serve lint notebooks diagrams html reference gallery lock conformance bench-protocol bench-server bench-store bench-cluster clean
+.PHONY: help lab test full chaos serve lint notebooks diagrams lite html reference gallery lock conformance bench-protocol bench-server bench-store bench-cluster clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -71,6 +71,10 @@ notebooks: $(VENV)/.test ## execute all notebooks anew and normalise them
 
 diagrams: $(VENV)/.test ## draw the imports in docs/architecture.md, as they are today
 	$(BIN)/python -m tools.imports
+
+lite: $(VENV)/.lab ## build the course that runs in a browser, nothing installed: build/lite/
+	@$(BIN)/python -m tools.lite $(ARGS)
+	@echo "serve it: python3 -m http.server --bind 127.0.0.1 --directory build/lite"
 
 html: reference ## export the course to static pages in build/html/
 	$(BIN)/python -m tools.pages $(ARGS)

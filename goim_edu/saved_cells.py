@@ -1,6 +1,6 @@
 """What a platform cannot run: a cell that needs more says so, and shows the output that was saved.
 
-The browser edition brings a package ``goim_edu_saved`` with the outputs of the cells whose tag names
+The browser edition brings a package ``goim_edu_saved`` with the outputs of the cells whose tag says
 what they need, such as ``needs-threads``. Where that package is not, nothing is changed.
 """
 
@@ -23,12 +23,12 @@ _WORDS: Final = {
     "numpy": "numpy or matplotlib, which this edition leaves out",
     "mongod": "a real MongoDB, and a browser starts no other program",
     "sockets": "real sockets, and a browser has none",
-    "before": "what an earlier cell would have made here",
+    "processes": "other programs, and a browser starts none",
 }
 
 
 def key_of(source: str) -> str:
-    """The name under which a cell is saved.
+    r"""The name under which a cell is saved.
 
     >>> key_of("1 + 1") == key_of("1 + 1\\n")
     True

@@ -12,8 +12,8 @@ from pathlib import Path
 import platformdirs
 
 from goim_edu.errors import StoreUnavailable
-from goim_edu.runtime import platform
 from goim_edu.mongod.diagnosis import diagnose
+from goim_edu.runtime import platform
 
 __all__ = ["find_mongod", "runnable", "why_no_mongod"]
 

@@ -157,8 +157,9 @@ class MemoryTransport(asyncio.Transport):
         """Hand on what the other end has room for; end what is to be ended behind it."""
         other = self._other
         if self._outbox:
-            if other._gone:  # it has closed: TCP answers with a reset
-                self._drop(BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)))
+            if other._gone:  # it has closed: TCP answers with a reset, a moment later
+                self._outbox.clear()
+                self._hear_end(_reset_error())
                 return
             room = WINDOW - len(other._inbox)
             if room > 0:

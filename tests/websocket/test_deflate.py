@@ -502,9 +502,9 @@ def test_a_limit_that_no_object_reaches_is_one_on_32_bits_too(
     monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
     real = zlib.decompressobj
-    monkeypatch.setattr(deflate, "zlib", SimpleNamespace(**vars(zlib)))
+    other = vars(zlib) | {"decompressobj": lambda bits: Zlib32(real(bits))}
+    monkeypatch.setattr(deflate, "zlib", SimpleNamespace(**other))
     monkeypatch.setattr(deflate, "sys", SimpleNamespace(maxsize=MAXSIZE_32))
-    monkeypatch.setattr(deflate.zlib, "decompressobj", lambda bits: Zlib32(real(bits)))
     compressed = client().compress(b"Hello")
     assert server().decompress(compressed, True, limit) == b"Hello"
     assert server().decompress(stream(b"one") + stream(b"two"), True, limit) == b"onetwo"

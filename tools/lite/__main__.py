@@ -1,4 +1,4 @@
-"""Build the browser edition of the course, from the registries alone; a second time without network.
+"""Build the browser edition of the course, from the registries alone; then without network.
 
 python -m tools.lite              the site in build/lite/, for any web server:
                                   python -m http.server --directory build/lite

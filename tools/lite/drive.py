@@ -162,8 +162,9 @@ def _difference(saved: Any, outputs: list[Any], held: bool) -> str:
         return "" if wanted == got[1:] else "it does not show what was saved"
     if "nbval-ignore-output" in saved.metadata.get("tags", []) or wanted == got:
         return ""
-    lines = [json.dumps(one, indent=0, ensure_ascii=False).splitlines() for one in (wanted, got)]
-    changes = [line for line in difflib.unified_diff(*lines, n=0, lineterm="") if line[2:3].strip()]
+    before, after = (json.dumps(one, indent=0, ensure_ascii=False) for one in (wanted, got))
+    compared = difflib.unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm="")
+    changes = [line for line in compared if line[2:3].strip()]
     return " | ".join(line[:160] for line in changes[2:8]) or "white space"
 
 

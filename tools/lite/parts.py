@@ -95,8 +95,7 @@ class Parts:
 
     def _pip(self, *words: str, **environment: str) -> None:
         quiet = ["--disable-pip-version-check", "--quiet"]
-        command = [self.builder, "-m", "pip", words[0], *quiet, *words[1:]]
-        run(*command, cwd=HERE, **environment)
+        run(self.builder, "-m", "pip", words[0], *quiet, *words[1:], cwd=HERE, **environment)
 
 
 def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> None:

@@ -18,7 +18,7 @@ from goim_edu.saved_cells import key_of
 from tools.lite.parts import ROOT
 
 NOTEBOOKS: Final = ROOT / "notebooks"
-NEEDS: Final = ("threads", "numpy", "mongod", "sockets", "before")
+NEEDS: Final = ("threads", "numpy", "mongod", "sockets", "processes")
 _NAME: Final = "goim_edu_saved"
 _INFO: Final = f"{_NAME}-1.dist-info"
 

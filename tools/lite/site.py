@@ -54,9 +54,9 @@ def build(site: Path, parts: Parts) -> list[str]:
     (source / "jupyter-lite.json").write_text(json.dumps(_CONFIG))
     shutil.rmtree(site, ignore_errors=True)
     (source / ".jupyterlite.doit.db").unlink(missing_ok=True)  # it belongs to another output
-    command = ["-m", "jupyterlite_core", "build", "--lite-dir", source, "--contents", contents]
-    command += ["--output-dir", site, "--no-sourcemaps", "--apps", "lab"]
-    run(parts.builder, *command, cwd=source)
+    places = ["--lite-dir", source, "--contents", contents, "--output-dir", site]
+    how = ["--no-sourcemaps", "--apps", "lab"]
+    run(parts.builder, "-m", "jupyterlite_core", "build", *map(str, places), *how, cwd=source)
     return absent
 
 
