@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import difflib
 import functools
+import gzip
 import http.server
 import json
 import sys
@@ -18,7 +19,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import nbformat
 from playwright.sync_api import BrowserContext, Page, Route, sync_playwright
@@ -48,21 +49,49 @@ _RUN: Final = """async ([index, seconds]) => {
 }"""
 
 
+class Served(http.server.ThreadingHTTPServer):
+    """A folder, served as ``python -m http.server`` does.
+
+    Attributes:
+        base: its address.
+        octets: of files that were sent.
+        zipped: the same, had they been sent by gzip.
+    """
+
+    def __init__(self, site: Path) -> None:
+        super().__init__(("127.0.0.1", 0), functools.partial(_Plain, directory=str(site)))
+        self.base = f"http://127.0.0.1:{self.server_port}"
+        self.sent: list[bytes] = []
+
+    @property
+    def octets(self) -> int:
+        """Octets of the files."""
+        return sum(map(len, self.sent))
+
+    @property
+    def zipped(self) -> int:
+        """Octets of the files by gzip."""
+        return sum(min(len(file), len(gzip.compress(file, 6))) for file in self.sent)
+
+
 class _Plain(http.server.SimpleHTTPRequestHandler):
-    """What ``python -m http.server`` is."""
+    def copyfile(self, source: Any, outputfile: Any) -> None:
+        """Send a file, and count it."""
+        data = source.read()
+        cast("Served", self.server).sent.append(data)
+        outputfile.write(data)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
 
 @contextlib.contextmanager
-def served(site: Path = SITE) -> Iterator[str]:
-    """Serve a folder as ``python -m http.server`` does, and give its address."""
-    handler = functools.partial(_Plain, directory=str(site))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+def served(site: Path = SITE) -> Iterator[Served]:
+    """Serve a folder of files."""
+    with Served(site) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}"
+            yield server
         finally:
             server.shutdown()
 
@@ -75,7 +104,8 @@ class Visit:
         name: of the notebook, without its ending.
         kernel: seconds until Python was ready.
         seconds: that all cells took.
-        octets: that were loaded.
+        octets: that were sent to the browser.
+        zipped: the same by gzip.
         outside: addresses of other machines that were asked for.
         cells: how many ran, or showed what was saved.
         wrong: how each cell that shows something else differs.
@@ -86,6 +116,7 @@ class Visit:
     kernel: float = 0.0
     seconds: float = 0.0
     octets: int = 0
+    zipped: int = 0
     outside: list[str] = field(default_factory=list)
     cells: int = 0
     wrong: list[str] = field(default_factory=list)
@@ -96,13 +127,25 @@ class Visit:
         return (
             f"{self.name}: {self.cells - len(self.wrong)} of {self.cells} cells as saved, kernel "
             f"after {self.kernel:.1f} s{first}, cells {self.seconds:.1f} s, "
-            f"{self.octets / 1e6:.1f} MB, {len(self.outside)} requests outside"
+            f"{self.octets / 1e6:.1f} MB ({self.zipped / 1e6:.1f} by gzip), "
+            f"{len(self.outside)} requests outside"
         )
 
 
-def visit(context: BrowserContext, base: str, name: str) -> Visit:
+def visit(context: BrowserContext, server: Served, name: str) -> Visit:
     """Open a chapter, run its cells one after the other, and compare."""
-    done, page = Visit(name), context.new_page()
+    done = Visit(name)
+    server.sent.clear()
+    page, began = open_chapter(context, server, done)
+    run_cells(page, name, done, began)
+    page.close()
+    done.octets, done.zipped = server.octets, server.zipped
+    return done
+
+
+def open_chapter(context: BrowserContext, server: Served, done: Visit) -> tuple[Page, float]:
+    """Open a chapter and wait until its Python is ready; return when the address was typed, too."""
+    page, base = context.new_page(), server.base
 
     def see(route: Route) -> None:
         url = route.request.url
@@ -113,19 +156,17 @@ def visit(context: BrowserContext, base: str, name: str) -> Visit:
             route.abort()
 
     context.route("**/*", see)
-    context.on("response", lambda answer: _count(done, answer))
     began = time.monotonic()
-    page.goto(f"{base}/lab/index.html?path={name}.ipynb", timeout=_START)
+    page.goto(f"{base}/lab/index.html?path={done.name}.ipynb", timeout=_START)
     page.wait_for_function(_OPEN, timeout=_START)
     page.wait_for_function(_IDLE, timeout=_START)
     done.kernel = time.monotonic() - began
-    run_cells(page, name, done, began)
-    page.close()
-    return done
+    return page, began
 
 
-def _count(done: Visit, answer: Any) -> None:
-    done.octets += int(answer.headers.get("content-length", 0))
+def run_cell(page: Page, index: int) -> Any:
+    """Run one cell: how it ended, and its outputs."""
+    return page.evaluate(_RUN, [index, _CELL])
 
 
 def run_cells(page: Page, name: str, done: Visit, began: float) -> None:
@@ -137,7 +178,7 @@ def run_cells(page: Page, name: str, done: Visit, began: float) -> None:
     for index, cell in enumerate(saved.cells):
         if cell.cell_type != "code":
             continue
-        told = page.evaluate(_RUN, [index, _CELL])
+        told = run_cell(page, index)
         done.cells += 1
         done.seconds = time.monotonic() - start
         if done.first is None and "<svg" in json.dumps(told["outputs"]):
@@ -198,11 +239,11 @@ def main() -> int:
     parser.add_argument("--browser", default="/usr/bin/chromium", help="the program")
     args = parser.parse_args()
     wrong = 0
-    with served() as base, sync_playwright() as play:
+    with served() as server, sync_playwright() as play:
         browser = play.chromium.launch(executable_path=args.browser, args=["--no-sandbox"])
         for name in chapters(args.names):
             context = browser.new_context(viewport={"width": 1400, "height": 1000})
-            done = visit(context, base, name)
+            done = visit(context, server, name)
             context.close()
             print(done, *done.wrong, *done.outside, sep="\n   ", flush=True)
             wrong += len(done.wrong) + len(done.outside)
