@@ -18,6 +18,7 @@ from goim_edu.runtime import platform
 
 __all__ = ["definitions", "key_of", "offer", "show"]
 
+_DEFINING: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _PACKAGE: Final = "goim_edu_saved"
 _WORDS: Final = {
     "threads": "threads, and a browser gives Python one only",
@@ -85,7 +86,7 @@ def definitions(source: str) -> str:
     for node in tree.body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             kept.append(f"try:\n    {ast.unparse(node)}\nexcept ImportError:\n    pass")
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or (
+        elif isinstance(node, _DEFINING) or (
             isinstance(node, ast.Assign) and _is_plain(node.value)
         ):
             kept.append(ast.unparse(node))

@@ -24,7 +24,7 @@ CELL = (
 @pytest.fixture
 def shell() -> Iterator[Any]:
     start: Any = start_ipython
-    ipython = start() or get_ipython()
+    ipython: Any = start() or get_ipython()
     before = list(ipython.input_transformers_cleanup)
     yield ipython
     ipython.input_transformers_cleanup[:] = before

@@ -247,9 +247,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Run chapters of the browser edition in Chromium.")
     parser.add_argument("names", nargs="*", help="beginnings of their names; default: all")
     parser.add_argument("--browser", default="/usr/bin/chromium", help="the program")
+    parser.add_argument("--site", type=Path, default=SITE, metavar="DIR", help="what was built")
     args = parser.parse_args()
     wrong = 0
-    with served() as server, sync_playwright() as play:
+    with served(args.site) as server, sync_playwright() as play:
         browser = play.chromium.launch(executable_path=args.browser, args=["--no-sandbox"])
         for name in chapters(args.names):
             context = browser.new_context(viewport={"width": 1400, "height": 1000})

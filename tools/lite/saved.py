@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,20 @@ _NAME: Final = "goim_edu_saved"
 _INFO: Final = f"{_NAME}-1.dist-info"
 
 
+@cache
+def _run_anywhere() -> frozenset[str]:
+    """The keys of cells that run in a browser; the same cell behind ``need_mongod()`` does, too."""
+    keys = set()
+    for path in NOTEBOOKS.glob("*.ipynb"):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.source.rstrip().endswith("need_mongod()"):
+                break
+            tags = cell.metadata.get("tags", [])
+            if not any(f"needs-{need}" in tags for need in NEEDS):
+                keys.add(key_of(cell.source))
+    return frozenset(keys)
+
+
 def cells_in_need(path: Path) -> Iterator[tuple[int, str, Any]]:
     """The cells of a notebook that cannot run in a browser: index, what they need, the cell."""
     behind = False
@@ -31,7 +46,8 @@ def cells_in_need(path: Path) -> Iterator[tuple[int, str, Any]]:
             continue
         tags = cell.metadata.get("tags", [])
         told = [need for need in NEEDS if f"needs-{need}" in tags]
-        if told or (behind and "check(" not in cell.source):
+        runs = "check(" in cell.source or key_of(cell.source) in _run_anywhere()
+        if told or (behind and not runs):
             yield index, (told or ["mongod"])[0], cell
         behind = behind or cell.source.rstrip().endswith("need_mongod()")
 
