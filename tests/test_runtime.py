@@ -30,9 +30,8 @@ def browser() -> Iterator[Browser]:
     """Everything here runs where no thread can be started and no socket be opened."""
     before, chosen = threading.active_count(), Browser()
     with use(chosen):
-        give_back = lend()
+        lend()
         yield chosen
-        give_back()
         chosen.close()
     assert threading.active_count() == before
 

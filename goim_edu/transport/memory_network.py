@@ -59,7 +59,7 @@ class MemoryListener(asyncio.AbstractServer):
     """
 
     def __init__(self, network: MemoryNetwork, address: tuple[str, int]) -> None:
-        self._network, self._address = network, address
+        self._network, self._address = network, (address[0], address[1])
         self._waiting: deque[MemoryTransport] = deque()
         self._wanted: deque[asyncio.Future[None]] = deque()
         self._take: Callable[[MemoryTransport], None] | None = None

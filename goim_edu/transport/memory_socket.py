@@ -11,7 +11,6 @@ import contextlib
 import io
 import select
 import socket
-from collections.abc import Callable
 from typing import Any, Final, Self, TypeVar, cast
 
 from goim_edu.runtime import platform
@@ -22,6 +21,7 @@ __all__ = ["MemorySocket", "dial", "is_readable", "lend"]
 
 T = TypeVar("T")
 
+_real: Final = socket.create_connection
 _FOREVER: Final = 3600.0  # seconds, where no time-out is set
 _PIECE: Final = 65_536  # octets of a look ahead
 
@@ -146,7 +146,7 @@ def dial(address: tuple[str, int], timeout: float | None = None) -> socket.socke
         OSError: nobody listens there.
     """
     if platform().sockets:
-        return socket.create_connection(address, timeout)
+        return _real(address, timeout)
     return cast("socket.socket", MemorySocket(address, timeout))
 
 
@@ -158,26 +158,21 @@ def is_readable(link: socket.socket, seconds: float) -> bool:
     return bool(select.select([link], [], [], seconds)[0])
 
 
-def lend() -> Callable[[], None]:
+def lend() -> None:
     """Let code that uses ``socket`` or the running loop by itself connect in memory, too.
 
     For the cells of a notebook, where the platform has no sockets; elsewhere it changes nothing.
-
-    Returns:
-        What takes it back.
     """
-    before = socket.create_connection
     offer()
-    if not platform().sockets:
+    if platform().sockets:
+        return
+    socket.create_connection = _create_connection
+    with contextlib.suppress(RuntimeError):  # no loop runs here: there is none to equip
+        running_loop()
 
-        def create_connection(address: Any, timeout: Any = None, *_: Any, **__: Any) -> Any:
-            return dial(address, timeout if isinstance(timeout, int | float) else None)
 
-        socket.create_connection = create_connection
-        with contextlib.suppress(RuntimeError):  # no loop runs here: there is none to equip
-            running_loop()
-
-    def take_back() -> None:
-        socket.create_connection = before
-
-    return take_back
+def _create_connection(address: Any, timeout: Any = None, *rest: Any, **more: Any) -> Any:
+    """In place of the one of ``socket``."""
+    if platform().sockets:
+        return _real(address, timeout, *rest, **more)
+    return dial(address, timeout if isinstance(timeout, int | float) else None)

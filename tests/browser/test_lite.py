@@ -23,6 +23,7 @@ HELD = {
     "03b-frame-parser": {"sockets": 3},
     "04-masking": {"numpy": 4},
     "08-endpoint": {"processes": 1, "threads": 6},
+    "09-chat-server": {"threads": 2},
     "09b-chat-promises": {"sockets": 6},
 }
 OF_A_DATABASE = (

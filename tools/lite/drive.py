@@ -201,6 +201,8 @@ def _difference(saved: Any, outputs: list[Any], held: bool) -> str:
     for output in got:
         if output["output_type"] == "error" and not meant:
             return f"{output['ename']}: {output['evalue']}"
+    if saved.source.rstrip().endswith("need_mongod()"):
+        return ""  # it says here what is missing
     if held:
         return "" if wanted == got[1:] else "it does not show what was saved"
     if "nbval-ignore-output" in saved.metadata.get("tags", []) or wanted == got:
