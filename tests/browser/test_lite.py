@@ -25,6 +25,7 @@ HELD = {
     "08-endpoint": {"processes": 1, "threads": 6},
     "09-chat-server": {"threads": 2},
     "09b-chat-promises": {"sockets": 6},
+    "15-whole-system": {"mongod": 2},
 }
 OF_A_DATABASE = (
     "10-documents",
