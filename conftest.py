@@ -8,8 +8,14 @@ from collections.abc import Generator
 import pytest
 
 from goim_edu.mongod import why_no_mongod
+from goim_edu.websocket import masking
 
 REQUIRE_ALL = os.environ.get("GOIM_REQUIRE_ALL") == "1"
+
+
+def pytest_report_header() -> str:
+    """Say whether the source or what was compiled from it is tested."""
+    return f"masking: {masking.__file__}"
 
 
 @pytest.hookimpl(wrapper=True)

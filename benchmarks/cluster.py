@@ -27,6 +27,7 @@ import psutil
 from pymongo import MongoClient, WriteConcern
 from pymongo.collection import Collection
 
+from benchmarks.rows import OURS, Better, Progress, Row
 from goim_edu.client import connect
 from goim_edu.cluster.follower import Follower
 from goim_edu.lab.bus_process import BusProcess
@@ -393,6 +394,36 @@ def _row(figures: Figures, connections: int) -> str:
         *(f"{said * ONLINE_IN_ROOM:,.0f}", f"{at_server:.0%}", f"{at_mongods:.0%}", by),
     )
     return f"| {' | '.join(cells)} |"
+
+
+_ROWS: Final[dict[str, tuple[str, str, Better]]] = {
+    "ack_ms": ("acknowledged", "ms", "lower"),
+    "same_ms": ("heard at the same server", "ms", "lower"),
+    "other_ms": ("heard at another server, by the change stream", "ms", "lower"),
+    "bus_other_ms": ("heard at another server, by the bus", "ms", "lower"),
+    "one_process_rate": ("one process", "messages per second", "higher"),
+    "three_processes_rate": ("three processes, own rooms", "messages per second", "higher"),
+    "shared_room_rate": ("three processes, one room", "messages per second", "higher"),
+    "follower_us": ("following, at each server", "us of CPU for one message", "lower"),
+    "watcher_us": (
+        "following, at the mongods for each server",
+        "us of CPU for one message",
+        "lower",
+    ),
+    "idle_kib": ("an idle member", "KiB", "lower"),
+    "process_mib": ("a process", "MiB", "lower"),
+}
+
+
+def rows(quick: bool, progress: Progress) -> list[Row]:
+    """One round, on a replica set of its own."""
+    progress("several servers")
+    with LocalReplicaSet(3) as members, tempfile.TemporaryDirectory(prefix="goim-bench-") as folder:
+        found = asdict(measure(members, Path(folder), 2.0))
+    return [
+        Row("several servers", what, OURS, unit, (found[name],), better)
+        for name, (what, unit, better) in _ROWS.items()
+    ]
 
 
 def main() -> None:

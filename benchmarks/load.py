@@ -71,6 +71,15 @@ def receive_frames(link: socket.socket, number: int) -> list[bytes]:
     return payloads
 
 
+def receive_until(link: socket.socket, wanted: bytes) -> None:
+    """Take all frames up to the one that has this in it."""
+    decoder = FrameDecoder(masked=False, allow_rsv1=True)
+    while data := link.recv(1 << 16):
+        if any(wanted in one.payload for one in decoder.feed(data)):
+            return
+    raise ConnectionError("the server has closed")
+
+
 class EchoLoad:
     """Some connections, each with so many messages on the way at once.
 

@@ -5,7 +5,7 @@ each, for many rounds, and what is shown is the median over the rounds of their 
 ``websockets`` (which has its C part in) within one round: so whatever else the machine is doing
 falls on all alike. Twice as quick is 2.00. Time is the CPU time of this thread.
 
-    python benchmarks/protocol.py [--rounds 11] [--only parse]
+    python -m benchmarks.protocol [--rounds 11] [--only parse]
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.metadata import version
 from itertools import chain
-from statistics import median
 from time import thread_time
 from typing import Any
 
@@ -35,6 +34,7 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.extensions import Extension
 from wsproto.extensions import PerMessageDeflate as WsprotoDeflate
 
+from benchmarks.rows import OURS, Progress, Row, in_turns, times_as_good
 from goim_edu.protocol import (
     DeflateConfig,
     Endpoint,
@@ -47,9 +47,9 @@ from goim_edu.protocol import (
 from goim_edu.websocket.masking import mask_in_place
 
 BASE = "websockets"
-OURS = "goim_edu"
 LIBRARIES = (OURS, BASE, "picows", "aiohttp", "wsproto")
 FEED = 65_536
+UNIT = "ns of CPU for one item"
 REQUEST = (
     b"GET /chat HTTP/1.1\r\nHost: 127.0.0.1:8765\r\nUpgrade: websocket\r\n"
     b"Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -59,7 +59,7 @@ REQUEST = (
 )
 
 Task = Callable[[], int]  # does it some times, and says how many
-Row = tuple[str, dict[str, Task]]
+Case = tuple[str, dict[str, Task]]
 Feeds = list[bytes]
 
 
@@ -223,7 +223,7 @@ class PicowsDriver:
 # ---------------------------------------------------------------------- the tasks
 
 
-def parse_rows(loop: asyncio.AbstractEventLoop) -> Iterator[Row]:
+def parse_cases(loop: asyncio.AbstractEventLoop) -> Iterator[Case]:
     driver = PicowsDriver()
     for name, texts, size in [
         ("16 B", texts_of(16), FEED),
@@ -273,7 +273,7 @@ def build_wsproto(connection: WSConnection, texts: list[str]) -> int:
     return len(texts)
 
 
-def build_rows() -> Iterator[Row]:
+def build_cases() -> Iterator[Case]:
     for size in (16, 125, 1024):
         texts = ["x" * size] * 1_920
         payloads = [text.encode() for text in texts]
@@ -292,7 +292,7 @@ def repeat(count: int, function: Callable[[Any, bytes], object], data: object) -
     return count
 
 
-def mask_rows() -> Iterator[Row]:
+def mask_cases() -> Iterator[Case]:
     for name, size in (("125 B", 125), ("1 KiB", 1 << 10), ("64 KiB", 1 << 16), ("1 MiB", 1 << 20)):
         octets = os.urandom(size)
         count = max(20, min(4_000, (8 << 20) // size))
@@ -303,7 +303,7 @@ def mask_rows() -> Iterator[Row]:
             yield f"mask {name}, in place", {OURS: place, **peer}
 
 
-def handshake_rows() -> Iterator[Row]:
+def handshake_cases() -> Iterator[Case]:
     def ours() -> int:
         for _ in range(200):
             endpoint = Endpoint(Side.SERVER)
@@ -344,7 +344,7 @@ def chat_lines(size: int) -> list[str]:
     ]
 
 
-def deflate_rows() -> Iterator[Row]:
+def deflate_cases() -> Iterator[Case]:
     for size in (64, 1024):
         lines = chat_lines(size)
         octets = [line.encode() for line in lines]
@@ -383,29 +383,53 @@ def inflate_tasks(lines: list[str]) -> dict[str, Task]:
 # ---------------------------------------------------------------------- the measuring
 
 
-def measure(tasks: dict[str, Task], rounds: int) -> dict[str, tuple[float, float]]:
-    """For each library nanoseconds an item, and how many times as quick as the base it is."""
-    times: dict[str, list[float]] = {library: [] for library in tasks}
-    order = list(tasks)
-    for _ in range(rounds):
-        for library in order:
-            begin = thread_time()
-            count = tasks[library]()
-            times[library].append((thread_time() - begin) / count * 1e9)
-        order.append(order.pop(0))
-    base = times[BASE]
-    return {
-        library: (median(own), median(b / o for b, o in zip(base, own, strict=True)))
-        for library, own in times.items()
-    }
+def all_cases(loop: asyncio.AbstractEventLoop) -> Iterator[Case]:
+    return chain(
+        *(parse_cases(loop), build_cases(), mask_cases(), handshake_cases(), deflate_cases())
+    )
 
 
-def show(name: str, results: dict[str, tuple[float, float]]) -> None:
+def nanoseconds(task: Task) -> float:
+    """CPU time of this thread for one item."""
+    begin = thread_time()
+    count = task()
+    return (thread_time() - begin) / count * 1e9
+
+
+def measure(name: str, tasks: dict[str, Task], rounds: int) -> list[Row]:
+    """A row for each library."""
+    times = in_turns({who: partial(nanoseconds, task) for who, task in tasks.items()}, rounds)
+    kind, _, what = name.partition(" ")
+    group = f"protocol: {kind}"
+    return [Row(group, what or name, who, UNIT, tuple(own), "lower") for who, own in times.items()]
+
+
+async def run(rounds: int, only: str, tell: Callable[[str, list[Row]], object]) -> None:
+    """picows wants a running loop to be made in; nothing is awaited."""
+    for name, tasks in all_cases(asyncio.get_running_loop()):
+        if only in name:
+            tell(name, measure(name, tasks, rounds))
+
+
+def rows(quick: bool, progress: Progress) -> list[Row]:
+    """Some rounds of all cases; all are quick."""
+    found: list[Row] = []
+
+    def keep(name: str, measured: list[Row]) -> None:
+        progress(name)
+        found.extend(measured)
+
+    asyncio.run(run(2, "", keep))
+    return found
+
+
+def show(name: str, measured: list[Row]) -> None:
     cells = [f"{name:36}"]
+    by_library = {row.subject: row for row in measured}
     for library in LIBRARIES:
-        if library in results:
-            nanoseconds, ratio = results[library]
-            cells.append(f"{ratio:6.2f} {nanoseconds:9.0f}")
+        if row := by_library.get(library):
+            ratio = times_as_good(row, by_library[BASE])
+            cells.append(f"{ratio:6.2f} {row.median:9.0f}")
         else:
             cells.append(f"{'-':>6} {'':9}")
     print(" | ".join(cells), flush=True)
@@ -421,18 +445,7 @@ def main() -> None:
     print(f"Python {platform.python_version()}, {versions}; medians of {rounds} rounds")
     print("For each library: times as quick as websockets, and nanoseconds of CPU for one item.")
     print(" | ".join([" " * 36, *(f"{library:^16}" for library in LIBRARIES)]))
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    loop.run_until_complete(run(loop, rounds, options.only))
-    loop.close()
-
-
-async def run(loop: asyncio.AbstractEventLoop, rounds: int, only: str) -> None:
-    """picows wants a running loop to be made in; nothing is awaited."""
-    rows = (parse_rows(loop), build_rows(), mask_rows(), handshake_rows(), deflate_rows())
-    for name, tasks in chain.from_iterable(rows):
-        if only in name:
-            show(name, measure(tasks, rounds))
+    asyncio.run(run(rounds, options.only, show))
 
 
 if __name__ == "__main__":

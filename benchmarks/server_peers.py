@@ -69,6 +69,7 @@ async def start_goim(compression: bool) -> int:
         max_per_ip=100_000,
         origins=("*",),
         heartbeat_interval=_HEARTBEAT,
+        presence_limit=10_000,  # names at once; counts would come ten seconds later, in a round
     )
     store = open_store("memory")
     server = ChatServer(config, store)

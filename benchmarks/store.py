@@ -15,10 +15,10 @@ import platform
 import statistics
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ import pymongo
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.write_concern import WriteConcern
 
+from benchmarks.rows import OURS, Progress, Row, in_turns
 from goim_edu.mongod import LocalMongod
 from goim_edu.storage.backend_mongodb import DURABLE
 from goim_edu.storage.documents import StoredMessage, message_key, to_document
@@ -198,6 +199,22 @@ METHODS: dict[str, Method] = {
 }
 
 
+WHO: dict[str, tuple[str, str]] = {
+    "group commit, 1 sender": ("1 sender", OURS),
+    "one by one, sync": ("1 sender", "insert_one, sync"),
+    "one by one, 1 task": ("1 sender", "insert_one, async"),
+    "group commit, 50 senders": ("50 senders", OURS),
+    "one by one, 50 tasks": ("50 senders", "insert_one, async"),
+    "group commit, 500 senders": ("500 senders", OURS),
+    "group commit, 500 senders, 20 rooms": ("500 senders", f"{OURS} 20 rooms"),
+    "one by one, 500 tasks": ("500 senders", "insert_one, async"),
+    "group commit, 2000 senders": ("2,000 senders", OURS),
+    "group commit, 2000 senders, 20 rooms": ("2,000 senders", f"{OURS} 20 rooms"),
+    "insert_many of 1000, in turn": ("2,000 senders", "insert_many of 1,000"),
+}
+"""For the report: which task a method is for, and by whom."""
+
+
 def on_a_new_database(server: LocalMongod, method: Method, seconds: float) -> Result:
     """Measure one method, and leave nothing behind, nor a disk that still has to be written to."""
     with MongoClient[dict[str, Any]](server.uri) as client:
@@ -209,14 +226,20 @@ def on_a_new_database(server: LocalMongod, method: Method, seconds: float) -> Re
             client.drop_database("bench")
 
 
-def writing(server: LocalMongod, rounds: int, seconds: float) -> None:
-    """Durable messages per second, all methods in turn."""
-    results: dict[str, list[Result]] = defaultdict(list)
+def write_in_turns(server: LocalMongod, rounds: int, seconds: float) -> dict[str, list[Result]]:
+    """What each method gave in each round, after a first one for warming up."""
     for method in METHODS.values():
         on_a_new_database(server, method, min(seconds, 0.5))
-    for _ in range(rounds):
-        for name, method in METHODS.items():
-            results[name].append(on_a_new_database(server, method, seconds))
+    turns = {
+        name: partial(on_a_new_database, server, method, seconds)
+        for name, method in METHODS.items()
+    }
+    return in_turns(turns, rounds)
+
+
+def writing(server: LocalMongod, rounds: int, seconds: float) -> None:
+    """Durable messages per second, all methods in turn."""
+    results = write_in_turns(server, rounds, seconds)
     rates = {n: statistics.median(r.rate for r in rs) for n, rs in results.items()}
     print(f"{'durable (majority, journal)':38}{'messages/s':>12}{'p50 ms':>9}{'p99 ms':>9}")
     p99 = {}
@@ -254,42 +277,60 @@ def fill(server: LocalMongod, number: int) -> None:
     client.close()
 
 
-def reading(server: LocalMongod, number: int) -> None:
-    """The last fifty of a large room, with the index and without."""
+@dataclass
+class Pages:
+    """Seconds for a page of fifty of a large room, and how many documents were looked at."""
+
+    newest: float
+    middle: float
+    no_index: float
+    skipping: float
+    examined: int
+    examined_without: int
+
+
+def read_pages(server: LocalMongod, number: int) -> Pages:
+    """The last fifty of a large room, and fifty in its middle, with the index and without."""
     fill(server, number)
+    big = {"room_id": "big"}
     with open_store(server.uri, database="history") as store:
-        plan = store.explain_history("big")
-        with_index = repeat(lambda: store.history("big", limit=50), 400)
-        middle = repeat(lambda: store.history("big", before_seq=number // 2, limit=50), 400)
         raw: Any = store.database["messages"]
-        without = repeat(
-            lambda: list(
-                raw.find({"room_id": "big"}).hint([("$natural", 1)]).sort("seq", -1).limit(50)
-            ),
-            3,
-        )
-        skipping = repeat(
-            lambda: list(raw.find({"room_id": "big"}).sort("seq", -1).skip(number // 2).limit(50)),
-            3,
-        )
         natural = store.database.command(
             "explain",
             {
                 "find": "messages",
-                "filter": {"room_id": "big"},
+                "filter": big,
                 "sort": {"seq": -1},
                 "limit": 50,
                 "hint": {"$natural": 1},
             },
             verbosity="executionStats",
         )["executionStats"]
+
+        def without_index() -> list[Any]:
+            return list(raw.find(big).hint([("$natural", 1)]).sort("seq", -1).limit(50))
+
+        def skipping() -> list[Any]:
+            return list(raw.find(big).sort("seq", -1).skip(number // 2).limit(50))
+
+        return Pages(
+            repeat(lambda: store.history("big", limit=50), 400),
+            repeat(lambda: store.history("big", before_seq=number // 2, limit=50), 400),
+            repeat(without_index, 3),
+            repeat(skipping, 3),
+            store.explain_history("big").documents_examined,
+            natural["totalDocsExamined"],
+        )
+
+
+def reading(server: LocalMongod, number: int) -> None:
+    """Print what the pages of a large room cost."""
+    pages = read_pages(server, number)
     print(f"\nlast 50 of a room of {number:,}       median ms   documents examined")
-    print(
-        f"index room_seq{with_index * 1000:29.3f}{plan.documents_examined:21,}   (aim < 1 ms, 50)"
-    )
-    print(f"the 50 in the middle, by seq{middle * 1000:15.3f}{50:21,}")
-    print(f"the 50 in the middle, by skip{skipping * 1000:14.0f}")
-    print(f"no index{without * 1000:35.0f}{natural['totalDocsExamined']:21,}")
+    print(f"index room_seq{pages.newest * 1000:29.3f}{pages.examined:21,}   (aim < 1 ms, 50)")
+    print(f"the 50 in the middle, by seq{pages.middle * 1000:15.3f}{50:21,}")
+    print(f"the 50 in the middle, by skip{pages.skipping * 1000:14.0f}")
+    print(f"no index{pages.no_index * 1000:35.0f}{pages.examined_without:21,}")
 
 
 def repeat(function: Callable[[], object], times: int) -> float:
@@ -314,6 +355,34 @@ def embedded(stored: int, seconds: float) -> None:
         raw = repeat(lambda: list(store.database["messages"].find({"room_id": "x"}).limit(50)), 3)
     print(f"\nmongomock holding {stored:,}: {result.rate:,.0f} messages/s (aim 1,000)")
     print(f"a page of 50: {page * 1000:.3f} ms; mongomock's own find: {raw * 1000:.0f} ms")
+
+
+def rows(quick: bool, progress: Progress) -> list[Row]:
+    """One round of all ways to write, and the pages of a room of 100,000."""
+    with (
+        tempfile.TemporaryDirectory(prefix="goim-bench-") as folder,
+        LocalMongod(Path(folder), replica_set="goim", cache_mb=None) as server,
+    ):
+        progress("store: writing")
+        results = write_in_turns(server, 1, 0.8)
+        progress("store: reading")
+        pages = read_pages(server, 100_000)
+    found = []
+    for name, (what, who) in WHO.items():
+        rate = results[name][0].rate
+        found.append(Row("store: writing", what, who, "durable messages per second", (rate,)))
+        if not name.startswith("insert_many"):
+            wait = 1000 * results[name][0].quantile(0.99)
+            unit = "ms to the acknowledgement, p99"
+            found.append(Row("store: writing", what, who, unit, (wait,), "lower"))
+    for what, who, seconds in (
+        ("the last 50 of 100,000", OURS, pages.newest),
+        ("the last 50 of 100,000", "no index", pages.no_index),
+        ("50 in the middle of 100,000", OURS, pages.middle),
+        ("50 in the middle of 100,000", "skip and limit", pages.skipping),
+    ):
+        found.append(Row("store: reading", what, who, "ms", (1000 * seconds,), "lower"))
+    return found
 
 
 def main() -> None:

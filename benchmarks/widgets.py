@@ -12,11 +12,14 @@ import argparse
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from playwright.sync_api import Page, sync_playwright
 
+from benchmarks.rows import OURS, Missing, Progress, Row
 from tests.browser.jupyter import A_LONG_TALK, Notebook, answer_times, new_page
 from tests.conftest import CHROMIUM_FLAGS, find_chromium
 from tools.widget_shots import prepare
@@ -94,11 +97,9 @@ def open_a_long_talk(page: Page, notebook: Notebook) -> float:
     return time.perf_counter() - begin
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--turns", type=int, default=15)
-    parser.add_argument("--only", default="", choices=["", *ACTIONS])
-    args = parser.parse_args()
+@contextmanager
+def open_notebook() -> Iterator[tuple[Page, Notebook]]:
+    """A notebook in a JupyterLab and a Chromium of our own."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         lab = prepare(Path(folder), "light")
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_FLAGS)
@@ -106,17 +107,40 @@ def main() -> None:
             with new_page(browser, height=1400) as (page, _):
                 notebook = Notebook(page, lab, "widgets.ipynb")
                 notebook.run_all()
-                for name in ACTIONS:
-                    if args.only in ("", name):
-                        times = sorted(measure(page, notebook, name, args.turns))
-                        middle = statistics.median(times)
-                        print(f"{name:14} median {middle:5.0f} ms, worst {times[-1]:5.0f} ms")
-                if args.only in ("", "WireTap"):
-                    seconds = open_a_long_talk(page, notebook)
-                    print(f"a WireTap of 100,000 frames opens in {seconds:.1f} s (aim 2)")
+                yield page, notebook
         finally:
             browser.close()
             lab.stop()
+
+
+def rows(quick: bool, progress: Progress) -> list[Row]:
+    """One round of all widgets: the median of some answers."""
+    if not find_chromium():
+        raise Missing("Chromium is not here: apt install chromium")
+    found = []
+    progress("widgets: JupyterLab starts")
+    with open_notebook() as (page, notebook):
+        for name in ACTIONS:
+            progress(f"widgets: {name}")
+            middle = statistics.median(measure(page, notebook, name, 10))
+            found.append(Row("widgets", name, OURS, "ms to the answer", (middle,), "lower"))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--turns", type=int, default=15)
+    parser.add_argument("--only", default="", choices=["", *ACTIONS])
+    args = parser.parse_args()
+    with open_notebook() as (page, notebook):
+        for name in ACTIONS:
+            if args.only in ("", name):
+                times = sorted(measure(page, notebook, name, args.turns))
+                middle = statistics.median(times)
+                print(f"{name:14} median {middle:5.0f} ms, worst {times[-1]:5.0f} ms")
+        if args.only in ("", "WireTap"):
+            seconds = open_a_long_talk(page, notebook)
+            print(f"a WireTap of 100,000 frames opens in {seconds:.1f} s (aim 2)")
 
 
 if __name__ == "__main__":

@@ -214,7 +214,7 @@ class Endpoint(Lifecycle):
             The events, in order. If the peer broke a rule, nothing is raised: the last event is
             ``Failed``, and ``data_to_send`` has the Close or the HTTP error for it.
         """
-        data = as_view(data)
+        data = data if type(data) is bytes else as_view(data)
         if (reader := self.reader) is None:
             return self._receive_handshake(bytes(data), eof=False)
         events: list[Event] = []

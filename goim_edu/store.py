@@ -59,6 +59,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Unpack
 
+from goim_edu.address_file import read_address
 from goim_edu.errors import DuplicateMessage, StoreConfigError, StoreError, StoreUnavailable
 from goim_edu.lazy import lazy_names
 from goim_edu.storage.backend import Change, Plan
@@ -248,22 +249,17 @@ def _chosen(spec: str) -> tuple[str, str]:
             why = _why_no_mongod()
             return ("local", "") if why is None else ("memory", f"for a real MongoDB: {why}")
     if spec.startswith("@"):
-        spec = _read_uri(Path(spec[1:]))
+        spec = _read_uri(spec[1:])
     if spec not in ("memory", "local") and "://" not in spec:
         raise StoreConfigError(f"{spec[:40]!r} names no store: {_WANTED}")
     return spec, ""
 
 
-def _read_uri(file: Path) -> str:
-    """The URI in the first line of a file."""
+def _read_uri(file: str) -> str:
     try:
-        uri = file.expanduser().read_text(encoding="utf-8").partition("\n")[0].strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is not text"
-        raise StoreConfigError(f"the address of the database is not in {file}: {why}") from None
-    if "://" not in uri:
-        raise StoreConfigError(f"the first line of {file} is not a MongoDB URI")
-    return uri
+        return read_address(file)
+    except ValueError as error:
+        raise StoreConfigError(str(error)) from None
 
 
 def _why_no_mongod() -> str | None:

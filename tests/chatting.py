@@ -21,7 +21,7 @@ from goim_edu.websocket.frames import build_frame
 
 _guests: list[Person | RawClient] = []  # whoever came to the server of the running test
 
-PATIENCE = 10.0  # seconds until a test gives up waiting for something
+PATIENCE = 30.0  # seconds until a test gives up waiting for something
 KEY = bytes.fromhex("37fa213d")
 
 

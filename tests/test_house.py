@@ -16,8 +16,9 @@ from tools.imports import PACKAGE, ROOT
 MODULES = imports.modules()
 
 # Each entry of the package and the entries below it that it may import: one row an entry.
-GROUND = {"errors", "lazy", "palette", "printable", "runtime", "saved_cells"}
+GROUND = {"address_file", "errors", "lazy", "palette", "printable", "runtime", "saved_cells"}
 BELOW: dict[str, set[str]] = {
+    "address_file": set(),
     "errors": set(),
     "lazy": set(),
     "palette": set(),
@@ -29,13 +30,13 @@ BELOW: dict[str, set[str]] = {
     "protocol": {"errors", "websocket"},
     "transport": {"errors", "runtime", "saved_cells", "websocket", "protocol"},
     "chat": {"errors", "printable", "websocket", "protocol", "transport"},
-    "cluster": {"errors", "chat", "storage"},
+    "cluster": {"address_file", "errors", "chat", "storage"},
     "client": {"errors", "lazy", "printable", "websocket", "protocol", "transport", "chat"},
     "serving": {"errors", "websocket", "protocol", "transport", "chat", "cluster"},
     "server": {"errors", "lazy", "websocket", "protocol", "transport", "chat", "serving"},
     "mongod": {"errors", "runtime", "saved_cells"},
     "storage": {"errors", "runtime"},
-    "store": {"errors", "lazy", "mongod", "storage"},
+    "store": {"address_file", "errors", "lazy", "mongod", "storage"},
     "capture": GROUND | {"websocket"},
     "draw": GROUND | {"websocket", "capture"},
     "feedback": GROUND | {"websocket", "draw"},

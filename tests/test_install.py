@@ -11,16 +11,14 @@ import tomllib
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions, requires
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.conftest import require
+from tests.installing import ROOT, Installed, build_wheel, uv
 from tools import imports
 
-ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 # Modules that an extra has to be there for, with those below them; all others can be imported.
@@ -31,52 +29,30 @@ PARTS = {
 }
 
 
-def run(*command: object) -> subprocess.CompletedProcess[str]:
-    words = [str(word) for word in command]
-    return subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT.parent)
-
-
-class Installed(NamedTuple):
-    """An environment of its own, in which there is this package and what it brings."""
-
-    python: Path
-
-    def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        return run(self.python, "-I", *arguments)
-
-    def output(self, code: str) -> str:
-        done = self.run("-c", code)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-
-
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """What ``pip install .`` makes of an empty environment; made once for all tests here."""
     folder = tmp_path_factory.mktemp("plain")
-    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    built = run(*pip, "--wheel-dir", folder, ROOT)
-    assert built.returncode == 0, built.stderr
-    (wheel,) = folder.glob("*.whl")
-    uv = [sys.executable, "-m", "uv"]
-    python = folder / "venv" / "bin" / "python"
-    run(*uv, "venv", "--quiet", "--python", sys.executable, folder / "venv").check_returncode()
-    pins = ROOT / "locks" / "lab.txt"
-    done = run(*uv, "pip", "install", "--quiet", "--python", python, "--constraint", pins, wheel)
-    require("Failed to fetch" not in done.stderr, "a package index", "it could not be reached")
-    assert done.returncode == 0, done.stderr
-    return Installed(python)
+    return Installed.make(folder / "venv", build_wheel(ROOT, folder))
 
 
 # ---------------------------------------------------------------------- the core
 
 
 def test_a_plain_install_brings_twelve_packages_at_most(plain: Installed) -> None:
-    listed = run(sys.executable, "-m", "uv", "pip", "list", "--format=json", "--python",
-                 plain.python)  # fmt: skip
+    listed = uv("pip", "list", "--format=json", "--python", plain.python)
     names = {one["name"] for one in json.loads(listed.stdout)} - {"goim-edu"}
     assert {"msgspec", "pymongo", "mongomock", "prometheus-client", "platformdirs"} <= names
     assert len(names) <= 12, sorted(names)
+
+
+def test_a_plain_install_has_the_course_and_says_what_opens_it(
+    plain: Installed, tmp_path: Path
+) -> None:
+    done = plain.run("-m", "goim_edu", "start", tmp_path / "copy")
+    assert done.returncode == 0, done.stderr
+    assert "JupyterLab is not installed here: pip install 'goim-edu[lab]'" in done.stdout
+    assert (tmp_path / "copy" / "16-build-your-own.ipynb").exists()
 
 
 CHAT = """
@@ -285,6 +261,18 @@ def test_core_and_extras_bring_all_that_the_package_imports() -> None:
     assert {name: brings for name, brings in found.items() if not brings & brought} == {}
 
 
+def test_the_test_extra_brings_all_that_tests_import() -> None:
+    """So that they can be collected after ``pip install '.[test]'`` in an empty environment."""
+    brought = closure(["goim-edu[test]"])
+    paths = [
+        path for top in ("tests", "tools", "conformance") for path in ROOT.glob(f"{top}/**/*.py")
+    ]
+    names = {name for path in [*paths, ROOT / "conftest.py"] for name in imported(path.read_text())}
+    found = others(names - {path.name for path in ROOT.iterdir() if path.is_dir()})
+    assert len(found) >= 25
+    assert {name: brings for name, brings in found.items() if not brings & brought} == {}
+
+
 def test_the_lock_pins_all_of_the_course(course: set[str]) -> None:
     text = (ROOT / "locks" / "lab.txt").read_text("utf-8")
     names = re.findall(r"^([\w.-]+)(?:\[.*?\])?==", text, re.M)
@@ -295,4 +283,4 @@ def test_the_lock_pins_all_of_the_course(course: set[str]) -> None:
 def test_the_readme_tells_every_extra() -> None:
     text = (ROOT / "README.md").read_text("utf-8").partition("| extra | brings | for |")[2]
     told = re.findall(r"^\| `(\w+)` \| .+ \| .+ \|$", text.partition("\n\n")[0], re.M)
-    assert sorted(told) == sorted(EXTRAS.keys() - {"build", "fuzz", "lint", "test"})
+    assert sorted(told) == sorted(EXTRAS.keys() - {"build", "compiled", "fuzz", "lint", "test"})

@@ -18,6 +18,7 @@ from goim_edu.capture import Capture, Record
 from goim_edu.draw import Picture
 from goim_edu.errors import HandshakeError
 from goim_edu.lab.interleavings import Rules, explore, writers
+from goim_edu.lab.measured import measured
 from goim_edu.lab.news import Lane
 from goim_edu.lab.sharding import ShardedModel
 from goim_edu.mongod import Command, LocalMongod, find_mongod
@@ -349,6 +350,12 @@ EXHIBITS: Final[list[Exhibit]] = [
         "How the time grows, for four ways to mask",
         "draw.growth({'per byte': [(16, 1.2e-6), ...], ...}, across='bytes of payload')",
         masking_raced,
+    ),
+    Exhibit(
+        "bars",
+        "Several that do the same task",
+        "draw.bars({'echo, 32 B': {'goim_edu': [79e3, 81e3], ...}}, ours=['goim_edu'])",
+        lambda: measured("echo"),
     ),
     Exhibit(
         "round-trips",

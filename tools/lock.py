@@ -1,8 +1,9 @@
 """Pin names, versions and hashes of everything that an installation needs, without addresses.
 
-``locks/lab.txt`` is what a learner needs, ``locks/test.txt`` adds what tests and linting need;
-both hold for Python 3.11 to 3.14 on every platform that has wheels. ``--keep`` moves no version
-that is pinned: it adds what ``pyproject.toml`` asks for anew, and takes away what it does not.
+``locks/lab.txt`` is what a learner needs, ``locks/test.txt`` adds what tests and linting need,
+``locks/bench.txt`` the peers of the benchmarks. All hold for Python 3.11 to 3.14 on every platform
+that has wheels. ``--keep`` moves no version that is pinned: it adds what ``pyproject.toml`` asks
+for anew, and takes away what it does not.
 """
 
 from __future__ import annotations
@@ -16,7 +17,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent.parent
 LOCKS = {
     "locks/lab.txt": ["lab", "fast", "build"],
-    "locks/test.txt": ["lab", "bus", "fast", "proxy", "build", "test", "lint"],
+    "locks/test.txt": ["lab", "bus", "fast", "proxy", "build", "compiled", "test", "lint"],
+    "locks/bench.txt": [
+        *("lab", "bus", "fast", "proxy", "build", "compiled", "test", "lint"),
+        "bench",
+    ],
 }
 
 
@@ -36,14 +41,14 @@ def lock(target: str, extras: list[str], constraint: str | None, *, keep: bool) 
 
 
 def main() -> None:
-    """Write both locks; the second repeats the pins of the first."""
+    """Write the locks; each repeats the pins of the one before."""
     parser = argparse.ArgumentParser(description="Pin what an installation needs.")
     parser.add_argument("--keep", action="store_true", help="move no version that is pinned")
     keep = parser.parse_args().keep
-    first: str | None = None
+    before: str | None = None
     for target, extras in LOCKS.items():
-        lock(target, extras, first, keep=keep)
-        first = first or target
+        lock(target, extras, before, keep=keep)
+        before = target
         pins = re.findall(r"^[\w.-]+(?:\[.*?\])?==", (HERE / target).read_text(), re.M)
         print(f"{target}: {len(pins)} pins")
 

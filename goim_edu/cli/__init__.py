@@ -9,13 +9,21 @@ nobody reads to its end is no failure. A command imports what it needs when it r
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Callable, Sequence
 from typing import cast
 
 from goim_edu import __version__
-from goim_edu.cli import chat, dissect, lab, mongo, progress, serve
-from goim_edu.cli.command import CommandError, Subparsers, say, stop_writing
+from goim_edu.cli import chat, dissect, lab, mongo, progress, serve, start, update
+from goim_edu.cli.command import (
+    CommandError,
+    Subparsers,
+    give_streams,
+    reason_of,
+    say,
+    stop_writing,
+)
 from goim_edu.errors import MissingExtra, StoreError
 
 __all__ = ["main"]
@@ -35,15 +43,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     ...
     SystemExit: 0
     """
+    give_streams()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal may have no tick, and no 目
     try:
         try:
             return _run(argv)
         finally:
-            if sys.stdout is not None:
-                sys.stdout.flush()  # here, where an error can still be caught
+            sys.stdout.flush()  # here, where an error can still be caught
     except BrokenPipeError:  # "... | head": the reader of our output has seen enough
         stop_writing(sys.stdout)
         return 0
+    except OSError as error:  # a full disk behind our output, a folder that may not be read
+        stop_writing(sys.stdout)
+        what = f"{error.filename}: " if error.filename else ""
+        say(f"goim_edu: {what}{reason_of(error)}", error=True)
+        return 2
+    except KeyboardInterrupt:
+        return 130  # as shells say it
 
 
 def _run(argv: Sequence[str] | None) -> int:
@@ -67,6 +84,8 @@ def _run(argv: Sequence[str] | None) -> int:
 _COMMANDS: tuple[Callable[[Subparsers], None], ...] = (
     serve.add,
     chat.add,
+    start.add,
+    update.add,
     lab.add,
     mongo.add,
     dissect.add,

@@ -7,17 +7,55 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TextIO
 
 from goim_edu.errors import GoimError
 
-__all__ = ["CommandError", "Subparsers", "say", "stop_writing", "when_stdin_ends"]
+__all__ = [
+    "CommandError",
+    "Subparsers",
+    "give_streams",
+    "here",
+    "reason_of",
+    "say",
+    "stop_writing",
+    "when_stdin_ends",
+]
 
 Subparsers = Any  # argparse has no public name for it
 
 
 class CommandError(GoimError):
     """The command cannot be carried out; the text is the one line that the user gets."""
+
+
+def give_streams() -> None:
+    """Put nothing in place of streams that were closed before we started, as by ``>&-``."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+
+
+def here() -> Path:
+    """Return the working directory.
+
+    Raises:
+        CommandError: somebody has removed it.
+    """
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise CommandError("the working directory is gone: cd to one that is there") from None
+
+
+def reason_of(error: OSError) -> str:
+    """Say what the system says of a failure.
+
+    >>> reason_of(PermissionError(13, "Permission denied", "/a"))
+    'Permission denied'
+    """
+    return error.strerror or str(error) or type(error).__name__
 
 
 def say(text: str, *, error: bool = False) -> None:
@@ -28,8 +66,6 @@ def say(text: str, *, error: bool = False) -> None:
         error: whether it goes to stderr, and not to stdout.
     """
     stream = sys.stderr if error else sys.stdout
-    if stream is None:
-        return  # it was closed before we started
     try:
         # In one piece: else a line of the log may come between the text and its end.
         stream.write(f"{text}\n")

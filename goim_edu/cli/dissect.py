@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from goim_edu.cli.command import CommandError, Subparsers
+from goim_edu.cli.command import CommandError, Subparsers, reason_of
 
 __all__ = ["add"]
 
@@ -51,6 +51,8 @@ def _run(args: argparse.Namespace) -> int:
         )
     except BrokenPipeError:
         raise
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise CommandError(f"cannot read {args.file}: {reason_of(error)}") from None
+    except ValueError as error:
         raise CommandError(str(error)) from None
     return 0

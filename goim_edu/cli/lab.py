@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import subprocess
 import sys
@@ -11,30 +12,20 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from goim_edu.cli.command import CommandError, Subparsers, say
-from goim_edu.cli.start import Copied, copy_course
+from goim_edu.cli.command import CommandError, Subparsers, here, reason_of, say
+from goim_edu.cli.copying import FIRST, bring, course_of_package, course_of_project
+from goim_edu.cli.course import is_copy
 from goim_edu.errors import MissingExtra
 
-__all__ = ["add", "command", "find_notebooks", "run", "trust"]
-
-FIRST: Final = "00-start-here.ipynb"
+__all__ = ["add", "command", "places", "run", "trust"]
 
 # JupyterLab asks about news on the first day, over the lower right corner of the notebook.
 _SETTINGS: Final = Path(__file__).with_name("jupyter")
 
-
-def find_notebooks(here: Path | None = None) -> Path | None:
-    """Return the folder of the course, or None: below ``here``, or beside this package.
-
-    Args:
-        here: where to look first; default: the working directory.
-    """
-    beside = Path(__file__).resolve().parents[2]
-    for folder in (here or Path.cwd(), beside):
-        for notebooks in (folder, folder / "notebooks"):
-            if (notebooks / FIRST).is_file():
-                return notebooks
-    return None
+# What names a folder that otherwise is in the user's home.
+_PLACES: Final = {"JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"} | {
+    f"XDG_{what}" for what in ("CACHE_HOME", "CONFIG_HOME", "DATA_HOME", "RUNTIME_DIR")
+}
 
 
 def command(arguments: Sequence[str]) -> list[str]:
@@ -68,7 +59,7 @@ def run(arguments: Sequence[str]) -> int:
         arguments: our options, and those of JupyterLab.
 
     Raises:
-        CommandError: there are no notebooks here, or they cannot be copied.
+        CommandError: there is no copy here, or it cannot be written.
         MissingExtra: JupyterLab is not installed.
     """
     options = _options()
@@ -76,24 +67,21 @@ def run(arguments: Sequence[str]) -> int:
         say(f"{options.format_help()}\nAll other options go to JupyterLab: jupyter lab --help")
         return 0
     ours, others = options.parse_known_args(arguments)
-    source = find_notebooks()
-    if source is None:
-        raise CommandError("there are no notebooks here: run this in the folder of the project")
+    if ours.course is None:
+        ours.course = next((Path(word) for word in others if is_copy(Path(word))), None)
+        others = [word for word in others if Path(word) != ours.course]
+    source, folder = places(here(), ours.course, answers=ours.with_answers)
     if find_spec("jupyterlab") is None:
         raise MissingExtra("lab", "jupyterlab")
-    folder = ours.course or source.with_name(f"course{'-with-answers' * ours.with_answers}")
-    try:
-        done = copy_course(source, folder, answers=ours.with_answers, fresh=ours.fresh)
-        if ours.with_answers:
-            trust(folder)
-    except OSError as error:
-        raise CommandError(
-            f"cannot write the copy of the course in {folder}: {error.strerror}; "
-            "name another folder with --course"
-        ) from None
-    except ValueError as error:
-        raise CommandError(str(error)) from None
-    _tell(done, folder)
+    bring(
+        *(source, folder, _tell),
+        answers=ours.with_answers or None,
+        fresh=ours.fresh,
+        instead="name another folder with --course",
+    )
+    _find_a_home(folder)
+    if ours.with_answers:
+        trust(folder)
     words = command(others)
     os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(
         filter(None, [str(_SETTINGS), os.environ.get("JUPYTER_CONFIG_PATH")])
@@ -106,17 +94,59 @@ def run(arguments: Sequence[str]) -> int:
     return subprocess.run(words, cwd=folder, check=False).returncode  # noqa: S603 (likewise)
 
 
-def _tell(done: Copied, folder: Path) -> None:
-    """Say what is new in the copy."""
-    say(f"your copy of the course: {folder}", error=True)
-    for name in done.moved:
-        say(f"  what you had is now {name}", error=True)
-    for name in done.kept:
-        chapter = name.split("-")[0]
-        say(
-            f"  {name} stays as you changed it; --fresh {chapter} gets the course's newer one",
-            error=True,
-        )
+def _tell(line: str) -> None:
+    say(line, error=True)
+
+
+def places(working: Path, named: Path | None = None, *, answers: bool = False) -> tuple[Path, Path]:
+    """Return the folder of the course, and that of the copy.
+
+    Args:
+        working: the working directory: a copy, a clone of the project, or another folder.
+        named: the folder of the copy, if it is said.
+        answers: whether it is the one with the answers.
+
+    Raises:
+        CommandError: there is neither a copy here nor a clone.
+    """
+    source = course_of_project(working)
+    if named is not None:
+        return source or course_of_package(), named
+    if is_copy(working):
+        return course_of_package(), working
+    if source is None:
+        source = course_of_package()
+        if source.name != "notebooks":  # in a wheel, beside which nobody keeps a copy
+            raise CommandError(
+                "there is no copy of the course here: goim-edu start DIR makes one, and "
+                "goim-edu lab DIR opens it"
+            )
+    return source, source.with_name(f"course{'-with-answers' * answers}")
+
+
+def _find_a_home(folder: Path) -> None:
+    """Give JupyterLab a home in the copy where the user's cannot be written, for it needs one."""
+    from jupyter_core.paths import jupyter_config_dir, jupyter_data_dir, jupyter_runtime_dir
+
+    for place in map(Path, (jupyter_config_dir(), jupyter_data_dir(), jupyter_runtime_dir())):
+        try:
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not os.access(place, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        except OSError as error:
+            home = folder.resolve() / ".home"
+            home.mkdir(mode=0o700, exist_ok=True)
+            why = f"{place} cannot be written ({reason_of(error)})"
+            _tell(f"  {why}: JupyterLab and MongoDB keep their files in {home}")
+            for name in _PLACES & os.environ.keys():
+                del os.environ[name]
+            os.environ["HOME"] = str(home)
+            return
+
+
+def _folder(text: str) -> Path:
+    """A folder, also as in ``make lab COURSE=~/course``, which no shell has looked at."""
+    return Path(os.path.expanduser(text))
 
 
 def _options() -> argparse.ArgumentParser:
@@ -135,7 +165,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument(
         "--with-answers", action="store_true", help="a copy with all outputs, for teachers"
     )
-    parser.add_argument("--course", metavar="DIR", type=Path, help="where the copy is")
+    parser.add_argument("--course", metavar="DIR", type=_folder, help="where the copy is")
     return parser
 
 
@@ -155,6 +185,6 @@ def add(commands: Subparsers) -> None:
         metavar="OPTION",
         help="--fresh CHAPTER gets a chapter anew (03 with all parts, 03b one; yours goes to "
         "earlier/); --with-answers opens "
-        "a copy with all outputs, for teachers; --course DIR says where the copy is; all "
-        "others are JupyterLab's, such as --no-browser",
+        "a copy with all outputs, for teachers; --course DIR, or DIR alone, says where the copy "
+        "is; all others are JupyterLab's, such as --no-browser",
     )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
-import sys
 
 from goim_edu.cli.command import Subparsers
 
@@ -21,7 +19,5 @@ def add(commands: Subparsers) -> None:
 def _run(_: argparse.Namespace) -> int:
     from goim_edu.exercises import progress
 
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal may have no tick
     print(progress().plain())
     return 0

@@ -116,7 +116,8 @@ def _run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     place: Place | None = args.place
     with log_to_stderr(args.log_level):
         if place is None:
-            _warn_of_password(args.mongo)
+            _warn_of_password(args.mongo, "database", "--mongo @FILE or $GOIM_MONGO_URI")
+            _warn_of_password(config.bus, "bus", "--bus @FILE")
             if args.workers > 1:
                 return run_parent(args, config)
         config, sock = (config, None) if place is None else share(config, place)
@@ -140,12 +141,13 @@ def _make_server(config: ServerConfig, store: MessageStore, sock: socket.socket 
         raise CommandError(in_flags(str(error), options_of(ServerConfig, ChatLimits))) from None
 
 
-def _warn_of_password(spec: str) -> None:
+def _warn_of_password(address: str, whose: str, instead: str) -> None:
     """Say so when a password stands where every user of the machine can read it (ps(1))."""
-    if re.match(r"[\w+]+://[^/@]*:[^/@]*@", spec):
+    if re.match(r"[\w+]+://[^/]*:[^/@]*@", address):
         logging.getLogger("goim_edu.server").warning(
-            "the command line shows the password of the database to other users of this machine: "
-            "use --mongo @FILE or $GOIM_MONGO_URI"
+            "the command line shows the password of the %s to other users of this machine: use %s",
+            whose,
+            instead,
         )
 
 

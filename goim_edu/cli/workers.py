@@ -134,11 +134,17 @@ class _Worker:
                 return
             if monotonic() - begin > _STEADY:
                 pause = _FIRST_PAUSE
-            how = _how_it_ended(code)
-            log.error("worker died worker=%d exit=%s again_in=%.1f", self._index, how, pause)
+            self._tell_end(code, pause)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(parent.stopped.wait(), pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _tell_end(self, code: int, pause: float) -> None:
+        if code == 0:  # somebody has sent SIGTERM to it alone: it drained, and is replaced
+            log.info("worker ended worker=%d again_in=%.1f", self._index, pause)
+        else:
+            how = _how_it_ended(code)
+            log.error("worker died worker=%d exit=%s again_in=%.1f", self._index, how, pause)
 
     async def _run_once(self) -> int:
         """One life; its exit code, below 0 for a signal."""

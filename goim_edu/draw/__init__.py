@@ -1,6 +1,7 @@
 """Pictures made from real frames, captures and documents; each says in words what it shows."""
 
 from goim_edu.draw.accept_chain import accept_chain
+from goim_edu.draw.bars import bars
 from goim_edu.draw.bson_document import bson_document
 from goim_edu.draw.compression import compression
 from goim_edu.draw.conversation import conversation
@@ -25,6 +26,7 @@ __all__ = [
     "OKABE_ITO",
     "Picture",
     "accept_chain",
+    "bars",
     "bson_document",
     "compression",
     "conversation",

@@ -9,6 +9,7 @@ from goim_edu.errors import IncompleteFrame, RemoteProtocolError
 from goim_edu.exercises import made_up_frames
 from goim_edu.exercises.made_up_inputs import Choices
 from goim_edu.exercises.model import Function, Measure, Predict
+from goim_edu.feedback.wording import forgotten_prefix
 from goim_edu.websocket.frames import Frame, Opcode, apply_mask, build_frame, parse_frame
 
 _HELLO: Final = bytes.fromhex("81 05 48 65 6c 6c 6f")
@@ -555,6 +556,8 @@ def _judge_by_hand(answer: Any) -> str | None:
         if not isinstance(yours, int):
             return f"`{name}` is {yours!r}: write a number, such as `0x0f`, without quotes."
         if yours != right:
+            if meant := forgotten_prefix(yours, right):
+                return f"`{name}` is {yours} in yours; did you mean `{meant}`?"
             bits = f"{yours:09_b}" if 0 <= yours < 256 else str(yours)
             return f"`{name}` is {bits} in yours. {rule}"
     return None
@@ -588,6 +591,7 @@ _OPERATORS = Measure(
         ({"keep": 10, "set": 0xDA, "flip": ~0x5A, "away": 5}, "`flip` is -91"),
         ({"keep": 10, "set": 0xDA, "flip": 0xA5, "away": 0x50}, "move to the right"),
         ({"keep": 10, "set": 0xDA, "flip": 0xA5}, "`away` has no number yet"),
+        ({"keep": 1010, "set": 0xDA, "flip": 0xA5, "away": 5}, "did you mean `0b1010`"),
         ({"keep": "0x0a", "set": 0xDA, "flip": 0xA5, "away": 5}, "without quotes"),
         (None, "dictionary"),
     ),

@@ -186,7 +186,7 @@ def save(collection: Collection, document: dict[str, Any]) -> tuple[int, bool]:
         collection.insert_one(document)
     except DuplicateKeyError:
         stored = collection.find_one({"_id": document["_id"]})
-        return (stored or document)["seq"], True
+        return stored["seq"], True
     return document["seq"], False
 
 
@@ -243,11 +243,11 @@ _SAVE = Function(
         c.pick(("nothing", _RIVAL)),
     ),
     wrong=(
-        ("(stored or document)", "document"),
+        ('stored["seq"]', 'document["seq"]'),
         ("except DuplicateKeyError:", "except ValueError:"),
         ('["seq"], True', '["seq"], False'),
         (
-            "return (stored or document)",
+            "return stored",
             (
                 'collection.insert_one({**document, "_id": document["_id"] + "again"})\n'
                 "        return stored"
@@ -392,7 +392,8 @@ def _judge_trips(answer: Any) -> str | None:
     if answer["in groups"] in (alone, alone + grouped):
         return "`in groups`: take a new `Collection()`, and `insert_many` with 100 at a time."
     if answer["in groups"] != grouped:
-        return f"`in groups` is {answer['in groups']!r} in yours. Groups of 100 are asked for."
+        yours = answer["in groups"]
+        return f"`in groups` is {yours!r} in yours. How many groups of 100 are 1,000 messages?"
     return None
 
 
@@ -420,7 +421,7 @@ _TRIPS = Measure(
     judge=_judge_trips,
     wrong=(
         ({"one by one": 1000, "in groups": 1000}, "new `Collection()`"),
-        ({"one by one": 1000, "in groups": 1}, "Groups of 100"),
+        ({"one by one": 1000, "in groups": 1}, "How many groups of 100"),
         ({"one by one": 10, "in groups": 10}, "one `insert_one` per message"),
         (None, "dictionary"),
     ),

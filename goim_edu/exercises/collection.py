@@ -47,7 +47,7 @@ class Collection:
         for document in documents:
             self._insert(document)
 
-    def find_one(self, query: dict[str, Any] | str) -> dict[str, Any] | None:
+    def find_one(self, query: dict[str, Any] | str) -> Any:
         """The document with this ``_id``, or with the ``_id`` of the query, or None."""
         self.trips += 1
         return self.documents.get(query["_id"] if isinstance(query, dict) else query)

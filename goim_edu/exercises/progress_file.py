@@ -25,7 +25,11 @@ def where() -> Path | None:
     """
     if named := os.environ.get(VARIABLE):
         return Path(named)
-    for folder in (Path.cwd(), Path.cwd() / "course", Path.cwd() / "notebooks"):
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # somebody has removed it
+        return None
+    for folder in (here, here / "course", here / "notebooks"):
         if next(folder.glob("*.ipynb"), None) is not None:
             return folder / FILE_NAME
     return None

@@ -10,7 +10,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from goim_edu.websocket.frames import Frame
 
-__all__ = ["a_type", "difference", "in_bytes", "said", "show", "show_call"]
+__all__ = ["a_type", "difference", "forgotten_prefix", "in_bytes", "said", "show", "show_call"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -107,14 +107,28 @@ def _quoted(value: object) -> str:
 
 def _both(yours: object, right: object) -> str:
     """The learner's value and the right one."""
-    return f"{_quoted(yours)}, it should be {_quoted(right)}{_flag_for_number(yours, right)}"
+    return f"{_quoted(yours)}, it should be {_quoted(right)}{_slip(yours, right)}"
 
 
-def _flag_for_number(yours: object, right: object) -> str:
-    """What to do where a bit was cut out and still has the worth of its place."""
+def _slip(yours: object, right: object) -> str:
+    """What was meant, where the value is right but for how it is written."""
     if isinstance(right, bool) and isinstance(yours, int | float) and bool(yours) == right:
         return ": this is the number; `number != 0` makes a flag of it"
+    if bits := forgotten_prefix(yours, right):
+        return f": did you mean `{bits}`?"
     return ""
+
+
+def forgotten_prefix(yours: object, right: object) -> str:
+    """The number in binary or hex, where its digits were written without `0b` or `0x`; else "".
+
+    >>> forgotten_prefix(1010, 10), forgotten_prefix(81, 0x81), forgotten_prefix(7, 8)
+    ('0b1010', '0x81', '')
+    """
+    if type(yours) is not int or type(right) is not int:
+        return ""
+    forms = {f"{right:b}": f"0b{right:b}", f"{right:x}": f"0x{right:x}"}
+    return forms.get(str(yours), "") if yours != right else ""
 
 
 def difference(want: Any, got: Any, parts: Sequence[str] = ()) -> str:
@@ -144,9 +158,15 @@ def difference(want: Any, got: Any, parts: Sequence[str] = ()) -> str:
         return _bytes_difference(want, got)
     if isinstance(want, str) and isinstance(got, str):
         return _text_difference(want, got)
-    if _flag_for_number(got, want):
+    if _slip(got, want):
         return f"Your answer is {_both(got, want)}."
     return ""
+
+
+_TEXT_OR_BYTES: Final = {
+    ("bytes", "str"): ": `data.decode()` makes a text of bytes",
+    ("str", "bytes"): ": `text.encode()` makes bytes of a text",
+}
 
 
 def _wrong_type(want: object, got: object) -> str:
@@ -164,7 +184,8 @@ def _wrong_type(want: object, got: object) -> str:
         return f"Your function gave back a coroutine (it says `async`); {a_type(wants)} is wanted."
     if hasattr(got, "__next__"):
         return f"Your function is a generator (it says `yield`); give back {a_type(wants)}."
-    return f"Your function gave back {a_type(is_)}; {a_type(wants)} is wanted."
+    way = _TEXT_OR_BYTES.get((is_, wants), "")
+    return f"Your function gave back {a_type(is_)}; {a_type(wants)} is wanted{way}."
 
 
 def a_type(name: str) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from goim_edu.lab.learner_server import LearnersServer, serve_with
     from goim_edu.lab.link import Faults, Link
     from goim_edu.lab.live_server import LiveServer
+    from goim_edu.lab.measured import measured
     from goim_edu.lab.nemesis import Nemesis
     from goim_edu.lab.news import BROWSER, Lane, News, race
     from goim_edu.lab.night import Night, kill_while_talking
@@ -57,6 +58,7 @@ __all__ = [
     "check_history",
     "fork",
     "kill_while_talking",
+    "measured",
     "race",
     "said",
     "say_hello",
@@ -94,6 +96,7 @@ _MODULES = {
     "check_history": "goim_edu.lab.history",
     "fork": "goim_edu.lab.fork",
     "kill_while_talking": "goim_edu.lab.night",
+    "measured": "goim_edu.lab.measured",
     "race": "goim_edu.lab.news",
     "said": "goim_edu.feedback.wording",
     "say_hello": "goim_edu.lab.hello",

@@ -142,7 +142,7 @@ class Acceptor:
         self._tls_timeout = tls_timeout
         self._failures = 0  # to accept, since the last line in the log
         self._logged_at = -_QUIET
-        self._starting: set[asyncio.Task[None]] = set()
+        self._starting: dict[Newcomer, asyncio.Task[None]] = {}
         self._buffer = bytearray(BUFFER_SIZE if tls is not None else 0)
         self._watching: asyncio.Task[None] | None = None
         self._retrying: asyncio.TimerHandle | None = None
@@ -157,7 +157,7 @@ class Acceptor:
         elif self._link.fileno() >= 0:
             self._loop.remove_reader(self._link)
         self._link.close()
-        starting = tuple(self._starting)
+        starting = tuple(self._starting.values())
         for task in starting:
             task.cancel()
         return starting
@@ -203,9 +203,7 @@ class Acceptor:
             return
         newcomer = self._make()
         newcomer.remote = newcomer.counted_as = host
-        task = self._loop.create_task(self._start(link, newcomer))
-        self._starting.add(task)
-        task.add_done_callback(self._starting.discard)
+        self._starting[newcomer] = self._loop.create_task(self._start(link, newcomer))
 
     def _refuse(self, link: socket.socket, why: str) -> None:
         """Close it, with an answer if that needs no TLS handshake."""
@@ -228,6 +226,7 @@ class Acceptor:
             self._stats.tls_failed += 1
             log.debug("no connection remote=%s why=%r", newcomer.remote, str(error))
         finally:
+            self._starting.pop(newcomer, None)
             if newcomer.state is ConnectionState.NEW:
                 self._admission.leave(newcomer.counted_as)
                 newcomer.counted_as = ""

@@ -29,6 +29,7 @@ from goim_edu.transport.misuse import EnteredNotAwaited
 from goim_edu.websocket.deflate import DeflateConfig
 from goim_edu.websocket.handshake import HandshakeLimits, Request
 from goim_edu.websocket.heartbeat import Heartbeat
+from goim_edu.websocket.masking import have_numpy
 
 __all__ = ["BaseServer", "ServerConnection"]
 
@@ -195,6 +196,7 @@ class BaseServer(EnteredNotAwaited):
         try:
             self.certificate.warn_of_dates()
             keep_freed_memory()
+            have_numpy()  # imported now: later that would hold up every client for 50 ms
             self.engine = self._make_engine()
             self._prepare()
             self._acceptor = Acceptor(

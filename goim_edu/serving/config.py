@@ -83,7 +83,8 @@ class ServerConfig:
         metrics: whether there are figures at ``/metrics``.
         health: whether there is an answer at ``/healthz``.
         bus: addresses of NATS servers, ``nats://a,b,c``, by which the servers of one chat tell each
-            other of messages; without it they follow MongoDB's change streams.
+            other of messages; without it they follow MongoDB's change streams. ``@FILE`` stands for
+            the addresses in the file's first line, which other users of the machine do not see.
         insecure: listen beyond this machine even without authentication and TLS.
 
     A path may be a str, and a sequence of names a list.

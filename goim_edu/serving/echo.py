@@ -6,11 +6,14 @@ import math
 from time import monotonic
 from typing import Final
 
-from goim_edu.transport import Connection, Handler
+from goim_edu.transport import Connection, ConnectionState, Handler
 from goim_edu.transport.pace import Allowance
 from goim_edu.websocket.events import BinaryMessage, Event, TextMessage
 
 __all__ = ["Echo"]
+
+_OPEN: Final = ConnectionState.OPEN
+_ENDING: Final = ConnectionState.ENDING
 
 _AT_ONCE: Final = 4.0  # seconds of the rate
 _MESSAGE: Final = 1024  # octets that a message counts more than it has: small ones cost, too
@@ -29,7 +32,10 @@ class Echo(Handler):
         self._allowance = Allowance(rate, _AT_ONCE * rate, monotonic())
 
     def on_events(self, connection: Connection, events: list[Event]) -> None:
-        """Answer all messages of one read in one write."""
+        """Answer all messages of one read in one write; after our own Close, none."""
+        state = connection.state
+        if state is not _OPEN and state is not _ENDING:
+            return
         messages = [
             event.data
             for event in events

@@ -192,18 +192,25 @@ class Connection(EndpointStream):
         if heartbeat is not None:
             heartbeat.last_heard = now
         events = endpoint.receive_data(data)
-        if self.state is not _OPEN or endpoint.state is not _ENDPOINT_OPEN:
+        reader = endpoint.reader
+        if reader is None or self.state is not _OPEN or endpoint.state is not _ENDPOINT_OPEN:
             self._receive_edge(events, now)
-            return
+        elif not reader.plain:
+            if events:
+                self._call_handler(events)
+        else:
+            self._receive_plain(reader, events, now)
+
+    def _receive_plain(self, reader: MessageReader, events: list[Event], now: float) -> None:
+        """The same where the plain path was taken, which alone brings control frames."""
         if events:
-            if heartbeat is not None and heartbeat.outstanding:
-                self._match_pongs(heartbeat, events, now)
+            if self.heartbeat is not None:
+                self._match_pongs(self.heartbeat, events, now)
             self._call_handler(events)
-        replies = endpoint.data_to_send()
+        replies = self._endpoint.data_to_send()
         if replies:
             self.write(replies)
-        reader = endpoint.reader
-        if reader is not None and reader.plain:
+        if self._endpoint.reader is reader:
             self._watch_reading(reader, events, now)
 
     def _watch_reading(self, reader: MessageReader, events: list[Event], now: float) -> None:

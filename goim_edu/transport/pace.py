@@ -32,7 +32,8 @@ LONGEST_REST: Final = 2.0
 
 _SMALLEST: Final = READ_SIZES[0]
 _LARGEST: Final = READ_SIZES[-1]
-_CHEAP: Final = COSTLY / 8
+_CHEAP: Final = COSTLY / 4  # four times as many octets would not be costly either
+_TRIFLE: Final = COSTLY / 8
 
 
 def next_read(size: int, nbytes: int, seconds: float) -> tuple[int, bool]:
@@ -60,7 +61,7 @@ def next_read(size: int, nbytes: int, seconds: float) -> tuple[int, bool]:
         return size, True
     if seconds < _CHEAP and nbytes == size < _LARGEST:
         return size * 4, False
-    return size, size < FIRST_READ and seconds > _CHEAP
+    return size, size < FIRST_READ and seconds > _TRIFLE
 
 
 class Allowance:

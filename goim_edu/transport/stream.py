@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from time import monotonic
+from time import monotonic, thread_time
 from typing import Final, cast
 
 from goim_edu.transport.engine import Engine, Tap
@@ -55,6 +55,7 @@ class Stream(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_awaits_turn",
+        "_by_cpu",
         "_descriptor",
         "_half",
         "_out",
@@ -85,6 +86,7 @@ class Stream(asyncio.BufferedProtocol):
         self._out: list[bytes] = []
         self._slow: SlowReader | None = None  # there while the socket takes no more
         self._read_size = FIRST_READ
+        self._by_cpu = False  # a read has taken long, so the CPU clock measures the next
         self._receiving = False
         self._awaits_turn = False
         self._resting = False  # the peer has spent its allowance
@@ -130,6 +132,7 @@ class Stream(asyncio.BufferedProtocol):
         octets = engine.buffer[:nbytes]
         data = octets if nbytes >= _LENT else octets.tobytes()
         begin = monotonic()
+        cpu = thread_time() if self._by_cpu else None
         engine.bytes_in += nbytes
         if self.tap is not None:
             data = bytes(data)
@@ -146,9 +149,8 @@ class Stream(asyncio.BufferedProtocol):
         if state is not _OPEN and state is not _CONNECTING:
             self._finish()
             return
-        seconds = monotonic() - begin
-        size = self._read_size
-        if nbytes == size or seconds > COSTLY or size < FIRST_READ:
+        seconds = monotonic() - begin if cpu is None else thread_time() - cpu
+        if self._by_cpu or seconds > COSTLY or nbytes == self._read_size:
             self._pace(nbytes, seconds)
 
     def pause_writing(self) -> None:
@@ -182,8 +184,16 @@ class Stream(asyncio.BufferedProtocol):
     # ------------------------------------------------------------------ reading
 
     def _pace(self, nbytes: int, seconds: float) -> None:
-        """Let the next read be smaller or larger than this one, and wait for its turn."""
-        self._read_size, waits = next_read(self._read_size, nbytes, seconds)
+        """Let the next read be smaller or larger than this one, and wait for its turn.
+
+        On a busy machine most reads that take long only had to wait for another process or thread.
+        So such a read is no reason yet for small ones, but the next is measured by the CPU clock.
+        """
+        size, waits = next_read(self._read_size, nbytes, seconds)
+        if waits and not self._by_cpu:
+            size = min(self._read_size, FIRST_READ)
+        self._read_size = size
+        self._by_cpu = waits or size < FIRST_READ
         if waits and not self._reading_paused and self._slow is None:
             self._awaits_turn = True
             self.transport.pause_reading()

@@ -162,6 +162,7 @@ class WatchedStream(Stream):
             return
         self._rest_until = monotonic() + seconds
         self._read_size = READ_SIZES[0]
+        self._by_cpu = True
         if not self._resting:
             self._resting = True
             self.engine.stats.rests += 1

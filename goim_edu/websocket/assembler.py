@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from goim_edu.errors import RemoteProtocolError
 from goim_edu.websocket.decoder import Part
+from goim_edu.websocket.event_type import maker_of
 from goim_edu.websocket.events import BinaryMessage, TextMessage
 from goim_edu.websocket.frames import Header, Opcode
 
@@ -26,6 +27,8 @@ _MAX_PIECES: Final = 4_096
 _PIECE: Final = 60  # octets that a piece takes beyond what it holds, about
 _NO_MESSAGE: Final = Opcode.CONTINUATION
 _TEXT: Final = Opcode.TEXT
+_make_text: Final = maker_of(TextMessage)
+_make_binary: Final = maker_of(BinaryMessage)
 
 
 def invalid_utf8(reason: str) -> RemoteProtocolError:
@@ -158,13 +161,13 @@ class MessageAssembler:
         text = "".join(self._texts)
         self._texts.clear()
         self._reset()
-        return TextMessage(text)
+        return _make_text((text,))
 
     def _finish_binary(self) -> BinaryMessage:
         data = b"".join(self._octets)
         self._octets.clear()
         self._reset()
-        return BinaryMessage(data)
+        return _make_binary((data,))
 
     def _reset(self) -> None:
         self.opcode = _NO_MESSAGE

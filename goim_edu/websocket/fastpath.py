@@ -20,6 +20,7 @@ from goim_edu.websocket.event_type import maker_of
 from goim_edu.websocket.events import BinaryMessage, TextMessage
 from goim_edu.websocket.frames import Opcode, build_header
 from goim_edu.websocket.masking import (
+    IN_PLACE_FROM,
     apply_mask,
     have_numpy,
     mask_in_place,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from goim_edu.websocket.events import Event
     from goim_edu.websocket.octets import Octets
 
-__all__ = ["join_text_frames", "take_messages"]
+__all__ = ["join_text_frames", "take_messages", "take_text"]
 
 _WHOLE_TEXT: Final = 0x81  # FIN and TEXT
 _WHOLE_BINARY: Final = 0x82
@@ -42,13 +43,12 @@ _RSV1: Final = 0x40  # compressed
 _FIRST_OCTETS: Final = frozenset((_WHOLE_TEXT, _WHOLE_BINARY))
 _FIRST_OCTETS_DEFLATED: Final = _FIRST_OCTETS | {first | _RSV1 for first in _FIRST_OCTETS}
 
-_IN_PLACE_FROM: Final = 700  # octets: from here on a payload is unmasked where it stands
 _BULK_FROM: Final = 12  # messages: from here on one XOR for all is quicker than one for each
 _LENGTH_16: Final = 126  # "16 bits of length follow"
 _LENGTH_64: Final = 127  # "64 bits of length follow"
 _WRONG_MASK: Final = 128  # the mask is missing or must not be there
 
-_NOT_HERE: Final = 1 << 64  # longer than any payload that is here
+_NOT_HERE: Final = 1 << 60  # longer than any payload that is here
 
 # What the second octet says about the length, for a frame that is masked, and for one that is not.
 _MASKED_SIZES: Final = [_WRONG_MASK] * 128 + list(range(128))
@@ -92,24 +92,15 @@ def take_messages(
     if len(data) - position < 2 or max_size < _LENGTH_16:
         return position
     first = data[position]
-    if first == _WHOLE_TEXT and _take_one(data, position, events, masked, max_size):
-        return len(data)
+    if first == _WHOLE_TEXT:
+        return _take_texts(data, position, events, masked, max_size)
     if first not in (_FIRST_OCTETS if deflate is None else _FIRST_OCTETS_DEFLATED):
         return position
-    if data[position + 1] & 0x7F < _LENGTH_16:
-        data = bytes(data)  # short messages: the walk from header to header is quicker in bytes
+    data = bytes(data)
     starts, ends = _find_payloads(data, position, masked, max_size)
     if not starts:
         return position
-    many = len(starts) >= _BULK_FROM and (not masked or have_numpy())
-    if first == _WHOLE_TEXT:
-        if many:
-            texts = _decode_many(bytes(data), position, starts, ends, masked)
-        else:
-            texts = _decode_few(data, starts, ends, masked)
-        events.extend(map(_make_text, zip(texts)))
-        return ends[len(texts) - 1] if texts else position
-    payloads = _unmask(bytes(data), position, starts, ends, masked, many)
+    payloads = _unmask(data, position, starts, ends, masked)
     if first & _RSV1 and deflate is not None:
         _take_deflated(payloads, first, events, max_inflated, deflate)
     else:
@@ -117,79 +108,129 @@ def take_messages(
     return ends[-1]
 
 
-def _take_one(
-    data: bytes | memoryview, position: int, events: list[Event], masked: bool, max_size: int
-) -> bool:
-    """Take a text that is alone in the data, as in most reads of a chat; returns whether it was."""
+def take_text(data: bytes | memoryview, events: list[Event], masked: bool, max_size: int) -> bool:
+    r"""Take a text that is all of the data, as in most reads of a chat.
+
+    Args:
+        data: as for ``take_messages``.
+        events: the text is appended to it.
+        masked: whether the frame must be masked; another is left alone.
+        max_size: octets of a frame; a larger one is left alone.
+
+    Returns:
+        Whether it was taken.
+
+    >>> events = []
+    >>> take_text(b"\x81\x02Hi", events, False, 1000), events
+    (True, [TextMessage(data='Hi')])
+    """
+    total = len(data)
+    if total < 2 or data[0] != _WHOLE_TEXT or max_size < _LENGTH_16:
+        return False
     if masked:
-        start = position + 6
-        size = _MASKED_SIZES[data[position + 1]]
+        start = 6
+        size = _MASKED_SIZES[data[1]]
     else:
-        start = position + 2
-        size = _PLAIN_SIZES[data[position + 1]]
+        start = 2
+        size = _PLAIN_SIZES[data[1]]
     if size >= _LENGTH_16:
-        size, more = _long_size(data, position, size, max_size)
-        start += more
-    if start + size != len(data):
+        start += 2 if size == _LENGTH_16 else 8
+        size = _long_size(data, 0, size, max_size) if start <= total else _NOT_HERE
+    if start + size != total:
         return False
     try:
         if masked and size < _LENGTH_16 and isinstance(data, bytes):
             text = apply_mask(data[start:], data[start - 4 : start]).decode()
-            events.append(_make_text((text,)))
         else:
-            events.append(_make_text((_text_at(data, start, len(data), masked),)))
+            text = _text_at(data, start, total, masked)
     except UnicodeDecodeError:
         return False  # the plain path says what is wrong with it
+    events.append(_make_text((text,)))
     return True
 
 
-def _long_size(
-    data: bytes | memoryview, position: int, code: int, max_size: int
-) -> tuple[int, int]:
-    """A payload's size, and how many octets of the header say it.
+def _take_texts(
+    data: bytes | memoryview, position: int, events: list[Event], masked: bool, max_size: int
+) -> int:
+    """Take texts one by one, until many seem to follow."""
+    sizes, header = (_MASKED_SIZES, 6) if masked else (_PLAIN_SIZES, 2)
+    total = len(data)
+    last = total - 1  # the last place at which a header of two octets cannot start
+    while position < last and data[position] == _WHOLE_TEXT:
+        start = position + header
+        size = sizes[data[position + 1]]
+        if size >= _LENGTH_16:
+            start += 2 if size == _LENGTH_16 else 8
+            if start > total:
+                break
+            size = _long_size(data, position, size, max_size)
+        end = start + size
+        if end > total:
+            break
+        if (end - position) * _BULK_FROM <= total - position and (not masked or have_numpy()):
+            return _take_many(bytes(data), position, events, masked, max_size)
+        try:
+            events.append(_make_text((_text_at(data, start, end, masked),)))
+        except UnicodeDecodeError:
+            break  # the plain path says what is wrong with it
+        position = end
+    return position
 
-    The size is ``_NOT_HERE`` if the plain path has to judge it, or if those octets are cut.
-    """
-    more = {_LENGTH_16: 2, _LENGTH_64: 8}.get(code, 0)
-    octets = data[position + 2 : position + 2 + more]
-    size = int.from_bytes(octets)
-    shortest = _LENGTH_16 if code == _LENGTH_16 else 1 << 16
-    if not more or len(octets) < more or not shortest <= size <= max_size:
-        return _NOT_HERE, more
-    return size, more
+
+def _take_many(data: bytes, position: int, events: list[Event], masked: bool, max_size: int) -> int:
+    """Take all texts at once, if there are as many as it seemed."""
+    starts, ends = _find_payloads(data, position, masked, max_size)
+    if len(starts) < _BULK_FROM:
+        texts = _decode_few(data, starts, ends, masked)
+    else:
+        texts = _decode_many(data, position, starts, ends, masked)
+    events.extend(map(_make_text, zip(texts)))
+    return ends[len(texts) - 1] if texts else position
+
+
+def _long_size(data: bytes | memoryview, position: int, code: int, max_size: int) -> int:
+    """A payload's size, if more octets say it; ``_NOT_HERE`` if the plain path has to judge it."""
+    if code == _LENGTH_16:
+        size = data[position + 2] << 8 | data[position + 3]
+        return size if _LENGTH_16 <= size <= max_size else _NOT_HERE
+    if code == _LENGTH_64:
+        size = int.from_bytes(data[position + 2 : position + 10])
+        return size if 1 << 16 <= size <= max_size else _NOT_HERE
+    return _NOT_HERE
 
 
 def _find_payloads(
-    data: bytes | memoryview, position: int, masked: bool, max_size: int
+    data: bytes, position: int, masked: bool, max_size: int
 ) -> tuple[list[int], list[int]]:
     """Walk from header to header, as long as the first octet is the same."""
     starts: list[int] = []
     ends: list[int] = []
     first = data[position]
     sizes, header = (_MASKED_SIZES, 6) if masked else (_PLAIN_SIZES, 2)
-    total = len(data)
-    last = total - 1  # the last place at which a header of two octets cannot start
-    while position < last and data[position] == first:
-        size = sizes[data[position + 1]]
-        start = position + header
-        if size >= _LENGTH_16:
-            size, more = _long_size(data, position, size, max_size)
-            if size == _NOT_HERE:
-                break
-            start += more
-        position = start + size
-        starts.append(start)
-        ends.append(position)
-    if position > total:  # the last one is cut
+    try:
+        while data[position] == first:
+            size = sizes[data[position + 1]]
+            start = position + header
+            if size >= _LENGTH_16:
+                start += 2 if size == _LENGTH_16 else 8
+                size = _long_size(data, position, size, max_size)
+                if size == _NOT_HERE:
+                    break
+            position = start + size
+            starts.append(start)
+            ends.append(position)
+    except IndexError:
+        pass  # the octets end here, or within this header
+    if position > len(data):  # the last one is cut
         del starts[-1], ends[-1]
     return starts, ends
 
 
 def _unmask(
-    data: bytes, position: int, starts: list[int], ends: list[int], masked: bool, many: bool
+    data: bytes, position: int, starts: list[int], ends: list[int], masked: bool
 ) -> list[bytes]:
     """The payloads, one by one."""
-    if masked and not many:
+    if masked and not (len(starts) >= _BULK_FROM and have_numpy()):
         return [
             apply_mask(data[start:end], data[start - 4 : start])
             for start, end in zip(starts, ends, strict=True)
@@ -217,7 +258,9 @@ def _text_at(data: bytes | memoryview, start: int, end: int, masked: bool) -> st
     if not masked:
         return str(octets, "utf-8")
     key = bytes(data[start - 4 : start])
-    if end - start < _IN_PLACE_FROM or not isinstance(data, memoryview) or data.readonly:
+    if end - start < _LENGTH_16:
+        return apply_mask(octets, key).decode()
+    if end - start < IN_PLACE_FROM or not isinstance(data, memoryview) or data.readonly:
         return str(mask_to_view(octets, key), "utf-8")
     mask_in_place(data[:end], key, start)
     try:
@@ -227,9 +270,7 @@ def _text_at(data: bytes | memoryview, start: int, end: int, masked: bool) -> st
         raise
 
 
-def _decode_few(
-    data: bytes | memoryview, starts: list[int], ends: list[int], masked: bool
-) -> list[str]:
+def _decode_few(data: bytes, starts: list[int], ends: list[int], masked: bool) -> list[str]:
     """The texts, up to the first one that is not valid UTF-8."""
     texts: list[str] = []
     try:
@@ -300,7 +341,12 @@ def join_text_frames(messages: Sequence[str | Octets]) -> bytes | None:
     b'\x81\x02Hi\x81\x03you'
     """
     if len(messages) == 1:
-        return _one_text_frame(messages[0])
+        text = messages[0]
+        if not isinstance(text, str) or not text.isascii():
+            return None
+        if (size := len(text)) < _LENGTH_16:
+            return (_HEADERS[size] + text).encode("latin-1")
+        return build_header(_WHOLE_TEXT, size, False) + text.encode("latin-1")
     try:
         texts = "".join(messages)  # type: ignore[arg-type]
     except TypeError:  # some are bytes
@@ -313,11 +359,3 @@ def join_text_frames(messages: Sequence[str | Octets]) -> bytes | None:
     else:
         headers = [build_header(_WHOLE_TEXT, size, False).decode("latin-1") for size in sizes]
     return "".join(chain.from_iterable(zip(headers, messages, strict=True))).encode("latin-1")  # type: ignore[arg-type]
-
-
-def _one_text_frame(text: str | Octets) -> bytes | None:
-    if not isinstance(text, str) or not text.isascii():
-        return None
-    if len(text) < _LENGTH_16:
-        return (_HEADERS[len(text)] + text).encode("latin-1")
-    return build_header(_WHOLE_TEXT, len(text), False) + text.encode("latin-1")

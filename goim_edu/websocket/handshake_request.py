@@ -130,6 +130,8 @@ def check_extra_headers(headers: HeaderFields) -> list[tuple[str, str]]:
     >>> check_extra_headers([("Authorization", "Bearer 1")])
     [('Authorization', 'Bearer 1')]
     """
+    if headers == ():
+        return []
     fields = pairs(headers, "headers is a mapping, or pairs of name and value")
     for name, _ in fields:
         if name.lower() in _WRITTEN_BY_US:

@@ -7,16 +7,16 @@ that no proxy can be made to take them for HTTP (§10.3). Masking twice gives th
 There are three methods, one for each size of the task:
 
 * a short payload is one number, the key repeated is another, and Python can XOR numbers;
-* a long payload is an array of 64-bit words, and NumPy can XOR arrays, in place;
+* a long payload is an array of 64-bit words, and NumPy can XOR arrays, in place if that is allowed;
 * many short payloads, as they stand in one read from the socket, are one array of 32-bit words.
 
-The first long payload imports NumPy. Without NumPy every payload is a number.
+The first long payload imports NumPy. Without NumPy every payload is a number. Where the package is
+compiled, a dozen lines of C stand for the first two (``_xor.c``).
 """
 
 from __future__ import annotations
 
 from functools import cache
-from io import BytesIO
 from sys import byteorder
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,12 +24,32 @@ from goim_edu.errors import LocalProtocolError
 from goim_edu.websocket.octets import Octets, as_octets, as_view
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import ModuleType
 
-__all__ = ["apply_mask", "have_numpy", "mask_in_place", "mask_to_view", "unmask_many"]
+__all__ = [
+    "IN_PLACE_FROM",
+    "apply_mask",
+    "have_numpy",
+    "mask_in_place",
+    "mask_to_view",
+    "unmask_many",
+]
 
-_NUMPY_FROM: Final = 1024  # octets: from here on NumPy is quicker
+_NUMPY_FROM: Final = 720  # octets: from here on NumPy is quicker
+
+
+def _compiled() -> Callable[[Octets, bytes], bytes] | None:
+    try:
+        from goim_edu.websocket._xor import xor
+    except ImportError:
+        return None
+    return xor
+
+
+_xor: Final = _compiled()
+IN_PLACE_FROM: Final = 700 if _xor is None else 32_768
+"""Octets: from here on it is quicker to unmask a payload where it stands than to copy it."""
 
 
 @cache
@@ -66,12 +86,12 @@ def apply_mask(payload: Octets, mask_key: Octets) -> bytes:
         mask_key = as_octets(mask_key)
     if len(mask_key) != 4:
         raise LocalProtocolError(f"a masking key has 4 octets, not {len(mask_key)}")
+    if _xor is not None:
+        return _xor(payload, mask_key)
     size = len(payload)
-    if size >= _NUMPY_FROM and _numpy() is not None:
-        copy = BytesIO(payload)  # its buffer can be written to and then taken out: one copy less
-        with copy.getbuffer() as octets:
-            mask_in_place(octets, mask_key)
-        return copy.getvalue()
+    if size >= _NUMPY_FROM and (numpy := _numpy()) is not None:
+        masked: bytes = _mask_words(numpy, payload, mask_key).tobytes()
+        return masked[:size]
     keys = (mask_key * (size // 4 + 1))[:size]
     return (int.from_bytes(payload) ^ int.from_bytes(keys)).to_bytes(size)
 
@@ -82,11 +102,18 @@ def mask_to_view(payload: bytes | memoryview, mask_key: bytes) -> bytes | memory
     >>> bytes(mask_to_view(b"Hello", bytes.fromhex("37fa213d"))).hex(" ")
     '7f 9f 4d 51 58'
     """
-    if len(payload) < _NUMPY_FROM or _numpy() is None:
+    size = len(payload)
+    if _xor is not None or size < _NUMPY_FROM or (numpy := _numpy()) is None:
         return apply_mask(payload, mask_key)
-    octets = bytearray(payload)
-    mask_in_place(octets, mask_key)
-    return memoryview(octets)
+    return memoryview(_mask_words(numpy, payload, mask_key)).cast("B")[:size]
+
+
+def _mask_words(numpy: ModuleType, payload: bytes | memoryview, mask_key: bytes) -> Any:
+    """The payload XOR the key as an array of 64-bit words; what fills up the last one is no use."""
+    if missing := -len(payload) % 8:
+        payload = b"".join((payload, bytes(missing)))
+    words = numpy.frombuffer(payload, numpy.uint64)
+    return numpy.bitwise_xor(words, int.from_bytes(mask_key * 2, byteorder))
 
 
 def mask_in_place(octets: bytearray | memoryview, mask_key: bytes, start: int = 0) -> None:

@@ -14,7 +14,7 @@ from goim_edu.websocket.close import parse_close
 from goim_edu.websocket.decoder import FrameDecoder
 from goim_edu.websocket.deflate import PerMessageDeflate
 from goim_edu.websocket.events import CloseReceived, Event, Ping, Pong
-from goim_edu.websocket.fastpath import take_messages
+from goim_edu.websocket.fastpath import take_messages, take_text
 from goim_edu.websocket.frames import Opcode
 from goim_edu.websocket.limits import Limits
 
@@ -101,13 +101,19 @@ class MessageReader:
         """
         self.plain = False
         if self.idle:
-            position = take_messages(
-                data, 0, events, self._masked, self._max_size, self._deflate, self._max_inflated
-            )
+            if take_text(data, events, self._masked, self._max_size):
+                return False
+            position = self._take_messages(data, 0, events)
             if position == len(data):
                 return False
             data = data[position:]
         return self._read_plain(bytes(data), events)
+
+    def _take_messages(self, data: bytes | memoryview, position: int, events: list[Event]) -> int:
+        """The fast path: the position behind what it took."""
+        return take_messages(
+            data, position, events, self._masked, self._max_size, self._deflate, self._max_inflated
+        )
 
     def _read_plain(self, data: bytes, events: list[Event]) -> bool:
         self.plain = True
@@ -127,10 +133,7 @@ class MessageReader:
             elif (message := assembler.add(part)) is not None:
                 events.append(message)
             if decoder.at_header and assembler.opcode is _NO_MESSAGE:
-                decoder.position = take_messages(
-                    *(decoder.data, decoder.position, events, self._masked),
-                    *(self._max_size, self._deflate, self._max_inflated),
-                )
+                decoder.position = self._take_messages(decoder.data, decoder.position, events)
         self.idle = decoder.idle and assembler.opcode is _NO_MESSAGE
         return to_answer
 

@@ -146,10 +146,11 @@ class MessageWriter:
             LocalProtocolError: as ``begin_message``; then none of them counts as sent.
             TypeError: likewise, or ``messages`` is one text and not a list of them.
         """
-        is_list = type(messages) is list  # to ask a class of typing takes a tenth of an echo
-        if not is_list and (isinstance(messages, str) or not isinstance(messages, Sequence)):
-            raise TypeError(f"many messages are a list, not {type(messages).__name__}")
-        self._check_begin(compress)
+        kind: type = type(messages)  # to ask a class of typing takes a tenth of an echo
+        if kind is not list and (issubclass(kind, str) or not issubclass(kind, Sequence)):
+            raise TypeError(f"many messages are a list, not {kind.__name__}")
+        if self._opcode is not None or compress:
+            self._check_begin(compress)
         if self._mask_source is None and (self.deflate is None or compress is False):
             octets = join_text_frames(messages)
             if octets is not None:

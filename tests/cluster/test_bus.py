@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from goim_edu.cluster.addresses import bus_servers
 from goim_edu.lab.bus_process import BusProcess
 from goim_edu.lab.link import Link
 from goim_edu.lab.server_process import ServerProcess
@@ -151,3 +152,15 @@ def test_a_bus_that_is_none(bus: str) -> None:
 
     with pytest.raises(ValueError, match="bus must be addresses such as nats://"):
         ServerConfig(bus=bus)
+
+
+def test_the_addresses_of_a_bus_may_stand_in_a_file(tmp_path: Path) -> None:
+    """A password in it is for nobody else, neither in the arguments nor in a message."""
+    file = tmp_path / "bus"
+    file.write_text("nats://ada:secret@a:4222,b\nmore\n")
+    assert bus_servers(f"@{file}") == ["nats://ada:secret@a:4222", "nats://b"]
+    file.write_text("http://ada:secret@a")
+    with pytest.raises(ValueError, match="not 'a'"):
+        bus_servers(f"@{file}")
+    with pytest.raises(ValueError, match=r"bus: .*none has no address: No such file"):
+        bus_servers(f"@{tmp_path / 'none'}")

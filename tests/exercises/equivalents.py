@@ -164,7 +164,6 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
     },
     "12.3": {"absolute numbers": _NOT_NEGATIVE},
     "12.4": {
-        "line 10: without condition 2": "what is a duplicate is stored",
         "lower case": _NO_TEXT,
         "stripped": _NO_TEXT,
         "only Latin-1": _NO_TEXT,

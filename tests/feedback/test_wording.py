@@ -64,6 +64,10 @@ def test_values_are_shown_short_and_the_same_each_time(value: object, shown: str
         ((True, 1), (128, 1), "`number != 0` makes a flag"),
         (True, 128, "`number != 0` makes a flag"),
         (True, 0, ""),
+        (0b1010, 1010, "did you mean `0b1010`?"),
+        ((1, 0x8A), (1, 0x89), "should be `138`"),
+        ("a", b"a", "`data.decode()`"),
+        (b"a", "a", "`text.encode()`"),
     ],
 )
 def test_a_difference_is_named(want: object, got: object, words: str) -> None:

@@ -19,7 +19,7 @@ import websockets.sync.client
 from nbformat.sign import NotebookNotary
 from websockets.typing import Origin, Subprotocol
 
-from goim_edu.cli.lab import command, find_notebooks, trust
+from goim_edu.cli.lab import command, places, trust
 from goim_edu.errors import StoreUnavailable
 from goim_edu.lab import LiveServer, said
 from goim_edu.store import open_store
@@ -217,10 +217,10 @@ def test_a_program_that_forgets_to_close_it_ends_all_the_same(root: Path) -> Non
 
 
 def test_the_course_is_found_and_opened_at_its_first_notebook(root: Path, tmp_path: Path) -> None:
-    assert find_notebooks(tmp_path) == root / "notebooks", "beside the package"
+    assert places(tmp_path) == (root / "notebooks", root / "course"), "beside the package"
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks" / "00-start-here.ipynb").touch()
-    assert find_notebooks(tmp_path) == tmp_path / "notebooks"
+    assert places(tmp_path) == (tmp_path / "notebooks", tmp_path / "course")
     words = command(["--no-browser", "--port", "8899"])
     assert words[:3] == [sys.executable, "-m", "jupyterlab"]
     assert words[-4] == "--LabApp.default_url=/lab/tree/00-start-here.ipynb"

@@ -45,7 +45,8 @@ class Clock:
         self.now = 1000.0
         for name in ("transport.connection", "transport.stream", "transport.watched_stream"):
             monkeypatch.setattr(f"goim_edu.{name}.monotonic", lambda: self.now)
-        monkeypatch.setattr("goim_edu.serving.echo.monotonic", lambda: self.now)
+        for name in ("serving.echo.monotonic", "transport.stream.thread_time"):
+            monkeypatch.setattr(f"goim_edu.{name}", lambda: self.now)
 
     def pass_by(self, connection: Connection, seconds: float) -> None:
         self.now += seconds

@@ -1,0 +1,3 @@
+from goim_edu.websocket.octets import Octets
+
+def xor(payload: Octets, mask_key: bytes) -> bytes: ...
