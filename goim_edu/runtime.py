@@ -24,9 +24,12 @@ if TYPE_CHECKING:
 
     from goim_edu.turned_loop import Turned
 
-__all__ = ["Background", "Browser", "Native", "Platform", "platform", "use"]
+__all__ = ["Background", "Browser", "Native", "Platform", "platform", "thread_time", "use"]
 
 T = TypeVar("T")
+
+thread_time: Final[Callable[[], float]] = getattr(time, "thread_time", time.perf_counter)
+"""Seconds of work of this thread; in a browser, which does not tell, seconds on the clock."""
 
 _START: Final = 10.0  # seconds until a thread must have its loop
 _END: Final = 10.0  # seconds until it must have ended

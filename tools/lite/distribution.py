@@ -23,6 +23,7 @@ from tools.lite.saved import write_saved
 
 _PYTHON_FILES: Final = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
 _KERNEL: Final = ("piplite", "pyodide_kernel", "ipykernel", "widgetsnbextension-4")
+_UNUSED: Final = re.compile(r"[^/]+\.data/|goim_edu/course/|.*\.(map|pyi)$|.*/tests?/")
 _BROWSER: Final = {
     "python_version": PYTHON,
     "python_full_version": f"{PYTHON}.0",
@@ -51,15 +52,30 @@ def make_distribution(parts: Parts, folder: Path) -> list[str]:
     folder.mkdir(parents=True)
     for name in _PYTHON_FILES:
         shutil.copy(parts.python / name, folder)
-    parts.build_own(folder)
-    for wheel in [*parts.wheels.glob("*.whl"), *parts.pure.glob("*.whl"), *_kernel_wheels(parts)]:
-        shutil.copy(wheel, folder)
+    own = parts.folder / "own"
+    shutil.rmtree(own, ignore_errors=True)
+    parts.build_own(own)
+    folders = (own, parts.wheels, parts.pure)
+    for wheel in [*(one for it in folders for one in it.glob("*.whl")), *_kernel_wheels(parts)]:
+        _copy_what_runs(wheel, folder / wheel.name)
     _write_empty(folder, "jedi", "0.99")
     write_saved(folder)
     lock = json.loads((parts.python / "pyodide-lock.json").read_text())
     lock["packages"], absent = _packages(folder)
     (folder / "pyodide-lock.json").write_text(json.dumps(lock, indent=1, sort_keys=True))
     return absent
+
+
+def _copy_what_runs(wheel: Path, copy: Path) -> None:
+    """Copy a wheel without what only a machine uses: its files for JupyterLab, the notebooks."""
+    with (
+        zipfile.ZipFile(wheel) as archive,
+        zipfile.ZipFile(copy, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as written,
+    ):
+        for one in archive.infolist():
+            if not _UNUSED.match(one.filename):
+                plain = zipfile.ZipInfo(one.filename)
+                written.writestr(plain, archive.read(one), zipfile.ZIP_DEFLATED, 9)
 
 
 def _write_empty(folder: Path, name: str, version: str) -> None:
