@@ -5,8 +5,6 @@ ways at the same time and records every byte. ``Wire`` is one connection to the 
 that write the bytes themselves.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import io
