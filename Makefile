@@ -17,7 +17,7 @@ export PYTEST_ADDOPTS := --import-mode=append
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help lab wheel test full chaos serve lint notebooks diagrams site gallery lock conformance compiled bench bench-protocol bench-server bench-store bench-cluster clean
+.PHONY: help lab wheel test full chaos serve lint notebooks diagrams site lite gallery lock conformance compiled bench bench-protocol bench-server bench-store bench-cluster clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -93,6 +93,10 @@ diagrams: $(VENV)/.test ## draw the imports in docs/architecture.md, and every d
 
 site: $(VENV)/.test ## make the site in build/site/: course, documents, API reference (ARGS="--url ...")
 	$(BIN)/python -m tools.site $(ARGS)
+
+lite: $(VENV)/.lab ## build the course that runs in a browser, nothing installed: build/lite/
+	@$(BIN)/python -m tools.lite $(ARGS)
+	@echo "serve it: python3 -m http.server --bind 127.0.0.1 --directory build/lite"
 
 gallery: $(VENV)/.test ## draw every picture and widget into docs/gallery/
 	$(BIN)/python -m tools.gallery $(ARGS)

@@ -16,29 +16,32 @@ from tools.imports import PACKAGE, ROOT
 MODULES = imports.modules()
 
 # Each entry of the package and the entries below it that it may import: one row an entry.
-GROUND = {"address_file", "errors", "lazy", "palette", "printable"}
+GROUND = {"address_file", "errors", "lazy", "palette", "printable", "runtime", "saved_cells"}
 BELOW: dict[str, set[str]] = {
     "address_file": set(),
     "errors": set(),
     "lazy": set(),
     "palette": set(),
     "printable": set(),
+    "runtime": {"turned_loop"},  # a browser's loop, when it is asked for
+    "turned_loop": set(),
+    "saved_cells": {"runtime"},
     "websocket": {"errors"},
     "protocol": {"errors", "websocket"},
-    "transport": {"errors", "websocket", "protocol"},
+    "transport": {"errors", "runtime", "saved_cells", "websocket", "protocol"},
     "chat": {"errors", "printable", "websocket", "protocol", "transport"},
     "cluster": {"address_file", "errors", "chat", "storage"},
     "client": {"errors", "lazy", "printable", "websocket", "protocol", "transport", "chat"},
     "serving": {"errors", "websocket", "protocol", "transport", "chat", "cluster"},
     "server": {"errors", "lazy", "websocket", "protocol", "transport", "chat", "serving"},
-    "mongod": {"errors"},
-    "storage": {"errors"},
+    "mongod": {"errors", "runtime", "saved_cells"},
+    "storage": {"errors", "runtime"},
     "store": {"address_file", "errors", "lazy", "mongod", "storage"},
     "capture": GROUND | {"websocket"},
     "draw": GROUND | {"websocket", "capture"},
     "feedback": GROUND | {"websocket", "draw"},
     "exercises": GROUND | {"websocket", "protocol", "storage", "draw", "feedback"},
-    "widgets": GROUND | {"websocket", "protocol", "capture", "draw", "client"},
+    "widgets": GROUND | {"websocket", "protocol", "capture", "draw", "client", "transport"},
     "lab": GROUND
     | {"websocket", "protocol", "transport", "client", "server", "mongod", "storage", "store"}
     | {"capture", "draw", "feedback"},

@@ -109,9 +109,6 @@ MISSING = {
     "jwt": """
 from goim_edu.chat.auth import TokenVerifier
 TokenVerifier(bytes(32), "HS256")""",
-    "plots": """
-from goim_edu.draw.plot import plot
-plot(print, 300, 200, 0)""",
     "png": """
 from goim_edu import draw
 draw.frame(b"\\x81\\x05Hello").png()""",
@@ -134,6 +131,13 @@ def test_what_needs_an_extra_says_which(plain: Installed, extra: str) -> None:
         rf"goim_edu\.errors\.MissingExtra: \w+ is not installed: pip install 'goim-edu\[{extra}\]'"
     )
     assert re.fullmatch(wanted, last), done.stderr
+
+
+def test_plots_are_drawn_without_matplotlib(plain: Installed) -> None:
+    code = """
+from goim_edu import draw
+print(draw.growth({"loop": [(10, 1e-6), (1000, 1e-4)]}).svg().count("<polyline"))"""
+    assert plain.output(code).strip() == "2"
 
 
 COMMANDS = {

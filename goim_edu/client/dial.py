@@ -13,6 +13,7 @@ from goim_edu.client.attempt import Attempt
 from goim_edu.client.proxy import Proxy, Tunnel
 from goim_edu.client.socks import ask_socks
 from goim_edu.transport import Connection
+from goim_edu.transport.memory_network import running_loop
 
 __all__ = ["reach"]
 
@@ -30,7 +31,7 @@ async def reach(connection: Connection, attempt: Attempt) -> None:
         OSError: nothing listens there, or TLS failed.
         ProxyError: the proxy did not let us through.
     """
-    loop, options, proxy = asyncio.get_running_loop(), attempt.options, attempt.proxy
+    loop, options, proxy = running_loop(), attempt.options, attempt.proxy
     secure: dict[str, Any] = {"ssl": attempt.tls, "server_hostname": attempt.server_hostname}
     if options.unix is not None:
         path = os.fspath(options.unix)

@@ -6,10 +6,10 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from math import log10
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from goim_edu.draw.own_axes import OwnAxes, OwnFigure
 from goim_edu.draw.svg import element
-from goim_edu.errors import needs_extra
 from goim_edu.palette import OKABE_ITO
 
 if TYPE_CHECKING:
@@ -73,19 +73,22 @@ _SETTINGS: Final[dict[Any, Any]] = {
 def plot(paint: Callable[[Figure], None], width: float, height: float, y: float) -> str:
     """Return what ``paint`` draws on a figure, as markup for a picture.
 
+    The figure is matplotlib's; where that is not installed, it is one of our own, plainer.
+
     Args:
         paint: draws on the figure that it is given; one unit of font size is one pixel.
         width: of the figure in pixels.
         height: likewise.
         y: where its top stands in the picture.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
     """
-    with needs_extra("plots"):
+    try:
         import matplotlib as mpl
         from matplotlib.backends.backend_svg import FigureCanvasSVG
         from matplotlib.figure import Figure
+    except ImportError:
+        own = OwnFigure(width, height, _CLASSES)
+        paint(cast("Figure", own))
+        return element("g", own.svg(), transform=f"translate(0 {y:g})")
 
     written = io.StringIO()
     with mpl.rc_context(_SETTINGS):
@@ -102,13 +105,25 @@ def plain_axes(
     figure: Figure, *, left: float, bottom: float, right: float = 24, top: float = 10
 ) -> Axes:
     """Return axes with margins in pixels, open at the top and the right, with a faint grid."""
-    width, height = (72 * side for side in figure.get_size_inches())
-    box = (left / width, bottom / height, 1 - (left + right) / width, 1 - (top + bottom) / height)
-    axes = figure.add_axes(box)
+    axes: Axes
+    given: object = figure  # by its type it is matplotlib's
+    if isinstance(given, OwnFigure):
+        axes = cast("Axes", OwnAxes(given, (left, top, right, bottom)))
+    else:
+        axes = figure.add_axes(_box(figure, left, bottom, right, top))
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_axisbelow(True)
     axes.grid(visible=True, axis="y")
     return axes
+
+
+def _box(
+    figure: Figure, left: float, bottom: float, right: float, top: float
+) -> tuple[float, float, float, float]:
+    """Return the place of axes with these margins in pixels, as parts of the figure."""
+    width, height = (72 * side for side in figure.get_size_inches())
+    wide, high = 1 - (left + right) / width, 1 - (top + bottom) / height
+    return left / width, bottom / height, wide, high
 
 
 def line_style(number: int) -> dict[str, Any]:

@@ -8,18 +8,22 @@ import inspect
 import io
 import linecache
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Final
+
+from goim_edu.runtime import platform
 
 __all__ = ["Outcome", "call", "equal"]
 
 SECONDS: Final = 1.0
 """Seconds of work that one call may take; any exercise needs a thousandth of it."""
 _WALL: Final = 8.0  # seconds on the clock, for a function that sleeps or waits
+_LOOK: Final = 0.02  # seconds between two looks at the clock
 _LONGEST_PRINT: Final = 2_000  # characters
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 
@@ -95,12 +99,7 @@ class _Worker(threading.Thread):
             except _Stop:
                 pass
             except BaseException as error:  # noqa: BLE001 (the learner's error is what we report)
-                trace = error.__traceback__
-                self.outcome = Outcome(
-                    error=error,
-                    place=_place(trace, self._file),
-                    elsewhere=bool(self._file) and not _passes(trace, self._file),
-                )
+                self.outcome = _outcome_of(error, self._file)
             finally:
                 self._ended = True
 
@@ -124,6 +123,57 @@ class _Worker(threading.Thread):
             self.join(0.05)
 
 
+def _watched(
+    function: Callable[..., Any], args: tuple[Any, ...], blame: object, seconds: float
+) -> Outcome:
+    """Let a thread do it, and watch the time meanwhile."""
+    worker = _Worker(function, args, blame)
+    worker.start()
+    try:
+        worker.join(_LOOK)
+        while worker.is_alive():
+            if worker.too_long(seconds):
+                worker.stop()
+                break
+            worker.join(_LOOK)
+    except KeyboardInterrupt:  # the learner's own "stop" button
+        worker.stop()
+        raise
+    return worker.outcome or Outcome(stopped=True)
+
+
+def _traced(
+    function: Callable[..., Any], args: tuple[Any, ...], blame: object, seconds: float
+) -> Outcome:
+    """Do it here, and look at the clock at each line: where there is one thread only."""
+    file = getattr(getattr(blame, "__code__", None), "co_filename", "")
+    end = time.monotonic() + seconds
+
+    def look(frame: FrameType, event: str, arg: object) -> Any:
+        if time.monotonic() > end:
+            raise _Stop
+        return look
+
+    before = sys.gettrace()
+    sys.settrace(look)
+    try:
+        return Outcome(value=function(*args))
+    except _Stop:
+        return Outcome(stopped=True)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 (the learner's error is what we report)
+        return _outcome_of(error, file)
+    finally:
+        sys.settrace(before)
+
+
+def _outcome_of(error: BaseException, file: str) -> Outcome:
+    trace = error.__traceback__
+    elsewhere = bool(file) and not _passes(trace, file)
+    return Outcome(error=error, place=_place(trace, file), elsewhere=elsewhere)
+
+
 def call(
     function: Callable[..., Any],
     args: tuple[Any, ...],
@@ -136,8 +186,8 @@ def call(
     Args:
         function: anybody's.
         args: its arguments.
-        seconds: of processor time until it is stopped. A loop inside C code, such as
-            ``sum(itertools.count())``, cannot be stopped.
+        seconds: of processor time until it is stopped; without threads, on the clock. A loop
+            inside C code, such as ``sum(itertools.count())``, cannot be stopped.
         blame: the learner's function, if ``function`` only calls it.
         keep_prints: keep what it prints, which turns ``sys.stdout`` for the whole process; say no
             where other threads may do the same.
@@ -146,20 +196,9 @@ def call(
     'IndexError: index out of range'
     """
     prints = _Prints()
-    worker = _Worker(function, args, blame or function)
+    watched = _watched if platform().threads else _traced
     with contextlib.redirect_stdout(prints) if keep_prints else contextlib.nullcontext():
-        worker.start()
-        try:
-            worker.join(0.02)
-            while worker.is_alive():
-                if worker.too_long(seconds):
-                    worker.stop()
-                    break
-                worker.join(0.02)
-        except KeyboardInterrupt:  # the learner's own "stop" button
-            worker.stop()
-            raise
-    outcome = worker.outcome or Outcome(stopped=True)
+        outcome = watched(function, args, blame or function, seconds)
     if inspect.iscoroutine(outcome.value):
         outcome.value.close()  # else Python warns on stderr that nobody has awaited it
     return replace(outcome, printed=prints.getvalue().rstrip())

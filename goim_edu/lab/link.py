@@ -7,15 +7,15 @@ import contextlib
 import random
 import socket
 import struct
-import threading
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import Future
 from time import monotonic
 from typing import Final, Protocol, Self, TypedDict
 from urllib.parse import urlsplit, urlunsplit
 
 from goim_edu.capture.recording import Direction
+from goim_edu.runtime import platform
+from goim_edu.transport.memory import MemoryTransport
+from goim_edu.transport.memory_network import running_loop
 
 __all__ = ["Faults", "HasPort", "Link"]
 
@@ -56,8 +56,8 @@ class Link:
     Connect to ``link.port`` instead of the server's own port (``link.through(url)`` rewrites an
     address), and change the settings at any time, also while bytes are on their way.
 
-    Thread safety: it runs in a thread of its own; settings and methods are for any other thread.
-    ``close`` waits for the end of that thread.
+    Thread safety: it runs in a loop of its own, in a thread where there are threads; settings and
+    methods are for any other thread. ``close`` waits for the end of that loop.
 
     Args:
         server: a running server, or the number of its port.
@@ -101,35 +101,29 @@ class Link:
         self._chance = random.Random(seed)
         self._relays: set[_Relay] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._started: Future[None] = Future()
-        self._thread = threading.Thread(target=self._run, name="Link", daemon=True)
-        self._thread.start()
-        self._started.result(_START_TIMEOUT)
-
-    def _run(self) -> None:
+        self._closed = False
+        self._background = platform().background("Link")
         try:
-            asyncio.run(self._serve())
-        except OSError as error:
-            if self._started.done():
-                raise
-            self._started.set_exception(error)
+            self._background.run(self._listen(), _START_TIMEOUT)
+        except BaseException:
+            self._background.close()
+            raise
 
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
+    async def _listen(self) -> None:
+        self._loop = running_loop()
         self._open: dict[Direction, asyncio.Event] = {
             "in": asyncio.Event(),
             "out": asyncio.Event(),
         }
         self._restore()
-        listener = await asyncio.start_server(self._accept, _HOST, 0)
-        self.port: int = listener.sockets[0].getsockname()[1]
-        self._started.set_result(None)
-        await self._stop.wait()
+        self._listener = await asyncio.start_server(self._accept, _HOST, 0)
+        self.port: int = self._listener.sockets[0].getsockname()[1]
+
+    async def _end(self) -> None:
         # Connections that are just being opened are still accepted: asyncio leaks a socket that it
         # accepts while the listener closes.
         await asyncio.sleep(_SETTLE)
-        listener.close()
+        self._listener.close()
         for relay in tuple(self._relays):
             relay.reset()
         for task in self._tasks:
@@ -184,14 +178,14 @@ class Link:
             for one in directions:
                 self._open[one].clear()
 
-        self._soon(shut)
+        self._background.call(shut)
 
     def restore(self) -> None:
         """Let everything pass again; what the link has kept meanwhile arrives late.
 
         TCP on a real cable would do the same by sending it again.
         """
-        self._soon(self._restore)
+        self._background.call(self._restore)
 
     def _restore(self) -> None:
         for open_ in self._open.values():
@@ -205,7 +199,7 @@ class Link:
             for relay in relays:
                 relay.reset()
 
-        self._soon(reset)
+        self._background.call(reset)
         return len(relays)
 
     def through(self, url: str) -> str:
@@ -218,26 +212,17 @@ class Link:
 
     def close(self) -> None:
         """Close it and all connections through it; twice does no harm."""
-        with contextlib.suppress(RuntimeError):  # its loop has ended already
-            self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(_STOP_TIMEOUT)
+        if not self._closed:
+            self._closed = True
+            with contextlib.suppress(RuntimeError):  # its loop has ended already
+                self._background.run(self._end(), _STOP_TIMEOUT)
+            self._background.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _soon(self, act: Callable[[], None]) -> None:
-        """Call ``act`` in the thread of the link, and wait until it has run."""
-        done: Future[None] = Future()
-
-        def run() -> None:
-            act()
-            done.set_result(None)
-
-        self._loop.call_soon_threadsafe(run)
-        done.result(_START_TIMEOUT)
 
     def lateness(self) -> float:
         """Return how long the next piece takes, in seconds."""
@@ -356,7 +341,10 @@ class _Relay:
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    """Close a socket with a TCP reset."""
+    """End a connection with a TCP reset."""
+    if isinstance(writer.transport, MemoryTransport):
+        writer.transport.reset()
+        return
     connection = writer.get_extra_info("socket")
     if connection is not None and not writer.is_closing():
         with contextlib.suppress(OSError):

@@ -1,13 +1,10 @@
-"""LiveServer: the real chat server in a thread of this process, for notebooks and tests."""
+"""LiveServer: the real chat server beside the code of this process, for notebooks and tests."""
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import contextlib
 import secrets
-import threading
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, Self, Unpack
 
@@ -15,9 +12,11 @@ from goim_edu.capture import Capture
 from goim_edu.lab.link import Faults, Link
 from goim_edu.lab.raw_client import HOST, ask, ask_http
 from goim_edu.mongod.temporary import new_temporary, remove_temporary
+from goim_edu.runtime import Background, platform
 from goim_edu.server import ChatServer, ServerConfig
 from goim_edu.store import MessageStore, open_store
 from goim_edu.transport import Connection, Direction, Tap
+from goim_edu.transport.memory_socket import lend
 from goim_edu.websocket.frames import Frame
 
 __all__ = ["LiveServer"]
@@ -37,7 +36,7 @@ _running: dict[str, LiveServer] = {}
 
 
 class LiveServer:
-    """The chat server of this package, alive in a thread with an event loop of its own.
+    """The chat server of this package, alive in an event loop of its own: in a thread, if any.
 
     Thread safety: all methods may be called from any thread but its own. They wait, with a bound,
     and cannot be cancelled.
@@ -89,50 +88,35 @@ class LiveServer:
         before = _running.pop(name, None)
         if before is not None:
             before.close()
+        lend()
         self.name = name
         self.capture = Capture()
         self.key = _KEY
         self._own_dir = None
         self._own_store = not isinstance(mongo, MessageStore)
-        if data_dir is None and mongo in ("auto", "local"):
+        if data_dir is None and mongo in ("auto", "local") and platform().processes:
             self._own_dir = new_temporary("goim-edu-")
-        self._started: Future[None] = Future()
-        self._stop: asyncio.Event | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._background: Background | None = None
         try:
             if isinstance(mongo, MessageStore):
                 self.store = mongo
             else:
                 self.store = open_store(mongo, data_dir=data_dir or self._own_dir)
             config = ServerConfig.of(**_DEFAULTS | settings)
-            self._thread = threading.Thread(
-                target=self._run, args=(config,), name=f"LiveServer {name}", daemon=True
-            )
-            self._thread.start()
-            self._started.result(_START_TIMEOUT)
+            self._background = platform().background(f"LiveServer {name}")
+            self._background.run(self._open(config), _START_TIMEOUT)
         except BaseException:
+            if self._background is not None:
+                self._background.close()
             self._clean_up()
             raise
         _running[name] = self
         atexit.register(self._clean_up)
 
-    def _run(self, config: ServerConfig) -> None:
-        try:
-            asyncio.run(self._serve(config))
-        except BaseException as error:
-            if self._started.done():
-                raise
-            self._started.set_exception(error)
-
-    async def _serve(self, config: ServerConfig) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
+    async def _open(self, config: ServerConfig) -> None:
         self.server = server = self._make_server(config)
         await server.start()
         self.port = server.port
-        self._started.set_result(None)
-        await self._stop.wait()
-        await server.drain()
 
     def _make_server(self, config: ServerConfig) -> ChatServer:
         return ChatServer(config, self.store, tap=self._tap, page_key=self.key)
@@ -209,10 +193,12 @@ class LiveServer:
         atexit.unregister(self._clean_up)
         if _running.get(self.name) is self:
             del _running[self.name]
-        if self._loop is not None and self._stop is not None and self._thread.is_alive():
-            with contextlib.suppress(RuntimeError):  # the loop has just ended by itself
-                self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join(_STOP_TIMEOUT)
+        if self._background is not None:
+            # The loop may have ended by itself; and what is not drained in time is cut off.
+            with contextlib.suppress(RuntimeError, TimeoutError):
+                self._background.run(self.server.drain(), _STOP_TIMEOUT)
+            self._background.close()
+            self._background = None
         self._clean_up()
 
     def __enter__(self) -> Self:

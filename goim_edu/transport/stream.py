@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from time import monotonic, thread_time
+from time import monotonic
 from typing import Final, cast
 
+from goim_edu.runtime import thread_time
 from goim_edu.transport.engine import Engine, Tap
 from goim_edu.transport.pace import COSTLY, FIRST_READ, next_read
 from goim_edu.transport.progress import acknowledged

@@ -17,6 +17,7 @@ costs an idle connection nothing.
 """
 
 import re
+import sys
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -317,7 +318,7 @@ class PerMessageDeflate:
         if decompressor is None:
             decompressor = self._decompressor = zlib.decompressobj(-self._remote_bits)
         try:
-            output = decompressor.decompress(data + _TAIL if final else data, max_size + 1)
+            output = decompressor.decompress(data + _TAIL if final else data, _one_more(max_size))
             if decompressor.eof:
                 output = self._decompress_members(output, decompressor.unused_data, final, max_size)
         except zlib.error as error:
@@ -360,7 +361,7 @@ class PerMessageDeflate:
             if not rest or size > max_size or (final and rest == _TAIL):
                 break  # nothing is left; the tail completes no block of a stream that has ended
             decompressor = zlib.decompressobj(-self._remote_bits)
-            pieces.append(decompressor.decompress(rest, max_size + 1 - size))
+            pieces.append(decompressor.decompress(rest, _one_more(max_size - size)))
             size += len(pieces[-1])
             if decompressor.eof:
                 rest, decompressor = decompressor.unused_data, None
@@ -401,3 +402,8 @@ def deflate_shared(
         return _EMPTY_MESSAGE
     compressor = _make_compressor(window_bits, config)
     return (compressor.compress(message) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+
+def _one_more(size: int) -> int:
+    """One octet more, so that too many are seen; zlib takes no more than an object can have."""
+    return min(size + 1, sys.maxsize)

@@ -22,7 +22,7 @@ def script(name: str) -> str:
 
     A widget's script reaches the browser as one module with no address, so it cannot import a
     neighbour: they are joined here. One that shows names or texts of strangers calls a function of
-    ``printable.js``, and gets that file, too.
+    ``printable.js``, and gets that file, too; one that makes a ``Tunnel`` gets ``tunnel.js``.
 
     Args:
         name: of its file, without ``.js``.
@@ -31,6 +31,8 @@ def script(name: str) -> str:
     True
     """
     own = _joined(f"{name}.js")
+    if "new Tunnel(" in own:
+        own = (_HERE / "tunnel.js").read_text(encoding="utf-8") + own
     if "printable" not in own:
         return own
     return _MARKS.read_text(encoding="utf-8").replace("export ", "") + own

@@ -1,5 +1,6 @@
 // The browser's side of ChatPanel: for each user a column with a WebSocket of its own.
-// It speaks goim.v1.json (hello, join, history, send) straight to the chat server.
+// It speaks goim.v1.json (hello, join, history, send) straight to the chat server; where the browser
+// cannot reach that, through a tunnel: then a client in the kernel speaks for it.
 
 const SUBPROTOCOL = "goim.v1.json";
 const RECONNECT_MS = [300, 1000, 3000, 10000];
@@ -73,7 +74,9 @@ class Column {
   }
 
   connect() {
-    const socket = new WebSocket(this.model.get("url"), this.subprotocols());
+    const socket = this.model.get("tunnelled")
+      ? new Tunnel(this.model, this.subprotocols())
+      : new WebSocket(this.model.get("url"), this.subprotocols());
     this.socket = socket;
     socket.addEventListener("open", () => this.request({ type: "hello", user_id: this.user }));
     socket.addEventListener("message", (event) => this.receive(JSON.parse(event.data)));

@@ -11,7 +11,9 @@ import anywidget
 import traitlets
 
 from goim_edu.printable import printable_name
+from goim_edu.runtime import platform
 from goim_edu.widgets.base import script, style
+from goim_edu.widgets.tunnel import Tunnel
 
 __all__ = ["ChatPanel"]
 
@@ -29,7 +31,9 @@ class ChatPanel(anywidget.AnyWidget):
     """A chat panel whose JavaScript, in your browser, talks to a live server.
 
     Nothing of the chat passes through Jupyter: each column opens a WebSocket of its own from the
-    browser to ``server.url``, so what the server captures are the bytes of a real browser.
+    browser to ``server.url``, so what the server captures are the bytes of a real browser. Only
+    where Python itself runs in the browser there is no such way: there a client beside the server
+    speaks for each column, and the bytes are that client's.
 
     Args:
         server: a running server, or the address of its chat. The key of a ``LiveServer`` goes to
@@ -45,6 +49,7 @@ class ChatPanel(anywidget.AnyWidget):
     Attributes:
         messages: what the columns have shown so far, one ``{"user_id", "text", "seq"}`` each.
         connected: names of the users whose WebSocket is open now.
+        tunnelled: whether a client in the kernel speaks for the columns.
 
     >>> ChatPanel("ws://127.0.0.1:8765/chat", users=["ada", "lin"])
     ChatPanel(users=['ada', 'lin'], room='lobby')
@@ -57,6 +62,7 @@ class ChatPanel(anywidget.AnyWidget):
     users = traitlets.List(traitlets.Unicode()).tag(sync=True)
     room = traitlets.Unicode().tag(sync=True)
     key = traitlets.Unicode().tag(sync=True)
+    tunnelled = traitlets.Bool(False).tag(sync=True)
     messages = traitlets.List(traitlets.Dict())
     connected = traitlets.List(traitlets.Unicode())
 
@@ -70,7 +76,9 @@ class ChatPanel(anywidget.AnyWidget):
             key=getattr(server, "key", ""),
             users=list(users),
             room=room,
+            tunnelled=not platform().sockets,
         )
+        self._tunnel = Tunnel(lambda: str(self.url), self.send)
         self.on_msg(self._receive)
 
     def say(self, text: str, user: str | None = None) -> None:
@@ -92,6 +100,14 @@ class ChatPanel(anywidget.AnyWidget):
                 self.connected = users
             case {"type": "messages", "value": list(messages)}:
                 self.messages = messages
+            case dict():
+                self._tunnel.receive(content)
+
+    def close(self) -> None:
+        """End the panel, and what a tunnel carries for it."""
+        if hasattr(self, "_tunnel"):  # ipywidgets calls this as the object goes
+            self._tunnel.close()
+        super().close()
 
     def __repr__(self) -> str:
         return f"ChatPanel(users={self.users!r}, room={self.room!r})"

@@ -141,8 +141,7 @@ class HeartbeatLab(Lab):
             trips = run.heartbeat.round_trips
             return run.ended or (pongs is not None and trips is not None and trips.pongs >= pongs)
 
-        with run.changed:
-            run.changed.wait_for(enough, seconds)
+        run.wait(enough, seconds)
         return run.state
 
     def close(self) -> None:

@@ -1,16 +1,16 @@
-"""One connection with a heartbeat, in a thread of its own, and the record of its times."""
+"""One connection with a heartbeat, beside the notebook, and the record of its times."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
-from concurrent.futures import Future
+from collections.abc import Callable
 from time import monotonic
 from typing import Any, Final, Literal, Protocol
 
 from goim_edu.client import connect
 from goim_edu.errors import HandshakeError
+from goim_edu.runtime import platform
 from goim_edu.websocket.heartbeat import Heartbeat, Verdict
 
 __all__ = ["ENDED", "BadLink", "HasLink", "Run", "State"]
@@ -24,7 +24,6 @@ _MOST_PINGS: Final = 600
 _MOST_MARKS: Final = 100
 _OPEN_TIMEOUT: Final = 5.0  # seconds for the handshake, through a link that may be slow
 _CLOSE_TIMEOUT: Final = 0.5  # seconds for the closing handshake
-_START_TIMEOUT: Final = 10.0  # seconds until the thread has its loop
 _JOIN_TIMEOUT: Final = 10.0  # seconds for all of it to end
 
 
@@ -98,7 +97,7 @@ class _Recording(Heartbeat):
 class Run:
     """A real connection to a live server, through a link, until it ends in one way or another.
 
-    It lasts at most 300 seconds or 600 pings. Its thread is a daemon: it ends with the process.
+    It lasts at most 300 seconds or 600 pings, and ends with the process.
 
     Args:
         server: to connect to.
@@ -124,17 +123,15 @@ class Run:
         self.pings: list[tuple[float, float | None]] = []
         self.verdicts: list[tuple[float, Verdict]] = []
         self.marks: list[tuple[float, str]] = []
-        self.changed = threading.Condition()
         self._began = monotonic()
         self._ended_after: float | None = None
         self._last_state: State = "stopped"  # if it is asked to end
         self._silenced = False
         self._server = server
-        self._started: Future[None] = Future()
         self.link = server.link(**faults)
-        self._thread = threading.Thread(target=self._work, name="HeartbeatLab", daemon=True)
-        self._thread.start()
-        self._started.result(_START_TIMEOUT)
+        self._background = platform().background("HeartbeatLab")
+        loop = self._background.loop
+        self._task = self._background.call(lambda: loop.create_task(self._work()))
 
     # ------------------------------------------------------------------ called by the widget
 
@@ -167,61 +164,54 @@ class Run:
     def stop(self) -> None:
         """End it, and wait until it has ended; twice does no harm."""
         self._ask_to_end("stopped")
-        self._thread.join(_JOIN_TIMEOUT)
+        self.wait(self._task.done, _JOIN_TIMEOUT)
+        self._background.close()
+
+    def wait(self, done: Callable[[], bool], seconds: float) -> bool:
+        """Wait until this is so; return whether it is."""
+        return self._background.wait_for(done, seconds)
 
     def _ask_to_end(self, state: State) -> None:
         if not self.ended:
             self._last_state = state
             with contextlib.suppress(RuntimeError):  # its loop has ended already
-                self._loop.call_soon_threadsafe(self._task.cancel)
+                self._background.loop.call_soon_threadsafe(self._task.cancel)
 
     # ------------------------------------------------------------------ called by the heartbeat
 
     def note_ping(self, payload: bytes, now: float) -> None:
         """A ping goes out."""
-        with self.changed:
-            self.pings.append((now - self._began, None))
+        self.pings.append((now - self._began, None))
         if len(self.pings) >= _MOST_PINGS:
             self._ask_to_end("full")
 
     def note_pong(self, payload: bytes, rtt: float) -> None:
         """Its pong came; the payload is ``hb`` and the number of the ping, from 1."""
         number = int(payload[2:]) - 1
-        with self.changed:
-            self.pings[number] = (self.pings[number][0], rtt)
-            self.changed.notify_all()
+        self.pings[number] = (self.pings[number][0], rtt)
 
     def note_verdict(self, verdict: Verdict, now: float) -> None:
         """The heartbeat has judged."""
-        with self.changed:
-            self.verdicts.append((now - self._began, verdict))
-            self.changed.notify_all()
+        self.verdicts.append((now - self._began, verdict))
 
-    # ------------------------------------------------------------------ in its thread
+    # ------------------------------------------------------------------ in its loop
 
-    def _work(self) -> None:
+    async def _work(self) -> None:
         try:
-            asyncio.run(self._live())
+            await self._live()
         except (OSError, HandshakeError) as error:
             self.why = str(error) or "it took too long"
         finally:
             self.link.close()
             self._end("failed")
+            self._background.close()
 
     def _end(self, state: State) -> None:
-        with self.changed:
-            if not self.ended:
-                self._ended_after = self.seconds
-                self.state = state
-            self.changed.notify_all()
+        if not self.ended:
+            self._ended_after = self.seconds
+            self.state = state
 
     async def _live(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("a coroutine runs in a task")
-        self._task = task
-        self._started.set_result(None)
         try:
             ws = await connect(
                 self.link.through(self._server.echo_url),

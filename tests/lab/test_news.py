@@ -98,7 +98,7 @@ def test_a_websocket_speaks_both_ways(news: News, wire: Wire) -> None:
     assert wire.frame().payload == b"one"
     wire.send(build_frame("hello", mask_key=KEY) + build_frame("all", mask_key=KEY))
     assert [wire.frame().payload for _ in range(2)] == [b"hello", b"all"]
-    assert not wire._frames
+    assert wire.is_silent(0)
     wire.send(build_frame(b"\x03\xe8", Opcode.CLOSE, mask_key=KEY))
     assert wire.frame().opcode is Opcode.CLOSE
     with pytest.raises(ConnectionError):

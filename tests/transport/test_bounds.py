@@ -8,7 +8,7 @@ import pytest
 
 from goim_edu.serving.echo import Echo
 from goim_edu.transport import Connection, ConnectionState, Engine
-from goim_edu.transport.memory import Memory
+from goim_edu.transport.budget import Memory
 from goim_edu.transport.pace import LONGEST_REST, Allowance
 from goim_edu.websocket.close import parse_close
 from goim_edu.websocket.decoder import FrameDecoder

@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 import tracemalloc
 import zlib
+from types import SimpleNamespace
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from goim_edu.errors import HandshakeError, RemoteProtocolError
+from goim_edu.websocket import deflate
 from goim_edu.websocket.deflate import (
     DeflateConfig,
     DeflateParams,
@@ -23,6 +26,7 @@ from goim_edu.websocket.deflate import (
 from goim_edu.websocket.extensions import ExtensionOffer, format_extensions, parse_extensions
 
 LIMIT = 1 << 20
+MAXSIZE_32: Final = (1 << 31) - 1
 EXAMPLE = bytes(range(256)) * 40  # repeats within any window
 PLAIN = DeflateParams()
 FORGETFUL = DeflateParams(server_no_context_takeover=True, client_no_context_takeover=True)
@@ -476,6 +480,34 @@ def test_a_client_insists_on_what_every_offer_demanded() -> None:
     wish = DeflateConfig(server_no_context_takeover=True)
     with pytest.raises(HandshakeError, match="in every offer"):
         accept_client([ExtensionOffer("permessage-deflate")], wish)
+
+
+class Zlib32:
+    """A decompressor of a machine with 32 bits: no object has more than 2**31 - 1 octets there."""
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+
+    def decompress(self, data: bytes, most: int) -> Any:
+        if most > MAXSIZE_32:
+            raise OverflowError("Python int too large to convert to C ssize_t")
+        return self._real.decompress(data, most)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+@pytest.mark.parametrize("limit", [MAXSIZE_32 - 1, MAXSIZE_32, 1 << 62])
+def test_a_limit_that_no_object_reaches_is_one_on_32_bits_too(
+    monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    real = zlib.decompressobj
+    other = vars(zlib) | {"decompressobj": lambda bits: Zlib32(real(bits))}
+    monkeypatch.setattr(deflate, "zlib", SimpleNamespace(**other))
+    monkeypatch.setattr(deflate, "sys", SimpleNamespace(maxsize=MAXSIZE_32))
+    compressed = client().compress(b"Hello")
+    assert server().decompress(compressed, True, limit) == b"Hello"
+    assert server().decompress(stream(b"one") + stream(b"two"), True, limit) == b"onetwo"
 
 
 CONFIGS = st.tuples(BITS, BITS, st.booleans(), st.booleans()).map(
