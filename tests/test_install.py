@@ -237,7 +237,7 @@ def course() -> set[str]:
 
 def others(names: set[str]) -> dict[str, set[str]]:
     """The packages that bring each of the modules which are neither Python's nor ours."""
-    ours = {"goim_edu", *sys.stdlib_module_names}
+    ours = {"goim_edu", "pyodide", *sys.stdlib_module_names}  # Python in a browser brings pyodide
     brought = packages_distributions()
     return {name: set(map(canonicalize_name, brought[name])) for name in names - ours}
 

@@ -17,8 +17,8 @@ from goim_edu import draw
 from goim_edu.capture import Capture, Record
 from goim_edu.draw import Picture
 from goim_edu.errors import HandshakeError
+from goim_edu.lab.bench_figures import measured
 from goim_edu.lab.interleavings import Rules, explore, writers
-from goim_edu.lab.measured import measured
 from goim_edu.lab.news import Lane
 from goim_edu.lab.sharding import ShardedModel
 from goim_edu.mongod import Command, LocalMongod, find_mongod

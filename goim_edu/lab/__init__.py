@@ -9,6 +9,7 @@ from goim_edu.lazy import lazy_names
 
 if TYPE_CHECKING:
     from goim_edu.feedback.wording import said
+    from goim_edu.lab.bench_figures import measured
     from goim_edu.lab.cluster import Cluster
     from goim_edu.lab.conformance import take_cases
     from goim_edu.lab.counting_file import CountingFile
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from goim_edu.lab.learner_server import LearnersServer, serve_with
     from goim_edu.lab.link import Faults, Link
     from goim_edu.lab.live_server import LiveServer
-    from goim_edu.lab.measured import measured
     from goim_edu.lab.nemesis import Nemesis
     from goim_edu.lab.news import BROWSER, Lane, News, race
     from goim_edu.lab.night import Night, kill_while_talking
@@ -96,7 +96,7 @@ _MODULES = {
     "check_history": "goim_edu.lab.history",
     "fork": "goim_edu.lab.fork",
     "kill_while_talking": "goim_edu.lab.night",
-    "measured": "goim_edu.lab.measured",
+    "measured": "goim_edu.lab.bench_figures",
     "race": "goim_edu.lab.news",
     "said": "goim_edu.feedback.wording",
     "say_hello": "goim_edu.lab.hello",

@@ -6,7 +6,7 @@ import os
 import socket
 from typing import Final, cast
 
-from goim_edu.transport.memory_network import network_of, running_loop
+from goim_edu.transport.memory_network import running_network
 
 __all__ = ["address_of", "host_in_url", "listen", "shared_socket"]
 
@@ -24,7 +24,7 @@ def listen(host: str, port: int, given: socket.socket | None = None) -> socket.s
     Raises:
         OSError: it cannot listen there.
     """
-    network = network_of(running_loop())
+    network = running_network()
     if network is not None and given is None:
         return cast("socket.socket", network.listen(host, port))
     link = _bound(host, port) if given is None else given

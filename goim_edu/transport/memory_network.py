@@ -20,7 +20,14 @@ from typing import Any, Final, NamedTuple, Self
 from goim_edu.runtime import platform
 from goim_edu.transport.memory import MemoryTransport, joined
 
-__all__ = ["MemoryListener", "MemoryNetwork", "equip", "network_of", "running_loop"]
+__all__ = [
+    "MemoryListener",
+    "MemoryNetwork",
+    "equip",
+    "network_of",
+    "running_loop",
+    "running_network",
+]
 
 _BACKLOG: Final = 2048  # connections that may wait to be accepted
 _HERE: Final = ("127.0.0.1", "localhost", "::1", "0.0.0.0", "", None)  # noqa: S104 - names for here
@@ -289,6 +296,14 @@ def network_of(loop: asyncio.AbstractEventLoop) -> MemoryNetwork | None:
 
 
 _here: Final = MemoryNetwork()  # where the platform has no other
+
+
+def running_network() -> MemoryNetwork | None:
+    """Return the network in memory of the running loop; None: there is none, or no loop."""
+    try:
+        return network_of(running_loop())
+    except RuntimeError:
+        return None
 
 
 def running_loop() -> asyncio.AbstractEventLoop:

@@ -25,7 +25,7 @@ def test_messages_are_typed_and_weighed(lab: JupyterLab, page: Page) -> None:
     page.keyboard.press("Enter")
     expect(rows).to_have_count(2)
     expect(page.locator(".goim-deflate-rsv1")).to_contain_text("RSV1")
-    expect(page.locator(".goim-deflate-picture svg[role=img]")).to_be_visible()
+    expect(page.locator(".goim-deflate-picture .goim[role=img]")).to_be_visible()
     assert notebook.run_cell("lab.messages, lab.takeover, lab.selected") == (
         "(['tick tick tick', 'tick tick tick'], True, 1)"
     )

@@ -47,7 +47,7 @@ def test_every_notebook_runs_without_an_error(lab: JupyterLab, page: Page, name:
     notebook.run_all()
     assert notebook.error_outputs() == []
     if not name.startswith("A"):  # the appendices are prose
-        assert page.locator(".jp-OutputArea-output svg[role=img]").count() > 0
+        assert page.locator(".jp-OutputArea-output .goim[role=img]").count() > 0
 
 
 def test_a_link_of_the_glossary_leads_to_its_section(lab: JupyterLab, page: Page) -> None:
@@ -64,7 +64,7 @@ def test_the_saved_pictures_of_a_signed_notebook_are_shown_before_it_runs(
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(lab.data))
     trust(lab.root)
     Notebook(page, lab, "03-frames.ipynb")
-    expect(page.locator(".jp-OutputArea-output svg[role=img]").first).to_be_visible()
+    expect(page.locator(".jp-OutputArea-output .goim[role=img]").first).to_be_visible()
 
 
 def test_a_panel_in_two_cells_speaks_once_and_moves_with_its_room(
@@ -116,7 +116,7 @@ def test_a_message_typed_into_the_panel_is_captured(lab: JupyterLab, page: Page)
 
     assert notebook.run_cell("live.store.history('lobby')[-1].text") == repr(GREETING)
     notebook.run_cell("sent = live.capture.find('\"send\"', sender='client')[-1]\ndraw.frame(sent)")
-    words = page.locator(".jp-Cell svg[role=img]").last.get_attribute("aria-label") or ""
+    words = page.locator(".jp-Cell .goim[role=img]").last.get_attribute("aria-label") or ""
     assert "Text frame from the client" in words
     assert "a good frame" in words
     assert repr(GREETING) in notebook.run_cell("json.loads(sent.text)['text']")

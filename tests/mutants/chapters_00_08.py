@@ -147,7 +147,7 @@ MUTANTS: Final = [
         ),
         switch=_accept_any_answer,
         after=("def client_says",),
-        says="not 'ICX+Yqv66kxgM0FcWaLWlFLwTAI='",
+        says="is 'ICX+Yqv66kxgM0FcWaLWlFLwTAI=', not 's3pPLMBiTxaQ9kYGzzhZRbK+xOo='",
     ),
     Mutant(
         "03",

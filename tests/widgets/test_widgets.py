@@ -250,7 +250,7 @@ def test_a_frame_lab_leaves_a_picture_where_no_kernel_runs() -> None:
     lab = FrameLab(HELLO)
     data, _ = lab._repr_mimebundle_()
     assert data["text/plain"] == "FrameLab(818537fa213d7f9f4d5158)"
-    assert data["text/html"] == lab.picture().svg()
+    assert data["text/html"] == lab.picture().html()
     assert repr(FrameLab("length in 64 bits: 65,536")).endswith("...)")
 
 
