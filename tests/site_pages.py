@@ -33,7 +33,10 @@ class Found(HTMLParser):
             self.links.add(values.get("href", ""))
         if tag == "meta":
             self.told[values.get("name") or values.get("property", "")] = values.get("content", "")
-        if tag in {"script", "link", "img", "iframe", "source"}:
+        if (
+            tag in {"script", "link", "img", "iframe", "source"}
+            and values.get("rel") != "canonical"
+        ):
             self.loaded |= {values[key] for key in ("src", "href") if values.get(key)}
         self.pictures += "goim" in values.get("class", "") and values.get("role") == "img"
 

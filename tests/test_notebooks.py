@@ -123,7 +123,9 @@ def test_every_picture_says_in_words_what_it_shows(path: Path) -> None:
     for cell in cells(path, "code"):
         for output in cell.outputs:
             html = output.get("data", {}).get("text/html", "")
-            for picture in re.findall(r'<(?:svg(?! [^>]*aria-hidden)|div class="goim goim-fit)[^>]*>', html):
+            for picture in re.findall(
+                r'<(?:svg(?! [^>]*aria-hidden)|div class="goim goim-fit")[^>]*>', html
+            ):
                 assert 'role="img"' in picture
                 assert re.search(r'aria-label="[^"]{20,}', picture)
             assert "image/png" not in output.get("data", {}), "draw it as SVG, with alt text"

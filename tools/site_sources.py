@@ -156,6 +156,15 @@ def question_of(notebook: Any) -> str:
     return found[1] if found else ""
 
 
+def plain(markdown: str) -> str:
+    """A sentence without the signs of Markdown.
+
+    >>> plain("The server says `ack`.")
+    'The server says ack.'
+    """
+    return re.sub(r"[`*]", "", markdown)
+
+
 # ---------------------------------------------------------------------- pages
 
 
@@ -255,7 +264,7 @@ def write_extra(folder: Path) -> None:
         shutil.copy(path, folder)
     preview().save(folder / "preview.png", scale=1)
     (folder / ".nojekyll").touch()
-    questions = {path.stem: question_of(files.read(path)) for path in notebooks()}
+    questions = {path.stem: plain(question_of(files.read(path))) for path in notebooks()}
     (folder.parent / "_questions.json").write_text(json.dumps(questions), "utf-8")
 
 
