@@ -27,9 +27,7 @@ ABOUT: Final = ("README", "CHANGELOG", "CONTRIBUTING", "SECURITY")
 _LINK: Final = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 _IMAGE: Final = re.compile(r"!\[([^\]]*)\]\(([\w./-]+\.png)\)")
 _FENCE: Final = re.compile(r"(^```.*?^```[ ]*$)", re.DOTALL | re.MULTILINE)
-_TWO_THEMES: Final = re.compile(
-    r"<picture>.*?</picture>\n\n\[light\].*?$", re.DOTALL | re.MULTILINE
-)
+_TWO_THEMES: Final = re.compile(r"<picture>.*?</picture>(?:\n\n\[light\][^\n]*)?", re.DOTALL)
 
 INDEX: Final = """\
 # goim_edu: how instant messaging works, byte by byte
@@ -185,15 +183,17 @@ def notebook_page(path: Path) -> Any:
 
 def document_page(path: Path) -> str:
     """A document as the site shows it: pictures for two themes by the classes of the theme."""
-    return on_the_site(_TWO_THEMES.sub(_two_images, path.read_text("utf-8")), path)
+    text = _TWO_THEMES.sub(lambda found: _two_images(found, path), path.read_text("utf-8"))
+    return on_the_site(text, path)
 
 
-def _two_images(found: re.Match[str]) -> str:
-    name, alt = re.findall(r'<img src="(.+?)-light.png" alt="(.*?)"', found[0])[0]
-    themes = ("light", "dark")
+def _two_images(found: re.Match[str], source: Path) -> str:
+    name, kind, alt = re.findall(r'<img src="(.+?)-light\.(png|svg)" alt="(.*?)"', found[0])[0]
+    there = (source.parent / name).relative_to(DOCUMENTS)  # all their pages stand in one folder
     return "\n\n".join(
-        f"```{{image}} gallery/{name}-{theme}.png\n:alt: {alt}\n:class: only-{theme}\n```"
-        for theme in themes
+        f"```{{image}} {there.as_posix()}-{theme}.{kind}\n"
+        f":alt: {html.unescape(alt)}\n:class: only-{theme}\n```"
+        for theme in ("light", "dark")
     )
 
 
@@ -253,7 +253,8 @@ def write_all(folder: Path) -> None:
     shutil.copytree(DOCUMENTS / "diagrams", folder / "_diagrams")
     for path in DOCUMENTS.glob("*.png"):
         shutil.copy(path, folder / "docs")
-    shutil.copytree(DOCUMENTS / "gallery", folder / "docs" / "gallery", ignore=_no_markdown)
+    for name in ("gallery", "benchmarks"):
+        shutil.copytree(DOCUMENTS / name, folder / "docs" / name, ignore=_no_markdown)
     write_extra(folder / "_extra")
 
 
