@@ -101,7 +101,7 @@ def test_an_answer_is_folded_until_it_is_asked_for(page: Page, address: str) -> 
     expect(answer.locator(".cell_output")).to_be_hidden()
     answer.locator("summary").click()
     expect(answer.locator(".cell_output")).to_be_visible()
-    expect(answer.locator(".cell_output")).to_contain_text("10000101")
+    expect(answer.locator(".cell_output")).to_contain_text("01101011")
 
 
 def test_what_is_printed_is_open_and_wraps(page: Page, address: str) -> None:
