@@ -28,7 +28,7 @@ _LINK: Final = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 _IMAGE: Final = re.compile(r"!\[([^\]]*)\]\(([\w./-]+\.png)\)")
 _FENCE: Final = re.compile(r"(^```.*?^```[ ]*$)", re.DOTALL | re.MULTILINE)
 _TWO_THEMES: Final = re.compile(
-    r"<picture>.*?</picture>\n\n\[light\].*?$", re.DOTALL | re.MULTILINE
+    r"<picture>.*?</picture>(\n\n\[light\].*?$)?", re.DOTALL | re.MULTILINE
 )
 
 INDEX: Final = """\
@@ -185,15 +185,17 @@ def notebook_page(path: Path) -> Any:
 
 def document_page(path: Path) -> str:
     """A document as the site shows it: pictures for two themes by the classes of the theme."""
-    return on_the_site(_TWO_THEMES.sub(_two_images, path.read_text("utf-8")), path)
+    text = _TWO_THEMES.sub(lambda found: _two_images(found[0], path), path.read_text("utf-8"))
+    return on_the_site(text, path)
 
 
-def _two_images(found: re.Match[str]) -> str:
-    name, alt = re.findall(r'<img src="(.+?)-light.png" alt="(.*?)"', found[0])[0]
-    themes = ("light", "dark")
+def _two_images(markup: str, source: Path) -> str:
+    """A picture that is there for two themes, so that the switch of the site chooses."""
+    name, ending, alt = re.findall(r'<img src="(.+?)-light\.(png|svg)" alt="(.*?)"', markup)[0]
     return "\n\n".join(
-        f"```{{image}} gallery/{name}-{theme}.png\n:alt: {alt}\n:class: only-{theme}\n```"
-        for theme in themes
+        f"```{{figure}} {_image(f'{name}-{theme}.{ending}', source)}\n"
+        f":alt: {html.unescape(alt)}\n:figclass: only-{theme} drawn\n```"
+        for theme in ("light", "dark")
     )
 
 
@@ -251,9 +253,10 @@ def write_all(folder: Path) -> None:
     (folder / "reference").mkdir()
     reference.write_sources(folder / "reference")
     shutil.copytree(DOCUMENTS / "diagrams", folder / "_diagrams")
-    for path in DOCUMENTS.glob("*.png"):
-        shutil.copy(path, folder / "docs")
-    shutil.copytree(DOCUMENTS / "gallery", folder / "docs" / "gallery", ignore=_no_markdown)
+    for path in [*DOCUMENTS.rglob("*.png"), *DOCUMENTS.glob("benchmarks/*.svg")]:
+        there = folder / path.relative_to(ROOT)
+        there.parent.mkdir(exist_ok=True)
+        shutil.copy(path, there)
     write_extra(folder / "_extra")
 
 
@@ -266,7 +269,3 @@ def write_extra(folder: Path) -> None:
     (folder / ".nojekyll").touch()
     questions = {path.stem: plain(question_of(files.read(path))) for path in notebooks()}
     (folder.parent / "_questions.json").write_text(json.dumps(questions), "utf-8")
-
-
-def _no_markdown(_folder: str, names: list[str]) -> list[str]:
-    return [name for name in names if name.endswith(".md")]

@@ -97,7 +97,7 @@ def test_a_page_fits_a_phone(name: str, page: Page, address: str) -> None:
 
 def test_an_answer_is_folded_until_it_is_asked_for(page: Page, address: str) -> None:
     page.goto(f"{address}/03-frames.html")
-    answer = page.locator("details.hide").first
+    answer = page.locator(".cell", has_text='f"{0x85:08b}"').locator("details.hide")
     expect(answer.locator(".cell_output")).to_be_hidden()
     answer.locator("summary").click()
     expect(answer.locator(".cell_output")).to_be_visible()
@@ -166,7 +166,7 @@ def test_the_browser_edition_is_offered_where_it_is(
         if there:
             edition.parent.mkdir(parents=True)
             edition.write_text("<!doctype html><title>the browser edition</title>")
-        assert site.offer_lite(made) is there
+        assert site.take_in(None, made) is there
         page = browser.new_page()
         page.goto(f"{address}/03-frames.html")
         link = page.locator(".run-link")
@@ -176,7 +176,7 @@ def test_the_browser_edition_is_offered_where_it_is(
             expect(page).to_have_url(f"{address}/lite/lab/index.html?path=03-frames.ipynb")
         page.close()
     shutil.rmtree(made / site.LITE)
-    site.offer_lite(made)
+    site.take_in(None, made)
 
 
 SIZES = """() => [...document.querySelectorAll('.goim text')]
