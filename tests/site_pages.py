@@ -42,8 +42,17 @@ class Found(HTMLParser):
 
 
 def make(target: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Make the site in a process of its own, where a warning of Python is no error."""
-    command = [sys.executable, "-m", "tools.site", "--to", str(target), *arguments]
+    """Make the site without a browser edition, in a process where a warning is no error."""
+    command = [
+        sys.executable,
+        "-m",
+        "tools.site",
+        "--to",
+        str(target),
+        "--lite",
+        "none",
+        *arguments,
+    ]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
 

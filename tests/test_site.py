@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -127,12 +128,23 @@ def test_every_diagram_is_drawn_and_no_other() -> None:
     assert wanted == set(diagrams.FOLDER.glob("*.svg")), "run `make diagrams`"
 
 
-def test_the_browser_edition_is_kept_and_offered(tmp_path: Path) -> None:
-    (tmp_path / "_static").mkdir()
-    assert not site.offer_lite(tmp_path)
-    assert (tmp_path / "_static" / "lite.js").read_text() == ""
-    place = tmp_path / site.LITE / "lab"
-    place.mkdir(parents=True)
-    (place / "index.html").touch()
-    assert site.offer_lite(tmp_path)
-    assert "dataset.lite" in (tmp_path / "_static" / "lite.js").read_text()
+def test_the_browser_edition_comes_along_and_is_offered(tmp_path: Path) -> None:
+    target = tmp_path / "site"
+    edition = tmp_path / "edition"
+    (edition / "lab").mkdir(parents=True)
+    (edition / "lab" / "index.html").write_text("<!doctype html>")
+    for place, there in ((None, False), (tmp_path / "none", False), (edition, True)):
+        (target / "_static").mkdir(parents=True)
+        assert site.take_in(place, target) is there
+        said = (target / "_static" / "lite.js").read_text()
+        assert ("dataset.lite" in said) is there
+        assert (target / site.LITE / "lab" / "index.html").is_file() is there
+        shutil.rmtree(target)
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "diary.txt").write_text("mine")
+    done = site_pages.make(tmp_path)
+    assert done.returncode == 1
+    assert "holds something else" in done.stderr
+    assert (tmp_path / "diary.txt").read_text() == "mine"

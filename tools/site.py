@@ -3,7 +3,7 @@
     python -m tools.site                 into build/site/
     python -m tools.site --to FOLDER
     python -m tools.site --url https://example.org/goim/    the address that it will have
-    python -m tools.site --offer-lite    after ``make lite``: show the links to it
+    python -m tools.site --lite FOLDER   the browser edition that goes in, if it is there
 
 Sphinx makes it with myst-nb and Furo; ``docs/site/`` has its settings. The outputs are those
 that are saved in the notebooks. Nothing is loaded from elsewhere.
@@ -24,6 +24,8 @@ from tools import site_sources
 ROOT: Final = site_sources.ROOT
 SETTINGS: Final = ROOT / "docs" / "site"
 TARGET: Final = ROOT / "build" / "site"
+EDITION: Final = ROOT / "build" / "lite"
+"""Where ``make lite`` puts the browser edition."""
 LITE: Final = "lite"
 """Where the browser edition stands in the site, if it has been built."""
 
@@ -33,19 +35,21 @@ def build(
     write: Callable[[Path], None] = site_sources.write_all,
     *,
     url: str = "",
+    edition: Path | None = None,
 ) -> int:
     """Make the pages anew; returns what Sphinx returns: 0 unless there was a warning.
 
     Args:
-        target: the folder; the browser edition in it stays.
+        target: the folder; what was in it is gone.
         write: writes what Sphinx reads into the folder that it is given.
         url: the address that the site will have.
+        edition: the browser edition, which is copied into the site if it is there.
     """
     from sphinx.cmd.build import main as sphinx
 
-    for path in target.iterdir() if target.is_dir() else ():
-        if path.name != LITE:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if target.is_dir() and any(target.iterdir()) and not (target / ".buildinfo").exists():
+        sys.exit(f"{target} holds something else: name a folder that is new, or a site")
+    shutil.rmtree(target, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
         sources = Path(folder, "sources")
         sources.mkdir()
@@ -53,12 +57,14 @@ def build(
         settings = ["-c", str(SETTINGS), "-d", f"{folder}/doctrees", "-D", f"html_baseurl={url}"]
         command = ["-q", "-W", "--keep-going", "-b", "html", *settings]
         code = sphinx([*command, str(sources), str(target)])
-    offer_lite(target)
+    take_in(edition, target)
     return code
 
 
-def offer_lite(target: Path) -> bool:
-    """Show or hide the links into the browser edition, and return whether it is there."""
+def take_in(edition: Path | None, target: Path) -> bool:
+    """Copy the browser edition into a site if it is there; return whether pages lead to it."""
+    if edition is not None and edition.is_dir():
+        shutil.copytree(edition, target / LITE, dirs_exist_ok=True)
     there = (target / LITE / "lab" / "index.html").is_file()
     said = "document.documentElement.dataset.lite = '';\n" if there else ""
     (target / "_static" / "lite.js").write_text(said, "utf-8")
@@ -70,14 +76,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Make the site.")
     parser.add_argument("--to", type=Path, default=TARGET, help="the folder")
     parser.add_argument("--url", default="", help="the address that the site will have")
-    parser.add_argument(
-        "--offer-lite", action="store_true", help="only look for the browser edition"
-    )
+    parser.add_argument("--lite", type=Path, default=EDITION, help="the browser edition")
     asked = parser.parse_args()
-    if asked.offer_lite:
-        print("there" if offer_lite(asked.to) else "no browser edition there")
-        return 0
-    if code := build(asked.to, url=asked.url):
+    if code := build(asked.to, url=asked.url, edition=asked.lite):
         return code
     print(f"{len(list(asked.to.rglob('*.html')))} pages: open {asked.to / 'index.html'}")
     return 0

@@ -27,7 +27,9 @@ ABOUT: Final = ("README", "CHANGELOG", "CONTRIBUTING", "SECURITY")
 _LINK: Final = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 _IMAGE: Final = re.compile(r"!\[([^\]]*)\]\(([\w./-]+\.png)\)")
 _FENCE: Final = re.compile(r"(^```.*?^```[ ]*$)", re.DOTALL | re.MULTILINE)
-_TWO_THEMES: Final = re.compile(r"<picture>.*?</picture>(?:\n\n\[light\][^\n]*)?", re.DOTALL)
+_TWO_THEMES: Final = re.compile(
+    r"<picture>.*?</picture>(\n\n\[light\].*?$)?", re.DOTALL | re.MULTILINE
+)
 
 INDEX: Final = """\
 # goim_edu: how instant messaging works, byte by byte
@@ -183,16 +185,16 @@ def notebook_page(path: Path) -> Any:
 
 def document_page(path: Path) -> str:
     """A document as the site shows it: pictures for two themes by the classes of the theme."""
-    text = _TWO_THEMES.sub(lambda found: _two_images(found, path), path.read_text("utf-8"))
+    text = _TWO_THEMES.sub(lambda found: _two_images(found[0], path), path.read_text("utf-8"))
     return on_the_site(text, path)
 
 
-def _two_images(found: re.Match[str], source: Path) -> str:
-    name, kind, alt = re.findall(r'<img src="(.+?)-light\.(png|svg)" alt="(.*?)"', found[0])[0]
-    there = (source.parent / name).relative_to(DOCUMENTS)  # all their pages stand in one folder
+def _two_images(markup: str, source: Path) -> str:
+    """A picture that is there for two themes, so that the switch of the site chooses."""
+    name, ending, alt = re.findall(r'<img src="(.+?)-light\.(png|svg)" alt="(.*?)"', markup)[0]
     return "\n\n".join(
-        f"```{{image}} {there.as_posix()}-{theme}.{kind}\n"
-        f":alt: {html.unescape(alt)}\n:class: only-{theme}\n```"
+        f"```{{figure}} {_image(f'{name}-{theme}.{ending}', source)}\n"
+        f":alt: {html.unescape(alt)}\n:figclass: only-{theme} drawn\n```"
         for theme in ("light", "dark")
     )
 
@@ -251,10 +253,10 @@ def write_all(folder: Path) -> None:
     (folder / "reference").mkdir()
     reference.write_sources(folder / "reference")
     shutil.copytree(DOCUMENTS / "diagrams", folder / "_diagrams")
-    for path in DOCUMENTS.glob("*.png"):
-        shutil.copy(path, folder / "docs")
-    for name in ("gallery", "benchmarks"):
-        shutil.copytree(DOCUMENTS / name, folder / "docs" / name, ignore=_no_markdown)
+    for path in [*DOCUMENTS.rglob("*.png"), *DOCUMENTS.glob("benchmarks/*.svg")]:
+        there = folder / path.relative_to(ROOT)
+        there.parent.mkdir(exist_ok=True)
+        shutil.copy(path, there)
     write_extra(folder / "_extra")
 
 
@@ -267,7 +269,3 @@ def write_extra(folder: Path) -> None:
     (folder / ".nojekyll").touch()
     questions = {path.stem: plain(question_of(files.read(path))) for path in notebooks()}
     (folder.parent / "_questions.json").write_text(json.dumps(questions), "utf-8")
-
-
-def _no_markdown(_folder: str, names: list[str]) -> list[str]:
-    return [name for name in names if name.endswith(".md")]

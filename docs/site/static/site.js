@@ -1,6 +1,6 @@
 /* What is wider than its place can be scrolled with the keyboard, too. */
 function letKeysScroll() {
-    for (const box of document.querySelectorAll("article pre, .table-wrapper, .cell_output .output, .goim-fit")) {
+    for (const box of document.querySelectorAll("article pre, .table-wrapper, .cell_output .output, .goim-fit, .drawn")) {
         if (box.scrollWidth > box.clientWidth) {
             box.tabIndex = 0;
         } else if (box.tabIndex === 0) {
