@@ -48,7 +48,7 @@ def start_server(stack: ExitStack) -> tuple[psutil.Process, int]:
 
 
 def give_cores(stack: ExitStack, process: psutil.Process) -> None:
-    """The last core for the server; the others for us, and whom we start, until all is over."""
+    """The last core for the server; the others for us and our attackers, until all is over."""
     if hasattr(os, "sched_setaffinity"):
         *others, last = sorted(os.sched_getaffinity(0))
         if others:

@@ -19,13 +19,13 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from secrets import token_hex
 from typing import Any, Final
 from uuid import uuid4
 
 from benchmarks.rows import OURS, Progress, Row, in_turns, join
 from goim_edu.client.sync import connect
 from goim_edu.widgets import FrameLab
+from tools.jupyterlab import LabProcess
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 GROUP: Final = "learner"
@@ -67,55 +67,26 @@ def import_rows(repeats: int, folder: Path) -> Iterator[Row]:
 # ---------------------------------------------------------------------- opening the course
 
 
-class Lab:
+class Lab(LabProcess):
     """``python -m goim_edu lab`` in folders of its own, without a browser."""
 
     def __init__(self, folder: Path) -> None:
         self.begin = time.perf_counter()
-        self._runtime = folder / "runtime"
-        self._token = token_hex(8)
-        self._log = folder / "lab.log"
-        own = {
-            "JUPYTER_CONFIG_DIR": folder / "config",
-            "JUPYTER_RUNTIME_DIR": self._runtime,
-            "JUPYTER_DATA_DIR": folder / "data",
-            "JUPYTERLAB_SETTINGS_DIR": folder / "settings",
-            "JUPYTERLAB_WORKSPACES_DIR": folder / "workspaces",
-            "IPYTHONDIR": folder / "ipython",
-        }
         command = [sys.executable, "-m", "goim_edu", "lab", "--course", str(folder / "course")]
-        options = ["--no-browser", "--allow-root", "--ServerApp.port=0"]
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [*command, *options, f"--IdentityProvider.token={self._token}"],
-                env={**os.environ, **AS_MAKE, **{name: str(path) for name, path in own.items()}},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=ROOT,
-            )
-        self._base = ""
+        super().__init__(command, folder, ROOT, AS_MAKE)
 
-    def wait(self) -> float:
+    def open(self) -> float:
         """Seconds until it answers."""
-        end = self.begin + LAB_TIMEOUT
-        while time.perf_counter() < end and self._process.poll() is None:
-            for path in self._runtime.glob("jpserver-*.json"):
-                try:
-                    self._base = f"127.0.0.1:{json.loads(path.read_text('utf-8'))['port']}"
-                    self._ask("status")
-                except (OSError, ValueError):
-                    continue  # it does not listen yet, or the file is half written
-                return time.perf_counter() - self.begin
-            time.sleep(0.02)
-        raise RuntimeError(f"the course did not open:\n{self._log.read_text('utf-8')}")
+        self.wait(LAB_TIMEOUT)
+        return time.perf_counter() - self.begin
 
     def run(self, code: str) -> tuple[str, float]:
         """What a cell of the first notebook answers, and the seconds until then."""
         kernel = {"name": "python3"}
         asked = {"path": FIRST, "name": FIRST, "type": "notebook", "kernel": kernel}
         session = self._ask("sessions", asked)
-        url = f"ws://{self._base}/api/kernels/{session['kernel']['id']}/channels"
-        with connect(f"{url}?token={self._token}") as ws:
+        url = f"ws{self.base.removeprefix('http')}/api/kernels/{session['kernel']['id']}/channels"
+        with connect(f"{url}?token={self.token}") as ws:
             ws.send(json.dumps(execute_request(code)))
             while True:
                 told = json.loads(ws.recv(timeout=LAB_TIMEOUT))
@@ -125,19 +96,10 @@ class Lab:
 
     def _ask(self, path: str, content: object = None) -> Any:
         data = None if content is None else json.dumps(content).encode()
-        headers = {"Authorization": f"token {self._token}", "Content-Type": "application/json"}
-        request = urllib.request.Request(f"http://{self._base}/api/{path}", data, headers)
+        headers = {"Authorization": f"token {self.token}", "Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.base}/api/{path}", data, headers)
         with urllib.request.urlopen(request, timeout=LAB_TIMEOUT) as answer:
             return json.load(answer)
-
-    def stop(self) -> None:
-        """End it and its kernels."""
-        self._process.terminate()
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
 
 
 def execute_request(code: str) -> dict[str, object]:
@@ -158,7 +120,7 @@ def lab_rows(folder: Path) -> Iterator[Row]:
     """From the command to a JupyterLab that answers, and to a kernel that has run a cell."""
     lab = Lab(folder)
     try:
-        seconds = {"until JupyterLab answers": lab.wait()}
+        seconds = {"until JupyterLab answers": lab.open()}
         answer, seconds["until the first cell has run"] = lab.run("1 + 1")
     finally:
         lab.stop()

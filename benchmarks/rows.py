@@ -1,4 +1,4 @@
-"""Rows of the report: what was measured, on whom, and the figure of each round.
+"""Rows of the report: what was measured, of which program, and the figure of each round.
 
 Each benchmark offers ``rows(quick, progress)``, which measures some rounds of all its subjects in
 turns and returns a row for each figure. The report calls it several times over the whole run, and

@@ -115,7 +115,7 @@ def chat_request(room: str) -> bytes:
 
 
 def enter_chat(port: int, room: str, number: int) -> list[socket.socket]:
-    """So many users in a room, all of whom have heard that the last one has come."""
+    """So many users in a room; all have heard that the last one has come."""
     links = []
     for user in range(number):
         link = handshake(port, "/chat", subprotocol="goim.v1.json")

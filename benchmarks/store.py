@@ -212,7 +212,7 @@ WHO: dict[str, tuple[str, str]] = {
     "group commit, 2000 senders, 20 rooms": ("2,000 senders", f"{OURS} 20 rooms"),
     "insert_many of 1000, in turn": ("2,000 senders", "insert_many of 1,000"),
 }
-"""For the report: which task a method is for, and by whom."""
+"""For the report: which task a method is for, and which program does it."""
 
 
 def on_a_new_database(server: LocalMongod, method: Method, seconds: float) -> Result:

@@ -14,7 +14,7 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
@@ -229,7 +229,8 @@ def platform() -> Platform:
     return _used[-1] if _used else _here()
 
 
-class use:  # noqa: N801 - it reads as a verb: ``with use(Browser()): ...``
+@contextlib.contextmanager
+def use(chosen: Platform) -> Iterator[Platform]:
     """Take another platform in a ``with`` block: a test can be in a browser without one.
 
     Args:
@@ -239,13 +240,8 @@ class use:  # noqa: N801 - it reads as a verb: ``with use(Browser()): ...``
     ...     platform().name
     'Python in a browser'
     """
-
-    def __init__(self, chosen: Platform) -> None:
-        self._chosen = chosen
-
-    def __enter__(self) -> Platform:
-        _used.append(self._chosen)
-        return self._chosen
-
-    def __exit__(self, *_: object) -> None:
-        _used.remove(self._chosen)
+    _used.append(chosen)
+    try:
+        yield chosen
+    finally:
+        _used.remove(chosen)

@@ -1,7 +1,7 @@
 """An asyncio loop that another loop turns, or synchronous code by hand: where there is one thread.
 
-It has timers, tasks and callbacks, and no socket: it never waits for the system, so whoever turns
-it decides when. The loop of a notebook in a browser turns it whenever something is due.
+It has timers, tasks and callbacks, and no socket: it never waits for the system. The code that
+turns it decides when. The loop of a notebook in a browser turns it whenever something is due.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def write_notebook(root: Path, code: str) -> Path:
 def test_the_course_opens_and_a_cell_runs_in_the_learners_copy(tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     try:
-        opened = lab.wait()
+        opened = lab.open()
         answer, ran = lab.run("import os; os.getcwd()")
     finally:
         lab.stop()

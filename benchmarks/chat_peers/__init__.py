@@ -8,7 +8,7 @@ replica set of three, and wait for a majority and the journal. NATS and mosquitt
 comes; beside them goim_edu runs with its store in memory. All are one process, on this machine,
 together with the clients and the database: so only ratios say something.
 
-A room has 100 members, of whom 50 speak. A rate is what they get acknowledged when each says the
+A room has 100 members; 50 of them speak. A rate is what they get acknowledged when each says the
 next thing as soon as the last one is acknowledged. At half of that rate, and at 50 messages a
 second, it is measured when the ack comes, and when the last of the 100 has the message. At the end
 the server is killed while all speak, and the database is asked for what had been acknowledged, or

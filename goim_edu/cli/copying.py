@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import shlex
@@ -12,7 +13,15 @@ from typing import Final
 from goim_edu.cli.command import CommandError, here, reason_of
 from goim_edu.cli.course import Copied, copy_course, is_copy
 
-__all__ = ["FIRST", "bring", "course_of_package", "course_of_project", "is_somebody_elses", "shown"]
+__all__ = [
+    "FIRST",
+    "add_fresh",
+    "bring",
+    "course_of_package",
+    "course_of_project",
+    "is_somebody_elses",
+    "shown",
+]
 
 FIRST: Final = "00-start-here.ipynb"
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
@@ -40,6 +49,17 @@ def course_of_package() -> Path:
         if os.path.isfile(notebooks / FIRST):
             return notebooks
     raise CommandError(f"there are no notebooks in {_PACKAGE}: install goim-edu anew")
+
+
+def add_fresh(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--fresh``."""
+    parser.add_argument(
+        "--fresh",
+        metavar="CHAPTER",
+        action="append",
+        default=[],
+        help="get a chapter anew: 03 with all parts, 03b one; yours goes to earlier/",
+    )
 
 
 def is_somebody_elses(folder: Path) -> bool:

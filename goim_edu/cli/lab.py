@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from goim_edu.cli.command import CommandError, Subparsers, here, reason_of, say
-from goim_edu.cli.copying import FIRST, bring, course_of_package, course_of_project
+from goim_edu.cli.copying import FIRST, add_fresh, bring, course_of_package, course_of_project
 from goim_edu.cli.course import is_copy
 from goim_edu.errors import MissingExtra
 
@@ -155,13 +155,7 @@ def _options() -> argparse.ArgumentParser:
         add_help=False,
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "--fresh",
-        metavar="CHAPTER",
-        action="append",
-        default=[],
-        help="get a chapter anew: 03 with all parts, 03b one; yours goes to earlier/",
-    )
+    add_fresh(parser)
     parser.add_argument(
         "--with-answers", action="store_true", help="a copy with all outputs, for teachers"
     )

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from goim_edu.cli.command import CommandError, Subparsers, here, say
-from goim_edu.cli.copying import FIRST, bring, course_of_package, shown
+from goim_edu.cli.copying import FIRST, add_fresh, bring, course_of_package, shown
 from goim_edu.cli.course import is_copy
 
 __all__ = ["add"]
@@ -30,13 +30,7 @@ def add(commands: Subparsers) -> None:
         metavar="DIR",
         help="where it is (default: the working directory)",
     )
-    parser.add_argument(
-        "--fresh",
-        metavar="CHAPTER",
-        action="append",
-        default=[],
-        help="get a chapter anew: 03 with all parts, 03b one; yours goes to earlier/",
-    )
+    add_fresh(parser)
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -207,7 +207,7 @@ class GroupCommit:
             self._thread.join(timeout=30.0)
 
     def _write_what_waits(self) -> None:
-        """Where there is no thread that could: whoever submits something writes it at once."""
+        """Where no thread could do it, the caller that submits something writes it at once."""
         while self._queue:
             if batch := self._next_batch():
                 self._write(batch)

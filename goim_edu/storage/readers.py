@@ -158,7 +158,7 @@ class Readers:
 
     def _start_threads(self) -> None:
         if not platform().threads:
-            return  # whoever asks finds out at once
+            return  # the caller that asks finds out at once
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads, "goim store reader")
         if self._serving < self._threads:

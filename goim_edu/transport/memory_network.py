@@ -234,8 +234,7 @@ class _Equipment:
         **_: Any,
     ) -> tuple[MemoryTransport, asyncio.BaseProtocol]:
         """As of asyncio, in memory."""
-        if ssl or sock is not None:
-            raise NotImplementedError("the network in memory has neither TLS nor sockets")
+        _refuse(ssl, sock)
         transport, protocol = self.network.connect(host, port or 0), protocol_factory()
         transport.attach(self.loop, protocol)
         await asyncio.sleep(0)  # connection_made first
@@ -252,8 +251,7 @@ class _Equipment:
         **_: Any,
     ) -> MemoryListener:
         """As of asyncio, in memory."""
-        if ssl or sock is not None:
-            raise NotImplementedError("the network in memory has neither TLS nor sockets")
+        _refuse(ssl, sock)
         listener = self.network.listen(host, port)
         listener.take_with(lambda transport: transport.attach(self.loop, protocol_factory()))
         return listener
@@ -270,6 +268,11 @@ class _Equipment:
         sock.transport.attach(self.loop, protocol)
         await asyncio.sleep(0)
         return sock.transport, protocol
+
+
+def _refuse(ssl: Any, sock: Any) -> None:
+    if ssl or sock is not None:
+        raise NotImplementedError("the network in memory has neither TLS nor sockets")
 
 
 _MARK: Final = "_goim_memory_network"

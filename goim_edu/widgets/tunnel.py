@@ -87,12 +87,11 @@ class Tunnel:
             return
 
         def put() -> None:
-            if queue.full():
+            if queue.full():  # a script that sends so much without waiting is cut off
                 queue.get_nowait()
-                data_or_end = None  # who sends that much without waiting is cut off
+                queue.put_nowait(None)
             else:
-                data_or_end = data
-            queue.put_nowait(data_or_end)
+                queue.put_nowait(data)
 
         background.loop.call_soon_threadsafe(put)
 
@@ -107,7 +106,7 @@ class Tunnel:
                 close_timeout=_CLOSE_TIMEOUT,
             ) as ws:
                 self._say("opened", link, subprotocol=ws.subprotocol or "")
-                await self._both_ways(ws, self._links[link])
+                await self._both_ways(ws, link)
             code, reason = ws.close_code or _ABNORMAL, ws.close_reason or ""
         except (OSError, HandshakeError, ConnectionClosed) as error:
             reason = str(error)
@@ -115,13 +114,14 @@ class Tunnel:
             self._links.pop(link, None)
             self._say("closed", link, code=code, reason=reason)
 
-    async def _both_ways(self, ws: WebSocket, outgoing: asyncio.Queue[str | None]) -> None:
+    async def _both_ways(self, ws: WebSocket, link: str) -> None:
+        outgoing = self._links[link]
+
         async def there() -> None:
             while (data := await outgoing.get()) is not None:
                 await ws.send(data)
 
         async def back() -> None:
-            link = next(name for name, queue in self._links.items() if queue is outgoing)
             async for message in ws:
                 self._say("message", link, data=message)
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+
+from tools.jupyterlab import LabProcess
 
 START_TIMEOUT = 60.0  # seconds
 STEP_TIMEOUT = 60.0  # seconds for what is asked of JupyterLab from outside
@@ -48,8 +45,8 @@ _MEASURE = """async ([widget, watched, turns]) => {
 }"""
 
 
-class JupyterLab:
-    """JupyterLab on a free port of 127.0.0.1 that shows ``root`` and knows nothing of the user's.
+class JupyterLab(LabProcess):
+    """JupyterLab that shows ``root``.
 
     Args:
         root: the folder whose notebooks it shows.
@@ -59,70 +56,26 @@ class JupyterLab:
 
     def __init__(self, root: Path, home: Path, theme: Theme = "light") -> None:
         self.root = root
-        self.token = secrets.token_hex(8)
-        self.base = ""
-        self._runtime = home / "runtime"
-        self._log = home / "jupyterlab.log"
-        settings = home / "settings"
-        self.data = home / "data"
-        _write_settings(settings, theme)
-        environment = os.environ | {
-            "JUPYTER_CONFIG_DIR": str(home / "config"),
-            "JUPYTER_RUNTIME_DIR": str(self._runtime),
-            "JUPYTER_DATA_DIR": str(self.data),
-            "JUPYTERLAB_SETTINGS_DIR": str(settings),
-            "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
-            "IPYTHONDIR": str(home / "ipython"),
-        }
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "jupyterlab", *self._arguments(root)],
-                env=environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=root,
-            )
-
-    def _arguments(self, root: Path) -> list[str]:
-        return [
-            "--no-browser",
-            "--allow-root",
+        _write_settings(home / "settings", theme)
+        command = [
+            sys.executable,
+            "-m",
+            "jupyterlab",
             "--ServerApp.ip=127.0.0.1",
-            "--ServerApp.port=0",
             f"--ServerApp.root_dir={root}",
-            f"--IdentityProvider.token={self.token}",
             "--LabApp.news_url=None",
             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
             "--LabApp.expose_app_in_browser=True",
         ]
+        super().__init__(command, home, root)
 
-    def wait(self) -> JupyterLab:
-        """Return self once it answers; fail with its log when it does not."""
-        end = time.monotonic() + START_TIMEOUT
-        while time.monotonic() < end and self._process.poll() is None:
-            for path in self._runtime.glob("jpserver-*.json"):
-                try:
-                    self.base = f"http://127.0.0.1:{json.loads(path.read_text())['port']}"
-                    with urllib.request.urlopen(f"{self.base}/api?token={self.token}", timeout=5):
-                        return self
-                except (OSError, ValueError):
-                    continue  # not listening yet, or the file is half written
-            time.sleep(0.05)
-        self.stop()
-        raise RuntimeError(f"JupyterLab did not start:\n{self._log.read_text()}")
+    def wait(self, seconds: float = START_TIMEOUT) -> Self:
+        """Return itself once it answers; fail with its log when it does not."""
+        return super().wait(seconds)
 
     def url(self, notebook: str) -> str:
         """Return the address that opens ``notebook`` in a fresh workspace."""
         return f"{self.base}/lab/tree/{notebook}?reset&token={self.token}"
-
-    def stop(self) -> None:
-        """End the server and its kernels."""
-        self._process.terminate()
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
 
 
 def _write_settings(folder: Path, theme: Theme) -> None:
